@@ -1,0 +1,89 @@
+// The engine's public face: a software AArch64 CPU that the soft hypervisor backend drives the way KVM drives a hardware one.
+//
+// One Machine per VM, one Cpu per vCPU. run() executes guest code on the calling thread until something outside the CPU is needed
+// and says what. Threading: run(), state() and complete_mmio() belong to the vCPU's thread; kick(), set_irq() and set_fiq() may be called from any.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "base/guest_memory.h"
+#include "base/result.h"
+#include "engine/arm64/cpu_state.h"
+
+namespace adyton::engine {
+
+// Why run() came back.
+struct Exit {
+  enum class Reason : uint8_t {
+    kMmio,          // access to an address without memory; answer with complete_mmio(), then run() again
+    kHypercall,     // HVC: arguments and results are in x0..x17; PC is past it
+    kSecureCall,    // SMC, likewise
+    kWaitForInterrupt,  // WFI (or WFE with nothing to do): run() again when an interrupt is pending or after `kick`; PC is past it
+    kKicked,        // kick() was called
+    kDebug,         // breakpoint or single step asked for by the debugger
+    kInternalError, // the engine cannot go on; `message` says why
+  } reason = Reason::kKicked;
+
+  struct Mmio {
+    GuestPhysAddr address = 0;
+    uint64_t data = 0;     // to be written, or ignored for reads
+    uint8_t size = 0;      // 1, 2, 4, 8
+    bool is_write = false;
+  } mmio;
+  bool wait_for_event = false;   // kWaitForInterrupt came from WFE: bounded sleep
+  const char* message = "";
+};
+
+// What the CPU asks of the board around it, without leaving run(). Called on the vCPU's thread. Implementations must be fast and must not block.
+class CpuHost {
+ public:
+  virtual ~CpuHost() = default;
+  // GICv3 CPU interface registers (ICC_*_EL1), encoding as arm64::sysreg_encoding. False: no such register.
+  virtual bool read_icc(uint16_t encoding, uint64_t& value) = 0;
+  virtual bool write_icc(uint16_t encoding, uint64_t value) = 0;
+  // A generic timer register of this CPU changed (they live in CpuState); recompute deadlines and interrupt levels.
+  virtual void timer_changed() = 0;
+  // SEV or a store-release-like event for WFE sleepers on other CPUs.
+  virtual void send_event() = 0;
+};
+
+struct CpuConfig {
+  unsigned index = 0;
+  uint64_t affinity = 0;    // MPIDR_EL1 affinity fields
+};
+
+struct EngineConfig {
+  // Run everything in the reference interpreter (slow; for comparison).
+  bool interpret = false;
+  // Upper bound of translated code, in bytes.
+  uint64_t code_cache_size = 512ull << 20;
+};
+
+class Cpu {
+ public:
+  virtual ~Cpu() = default;
+  virtual Exit run() = 0;
+  virtual void complete_mmio(uint64_t data) = 0;
+  virtual void kick() = 0;
+  // Levels of the interrupt inputs, after the GIC's priority masking.
+  virtual void set_irq(bool level) = 0;
+  virtual void set_fiq(bool level) = 0;
+  [[nodiscard]] virtual bool irq() const = 0;
+  virtual arm64::CpuState& state() = 0;
+  // Must be called by whoever changed `state()` between two run() calls.
+  virtual void state_changed() = 0;
+};
+
+class Machine {
+ public:
+  static Result<std::unique_ptr<Machine>> create(const EngineConfig& config, const GuestMemory& memory);
+  virtual ~Machine() = default;
+  // All CPUs are made before the first one runs, and live as long as the machine.
+  virtual Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) = 0;
+};
+
+// Frequency of CNTVCT_EL0/CNTPCT_EL0 in Hz, and the physical count now; both derive from the host's invariant TSC.
+uint64_t counter_frequency();
+uint64_t physical_count();
+
+}  // namespace adyton::engine
