@@ -1,0 +1,199 @@
+#include "vmm/control/protocol.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace adyton::vmm::control {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::array<std::string_view, 5> kReasonNames = {"shutdown", "reset", "stopped", "crashed", "internal-error"};
+constexpr std::array<std::string_view, 8> kCodeNames = {"invalid-argument", "not-found",   "permission", "exhausted",
+                                                        "unsupported",      "unavailable", "corrupt",    "internal"};
+
+template <size_t N>
+std::optional<size_t> index_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  for (size_t i = 0; i < N; ++i) {
+    if (names[i] == name) return i;
+  }
+  return std::nullopt;
+}
+
+std::unexpected<Error> corrupt(std::string_view what) { return fail(ErrorCode::kCorrupt, "control message: " + std::string(what)); }
+
+Result<std::string> finish(const Json& json) {
+  std::string text;
+  try {
+    text = json.dump();
+  } catch (const Json::exception&) {
+    return fail(ErrorCode::kInvalidArgument, "the VM's configuration holds text that is not UTF-8");
+  }
+  if (text.size() > kMaxMessageSize) return fail(ErrorCode::kInvalidArgument, "the VM's configuration is too big for one control message");
+  return text;
+}
+
+// A field of an object, or null when it is absent.
+const Json& field(const Json& object, const char* name) {
+  static const Json null;
+  auto it = object.find(name);
+  return it == object.end() ? null : *it;
+}
+
+Result<uint64_t> number(const Json& value, std::string_view name, uint64_t max) {
+  if (!value.is_number_unsigned()) return corrupt(std::string(name) + " is not a number");
+  const auto n = value.get<uint64_t>();
+  if (n > max) return corrupt(std::string(name) + " is out of range");
+  return n;
+}
+
+Result<std::string> text_of(const Json& value, std::string_view name, size_t max) {
+  if (!value.is_string()) return corrupt(std::string(name) + " is not a string");
+  const auto& s = value.get_ref<const std::string&>();
+  if (s.size() > max) return corrupt(std::string(name) + " is too long");
+  if (s.find('\0') != std::string::npos) return corrupt(std::string(name) + " holds a zero byte");
+  return s;
+}
+
+Result<size_t> fd_index(const Json& value, std::string_view name, size_t fd_count) {
+  const uint64_t index = TRY(number(value, name, kMaxFds));
+  if (index >= fd_count) return corrupt(std::string(name) + " names a descriptor that was not sent");
+  return static_cast<size_t>(index);
+}
+
+Result<std::optional<size_t>> optional_fd_index(const Json& value, std::string_view name, size_t fd_count) {
+  if (value.is_null()) return std::nullopt;
+  return TRY(fd_index(value, name, fd_count));
+}
+
+Result<const Json*> array_of(const Json& value, std::string_view name, size_t max) {
+  if (!value.is_array()) return corrupt(std::string(name) + " is not a list");
+  if (value.size() > max) return corrupt(std::string(name) + " has too many entries");
+  return &value;
+}
+
+Result<Json> parse_object(std::string_view text) {
+  if (text.size() > kMaxMessageSize) return corrupt("too big");
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return corrupt("not a JSON object");
+  return json;
+}
+
+Result<std::string> type_of(const Json& json) { return text_of(field(json, "type"), "type", 32); }
+
+Result<Disk> decode_disk(const Json& json, size_t fd_count) {
+  if (!json.is_object()) return corrupt("a disk is not an object");
+  const Json& read_only = field(json, "read_only");
+  if (!read_only.is_boolean()) return corrupt("read_only is not a boolean");
+  return Disk{.fd = TRY(fd_index(field(json, "fd"), "disk", fd_count)),
+              .read_only = read_only.get<bool>(),
+              .serial = TRY(text_of(field(json, "serial"), "serial", kMaxDiskSerial))};
+}
+
+Result<Configure> decode_configure(const Json& json, size_t fd_count) {
+  Configure c;
+  c.cpus = static_cast<uint32_t>(TRY(number(field(json, "cpus"), "cpus", kMaxCpus)));
+  c.memory = TRY(number(field(json, "memory"), "memory", kMaxMemory));
+  if (c.cpus == 0) return corrupt("cpus is 0");
+  if (c.memory == 0) return corrupt("memory is 0");
+  c.command_line = TRY(text_of(field(json, "command_line"), "command_line", kMaxCommandLine));
+  c.kernel = TRY(optional_fd_index(field(json, "kernel"), "kernel", fd_count));
+  c.firmware = TRY(optional_fd_index(field(json, "firmware"), "firmware", fd_count));
+  if (c.kernel.has_value() == c.firmware.has_value()) return corrupt("a VM boots either a kernel or firmware");
+  for (const Json& entry : *TRY(array_of(field(json, "initrds"), "initrds", kMaxInitrds))) {
+    c.initrds.push_back(TRY(fd_index(entry, "initrd", fd_count)));
+  }
+  for (const Json& entry : *TRY(array_of(field(json, "disks"), "disks", kMaxDisks))) {
+    c.disks.push_back(TRY(decode_disk(entry, fd_count)));
+  }
+  c.console_output = TRY(fd_index(field(json, "console_output"), "console_output", fd_count));
+  c.console_input = TRY(optional_fd_index(field(json, "console_input"), "console_input", fd_count));
+  for (const Json& entry : *TRY(array_of(field(json, "listen_ports"), "listen_ports", kMaxListenPorts))) {
+    c.listen_ports.push_back(static_cast<uint32_t>(TRY(number(entry, "port", UINT32_MAX))));
+  }
+  return c;
+}
+
+Json to_json(const Configure& c) {
+  Json disks = Json::array();
+  for (const Disk& disk : c.disks) disks.push_back({{"fd", disk.fd}, {"read_only", disk.read_only}, {"serial", disk.serial}});
+  Json json = {{"type", "configure"}, {"cpus", c.cpus},   {"memory", c.memory},
+               {"command_line", c.command_line},          {"initrds", c.initrds},
+               {"disks", disks},      {"console_output", c.console_output}, {"listen_ports", c.listen_ports}};
+  if (c.kernel) json["kernel"] = *c.kernel;
+  if (c.firmware) json["firmware"] = *c.firmware;
+  if (c.console_input) json["console_input"] = *c.console_input;
+  return json;
+}
+Json to_json(const Start&) { return {{"type", "start"}}; }
+Json to_json(const Stop&) { return {{"type", "stop"}}; }
+Json to_json(const Connect& c) { return {{"type", "connect"}, {"port", c.port}}; }
+
+Json to_json(const Reply& reply) {
+  Json json = {{"type", "reply"}, {"id", reply.id}};
+  if (reply.error) json["error"] = {{"code", kCodeNames[static_cast<size_t>(reply.error->code)]}, {"message", reply.error->message}};
+  return json;
+}
+Json to_json(const Accepted& accepted) { return {{"type", "accepted"}, {"port", accepted.port}}; }
+Json to_json(const Ended& ended) { return {{"type", "ended"}, {"reason", to_string(ended.reason)}, {"message", ended.message}}; }
+
+Result<Reply> decode_reply(const Json& json) {
+  Reply reply{.id = static_cast<uint32_t>(TRY(number(field(json, "id"), "id", UINT32_MAX))), .error = {}};
+  const Json& error = field(json, "error");
+  if (error.is_null()) return reply;
+  if (!error.is_object()) return corrupt("error is not an object");
+  const auto code = index_of(kCodeNames, TRY(text_of(field(error, "code"), "code", 32)));
+  if (!code) return corrupt("unknown error code");
+  reply.error = Error{static_cast<ErrorCode>(*code), TRY(text_of(field(error, "message"), "message", kMaxMessageSize))};
+  return reply;
+}
+
+}  // namespace
+
+std::string_view to_string(EndReason reason) { return kReasonNames[static_cast<size_t>(reason)]; }
+
+Result<std::string> encode(const Request& request) {
+  Json json = std::visit([](const auto& body) { return to_json(body); }, request.body);
+  json["id"] = request.id;
+  return finish(json);
+}
+
+Result<std::string> encode(const Event& event) {
+  return finish(std::visit([](const auto& body) { return to_json(body); }, event));
+}
+
+Result<Request> decode_request(std::string_view text, size_t fd_count) {
+  const Json json = TRY(parse_object(text));
+  Request request{.id = static_cast<uint32_t>(TRY(number(field(json, "id"), "id", UINT32_MAX))), .body = {}};
+  const std::string type = TRY(type_of(json));
+  if (type == "configure") {
+    request.body = TRY(decode_configure(json, fd_count));
+  } else if (type == "start") {
+    request.body = Start{};
+  } else if (type == "stop") {
+    request.body = Stop{};
+  } else if (type == "connect") {
+    request.body = Connect{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};
+  } else {
+    return corrupt("unknown type");
+  }
+  return request;
+}
+
+Result<Event> decode_event(std::string_view text, size_t fd_count) {
+  const Json json = TRY(parse_object(text));
+  const std::string type = TRY(type_of(json));
+  if (type == "reply") return TRY(decode_reply(json));
+  if (type == "accepted") {
+    if (fd_count != 1) return corrupt("an accepted stream without its descriptor");
+    return Accepted{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};
+  }
+  if (type == "ended") {
+    const auto reason = index_of(kReasonNames, TRY(text_of(field(json, "reason"), "reason", 32)));
+    if (!reason) return corrupt("unknown end reason");
+    return Ended{.reason = static_cast<EndReason>(*reason), .message = TRY(text_of(field(json, "message"), "message", kMaxMessageSize))};
+  }
+  return corrupt("unknown type");
+}
+
+}  // namespace adyton::vmm::control

@@ -1,0 +1,100 @@
+// The language between adyton-vmm and whoever started it (the CLI, the service): one message per SOCK_SEQPACKET packet, JSON text,
+// with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the packet.
+//
+//   client -> VMM   requests: configure, start, connect, stop. Each carries an id and gets exactly one reply with that id.
+//   VMM -> client   replies, and events: accepted (+ 1 descriptor), ended. `ended` is the last message.
+//
+// This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace adyton::vmm::control {
+
+inline constexpr size_t kMaxMessageSize = 64 * 1024;  // bytes of JSON text
+inline constexpr size_t kMaxFds = 64;                 // descriptors beside one message
+inline constexpr unsigned kMaxCpus = 128;
+inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
+inline constexpr size_t kMaxListenPorts = 64;
+inline constexpr size_t kMaxDisks = 16;
+inline constexpr size_t kMaxInitrds = 8;
+inline constexpr size_t kMaxDiskSerial = 20;  // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
+inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
+
+struct Disk {
+  size_t fd = 0;  // index into the packet's descriptors, as everywhere below
+  bool read_only = true;
+  std::string serial;
+  bool operator==(const Disk&) const = default;
+};
+
+struct Configure {
+  uint32_t cpus = 1;
+  uint64_t memory = 0;  // bytes
+  std::string command_line;
+  std::optional<size_t> kernel;    // an arm64 Image, perhaps compressed; or
+  std::optional<size_t> firmware;  // what stands in flash at address 0
+  std::vector<size_t> initrds;     // concatenated in this order
+  std::vector<Disk> disks;         // in the order of their addresses
+  size_t console_output = 0;       // bytes of the PL011 go here
+  std::optional<size_t> console_input;
+  std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to
+  bool operator==(const Configure&) const = default;
+};
+struct Start {
+  bool operator==(const Start&) const = default;
+};
+// Opens a vsock stream to `port` of the guest; the reply carries its descriptor.
+struct Connect {
+  uint32_t port = 0;
+  bool operator==(const Connect&) const = default;
+};
+// Ends the VM at once, as pulling the plug does.
+struct Stop {
+  bool operator==(const Stop&) const = default;
+};
+
+struct Request {
+  uint32_t id = 0;
+  std::variant<Configure, Start, Connect, Stop> body;
+  bool operator==(const Request&) const = default;
+};
+
+struct Reply {
+  uint32_t id = 0;
+  std::optional<Error> error;  // none: it was done
+};
+// The guest connected to a listened port; the packet's only descriptor is the stream.
+struct Accepted {
+  uint32_t port = 0;
+};
+enum class EndReason : uint8_t {
+  kShutdown,       // the guest powered off
+  kReset,          // the guest asked for a reset
+  kStopped,        // on request
+  kCrashed,        // the guest did what no CPU or board can carry on from
+  kInternalError,  // a fault of ours
+};
+struct Ended {
+  EndReason reason = EndReason::kShutdown;
+  std::string message;
+};
+using Event = std::variant<Reply, Accepted, Ended>;
+
+[[nodiscard]] std::string_view to_string(EndReason reason);
+
+// Encoding fails with kInvalidArgument when a string is not UTF-8 or the message would be too big.
+Result<std::string> encode(const Request& request);
+Result<std::string> encode(const Event& event);
+
+// `fd_count` is how many descriptors came with the packet: every index is below it. kCorrupt on anything that is not a well-formed message.
+Result<Request> decode_request(std::string_view text, size_t fd_count);
+Result<Event> decode_event(std::string_view text, size_t fd_count);
+
+}  // namespace adyton::vmm::control

@@ -1,0 +1,143 @@
+#include "vmm/control/protocol.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace adyton::vmm::control {
+namespace {
+
+Configure full_configuration() {
+  return Configure{.cpus = 4,
+                   .memory = 512ull << 20,
+                   .command_line = "console=ttyAMA0 quoted=\"a b\"",
+                   .kernel = 0,
+                   .firmware = {},
+                   .initrds = {1, 2},
+                   .disks = {{.fd = 3, .read_only = false, .serial = "root"}, {.fd = 4, .read_only = true, .serial = ""}},
+                   .console_output = 5,
+                   .console_input = 6,
+                   .listen_ports = {1024, 4294967295u}};
+}
+
+template <typename Body>
+void expect_round_trip(Body body, size_t fd_count) {
+  const Request request{.id = 7, .body = std::move(body)};
+  auto text = encode(request);
+  ASSERT_TRUE(text) << text.error().message;
+  auto back = decode_request(*text, fd_count);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(*back, request);
+}
+
+TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
+  expect_round_trip(full_configuration(), 7);
+  expect_round_trip(Start{}, 0);
+  expect_round_trip(Connect{.port = 99}, 0);
+  expect_round_trip(Stop{}, 0);
+}
+
+TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
+  auto reply = decode_event(*encode(Event(Reply{.id = 3, .error = Error{ErrorCode::kPermission, "no"}})), 0);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(std::get<Reply>(*reply).id, 3u);
+  EXPECT_EQ(std::get<Reply>(*reply).error->code, ErrorCode::kPermission);
+  EXPECT_EQ(std::get<Reply>(*reply).error->message, "no");
+  auto accepted = decode_event(*encode(Event(Accepted{.port = 1024})), 1);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(std::get<Accepted>(*accepted).port, 1024u);
+  for (EndReason reason : {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed, EndReason::kInternalError}) {
+    auto ended = decode_event(*encode(Event(Ended{.reason = reason, .message = "why"})), 0);
+    ASSERT_TRUE(ended);
+    EXPECT_EQ(std::get<Ended>(*ended).reason, reason);
+    EXPECT_EQ(std::get<Ended>(*ended).message, "why");
+  }
+}
+
+TEST(ControlProtocol, ADescriptorThatWasNotSentIsRefused) {
+  const std::string text = *encode(Request{.id = 1, .body = full_configuration()});
+  for (size_t count = 0; count < 7; ++count) {
+    auto request = decode_request(text, count);
+    ASSERT_FALSE(request);
+    EXPECT_EQ(request.error().code, ErrorCode::kCorrupt);
+  }
+  EXPECT_FALSE(decode_event(R"({"type":"accepted","port":1})", 0));
+  EXPECT_FALSE(decode_event(R"({"type":"accepted","port":1})", 2));
+}
+
+TEST(ControlProtocol, MalformedMessagesAreRefused) {
+  for (const char* text : {"", "{", "[]", "null", "7", "\"configure\"", "{}", R"({"id":1})", R"({"id":-1,"type":"start"})", R"({"id":1.5,"type":"start"})",
+                           R"({"id":4294967296,"type":"start"})", R"({"id":1,"type":"dance"})", R"({"id":1,"type":7})",
+                           R"({"id":1,"type":"connect"})", R"({"id":1,"type":"connect","port":"80"})", R"({"id":1,"type":"configure"})"}) {
+    auto request = decode_request(text, 0);
+    ASSERT_FALSE(request) << text;
+    EXPECT_EQ(request.error().code, ErrorCode::kCorrupt) << text;
+  }
+  for (const char* text : {"", "{}", R"({"type":"reply"})", R"({"type":"reply","id":1,"error":3})", R"({"type":"reply","id":1,"error":{"code":"x","message":""}})",
+                           R"({"type":"ended","reason":"boredom","message":""})", R"({"type":"ended","reason":"reset"})"}) {
+    EXPECT_FALSE(decode_event(text, 1)) << text;
+  }
+}
+
+TEST(ControlProtocol, LimitsAreEnforced) {
+  auto refused = [](auto change) {
+    Configure c = full_configuration();
+    change(c);
+    auto text = encode(Request{.id = 1, .body = c});
+    return text && !decode_request(*text, 7);
+  };
+  EXPECT_TRUE(refused([](Configure& c) { c.cpus = 0; }));
+  EXPECT_TRUE(refused([](Configure& c) { c.cpus = kMaxCpus + 1; }));
+  EXPECT_TRUE(refused([](Configure& c) { c.memory = 0; }));
+  EXPECT_TRUE(refused([](Configure& c) { c.memory = kMaxMemory + 1; }));
+  EXPECT_TRUE(refused([](Configure& c) { c.kernel.reset(); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.firmware = 1; }));
+  EXPECT_TRUE(refused([](Configure& c) { c.command_line.assign(kMaxCommandLine + 1, 'x'); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.command_line.assign(1, '\0'); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.disks[0].serial.assign(kMaxDiskSerial + 1, 's'); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.disks.resize(kMaxDisks + 1); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.initrds.resize(kMaxInitrds + 1); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.listen_ports.resize(kMaxListenPorts + 1); }));
+}
+
+TEST(ControlProtocol, EncodingRefusesWhatCannotBeSent) {
+  Configure c = full_configuration();
+  c.command_line = "\xff\xfe";
+  EXPECT_FALSE(encode(Request{.id = 1, .body = c}));
+  EXPECT_FALSE(encode(Event(Ended{.reason = EndReason::kCrashed, .message = std::string(kMaxMessageSize, 'm')})));
+}
+
+TEST(ControlProtocol, DamagedMessagesNeverCrashTheDecoder) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const std::string whole = *encode(Request{.id = 1, .body = full_configuration()});
+  for (int round = 0; round < 20000; ++round) {
+    std::string text = whole;
+    for (unsigned changes = random() % 4 + 1; changes != 0; --changes) {
+      const size_t at = random() % text.size();
+      if (random() % 3 == 0) {
+        text.erase(at, random() % 8 + 1);
+        if (text.empty()) text = "{";
+      } else {
+        text[at] = static_cast<char>(random());
+      }
+    }
+    if (auto request = decode_request(text, 7)) {
+      const auto* configuration = std::get_if<Configure>(&request->body);
+      ASSERT_NE(configuration, nullptr);
+      EXPECT_LT(configuration->console_output, 7u);
+      EXPECT_LE(configuration->cpus, kMaxCpus);
+    }
+    (void)decode_event(text, 1);
+  }
+}
+
+TEST(ControlProtocol, DeepNestingIsHarmless) {
+  EXPECT_FALSE(decode_request(std::string(kMaxMessageSize, '['), 0));
+  EXPECT_FALSE(decode_request(std::string(kMaxMessageSize / 2, '[') + std::string(kMaxMessageSize / 2, ']'), 0));
+}
+
+}  // namespace
+}  // namespace adyton::vmm::control

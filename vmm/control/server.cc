@@ -1,0 +1,98 @@
+#include "vmm/control/server.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+
+namespace adyton::vmm::control {
+
+Server::~Server() = default;
+
+Result<void> Server::run() {
+  end_signal_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!end_signal_.valid()) return fail_errno("cannot make an eventfd");
+  auto outcome = serve();
+  vm_.reset();
+  return outcome;
+}
+
+Result<void> Server::serve() {
+  for (;;) {
+    pollfd watched[2] = {{.fd = end_signal_.get(), .events = POLLIN, .revents = 0}, {.fd = socket_.fd(), .events = POLLIN, .revents = 0}};
+    if (::poll(watched, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno("cannot wait for control messages");
+    }
+    if (watched[0].revents != 0) return {};
+    auto packet = socket_.receive();
+    if (!packet) {
+      if (packet.error().code == ErrorCode::kUnavailable) return {};
+      return std::unexpected(packet.error());
+    }
+    auto request = TRY(decode_request(packet->text, packet->fds.size()));
+    TRY(handle(std::move(request), std::move(packet->fds)));
+  }
+}
+
+Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
+  if (const auto* body = std::get_if<Configure>(&request.body)) {
+    if (auto done = configure(*body, std::move(fds)); !done) return reply(request.id, std::unexpected(done.error()));
+    return reply(request.id, UniqueFd());
+  }
+  if (std::holds_alternative<Start>(request.body)) return start(request.id);
+  if (const auto* body = std::get_if<Connect>(&request.body)) return reply(request.id, connect(body->port));
+  TRY(reply(request.id, UniqueFd()));
+  ended(EndReason::kStopped, "");
+  return {};
+}
+
+Result<void> Server::configure(const Configure& configuration, std::vector<UniqueFd> fds) {
+  if (vm_) return fail(ErrorCode::kInvalidArgument, "the VM is configured already");
+  vm_ = TRY(factory_.create(configuration, std::move(fds), *this));
+  return {};
+}
+
+Result<void> Server::start(uint32_t id) {
+  if (!vm_) return reply(id, fail(ErrorCode::kInvalidArgument, "the VM is not configured"));
+  if (started_) return reply(id, fail(ErrorCode::kInvalidArgument, "the VM runs already"));
+  started_ = true;
+  // Answered before the guest runs: it may end at once, and `ended` is the last message.
+  TRY(reply(id, UniqueFd()));
+  if (auto done = vm_->start(); !done) ended(EndReason::kInternalError, done.error().message);
+  return {};
+}
+
+Result<UniqueFd> Server::connect(uint32_t port) {
+  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  return vm_->connect(port);
+}
+
+Result<void> Server::reply(uint32_t id, Result<UniqueFd> outcome) {
+  Reply message{.id = id, .error = {}};
+  if (!outcome) message.error = outcome.error();
+  const int fd = outcome ? outcome->get() : -1;
+  return send(message, fd >= 0 ? std::span(&fd, 1) : std::span<const int>());
+}
+
+Result<void> Server::send(const Event& event, std::span<const int> fds) {
+  const std::string text = TRY(encode(event));
+  std::lock_guard lock(send_mutex_);
+  if (end_sent_) return {};
+  end_sent_ = std::holds_alternative<Ended>(event);
+  return socket_.send(text, fds);
+}
+
+void Server::accepted(uint32_t port, UniqueFd stream) {
+  const int fd = stream.get();
+  // A client that is gone shows on the receiving side; the stream closes here either way.
+  (void)send(Accepted{.port = port}, std::span(&fd, 1));
+}
+
+void Server::ended(EndReason reason, std::string message) {
+  (void)send(Ended{.reason = reason, .message = std::move(message)});
+  const uint64_t one = 1;
+  (void)!::write(end_signal_.get(), &one, sizeof(one));
+}
+
+}  // namespace adyton::vmm::control

@@ -1,0 +1,69 @@
+// The VMM's side of the control socket: takes requests, drives one virtual machine, reports events.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "vmm/control/protocol.h"
+#include "vmm/control/socket.h"
+
+namespace adyton::vmm::control {
+
+// What happens in the VM. Called from any of its threads.
+class VmObserver {
+ public:
+  virtual ~VmObserver() = default;
+  virtual void accepted(uint32_t port, UniqueFd stream) = 0;
+  virtual void ended(EndReason reason, std::string message) = 0;
+};
+
+// One VM as the control server sees it. The methods are called on the server's thread. The destructor ends the VM and returns when
+// none of its threads runs any more.
+class ControlledVm {
+ public:
+  virtual ~ControlledVm() = default;
+  virtual Result<void> start() = 0;
+  virtual Result<UniqueFd> connect(uint32_t port) = 0;
+};
+
+class VmFactory {
+ public:
+  virtual ~VmFactory() = default;
+  virtual Result<std::unique_ptr<ControlledVm>> create(const Configure& configuration, std::vector<UniqueFd> fds, VmObserver& observer) = 0;
+};
+
+class Server final : private VmObserver {
+ public:
+  Server(Socket socket, VmFactory& factory) : socket_(std::move(socket)), factory_(factory) {}
+  ~Server() override;
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Serves until the VM has ended, or the client is gone, or it breaks the protocol (an error). The VM is gone when this returns.
+  Result<void> run();
+
+ private:
+  void accepted(uint32_t port, UniqueFd stream) override;
+  void ended(EndReason reason, std::string message) override;
+
+  Result<void> serve();
+  Result<void> handle(Request request, std::vector<UniqueFd> fds);
+  Result<void> configure(const Configure& configuration, std::vector<UniqueFd> fds);
+  Result<void> start(uint32_t id);
+  Result<UniqueFd> connect(uint32_t port);
+  Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
+  Result<void> send(const Event& event, std::span<const int> fds = {});
+
+  Socket socket_;
+  VmFactory& factory_;
+  std::mutex send_mutex_;   // events come from the VM's threads
+  bool end_sent_ = false;   // guarded by send_mutex_: nothing is sent after `ended`
+  UniqueFd end_signal_;     // eventfd: readable once the VM has ended
+  std::unique_ptr<ControlledVm> vm_;
+  bool started_ = false;
+};
+
+}  // namespace adyton::vmm::control

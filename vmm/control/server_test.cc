@@ -1,0 +1,216 @@
+#include "vmm/control/server.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+namespace adyton::vmm::control {
+namespace {
+
+// A VM that only records what it is told.
+class FakeFactory final : public VmFactory {
+ public:
+  class Vm final : public ControlledVm {
+   public:
+    explicit Vm(FakeFactory& factory) : factory_(factory) {}
+    ~Vm() override { factory_.destroyed = true; }
+    Result<void> start() override {
+      if (factory_.fail_start) return fail(ErrorCode::kExhausted, "no threads left");
+      factory_.on_start(*factory_.observer);
+      return {};
+    }
+    Result<UniqueFd> connect(uint32_t port) override {
+      if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
+      return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    }
+
+   private:
+    FakeFactory& factory_;
+  };
+
+  Result<std::unique_ptr<ControlledVm>> create(const Configure& c, std::vector<UniqueFd> fds, VmObserver& o) override {
+    if (c.memory > (1ull << 30)) return fail(ErrorCode::kExhausted, "too much memory");
+    configuration = c;
+    fd_count = fds.size();
+    observer = &o;
+    return std::make_unique<Vm>(*this);
+  }
+
+  Configure configuration;
+  size_t fd_count = 0;
+  VmObserver* observer = nullptr;
+  std::function<void(VmObserver&)> on_start = [](VmObserver&) {};
+  bool fail_start = false;
+  bool destroyed = false;
+};
+
+class ControlServerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto sockets = *Socket::pair();
+    client = std::move(sockets.first);
+    server = std::make_unique<Server>(std::move(sockets.second), factory);
+    thread = std::thread([this] {
+      outcome = server->run();
+      server.reset();
+    });
+  }
+  void TearDown() override {
+    client.take().reset();
+    if (thread.joinable()) thread.join();
+  }
+
+  void send(Request request, std::span<const int> fds = {}) { ASSERT_TRUE(client.send(*encode(request), fds)); }
+  Event receive(std::vector<UniqueFd>* fds = nullptr) {
+    auto packet = client.receive();
+    if (!packet) {
+      ADD_FAILURE() << packet.error().message;
+      return Ended{};
+    }
+    auto event = decode_event(packet->text, packet->fds.size());
+    EXPECT_TRUE(event);
+    if (fds != nullptr) *fds = std::move(packet->fds);
+    return event ? *event : Event(Ended{});
+  }
+  Reply receive_reply(std::vector<UniqueFd>* fds = nullptr) {
+    const Event event = receive(fds);
+    if (const auto* reply = std::get_if<Reply>(&event)) return *reply;
+    ADD_FAILURE() << "not a reply";
+    return {};
+  }
+  void configure(uint64_t memory = 64 << 20) {
+    UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const int fds[] = {null.get(), null.get()};
+    send({.id = 1, .body = Configure{.cpus = 2, .memory = memory, .kernel = 0, .console_output = 1, .listen_ports = {1024}}}, fds);
+  }
+
+  FakeFactory factory;
+  Socket client;
+  std::unique_ptr<Server> server;
+  std::thread thread;
+  Result<void> outcome;
+};
+
+TEST_F(ControlServerTest, ConfiguresStartsAndReportsTheEnd) {
+  factory.on_start = [](VmObserver& observer) { observer.ended(EndReason::kShutdown, "bye"); };
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_EQ(factory.configuration.cpus, 2u);
+  EXPECT_EQ(factory.fd_count, 2u);
+  send({.id = 2, .body = Start{}});
+  const Reply started = receive_reply();
+  EXPECT_EQ(started.id, 2u);
+  EXPECT_FALSE(started.error);
+  const Event end = receive();
+  ASSERT_TRUE(std::holds_alternative<Ended>(end));
+  EXPECT_EQ(std::get<Ended>(end).reason, EndReason::kShutdown);
+  EXPECT_EQ(std::get<Ended>(end).message, "bye");
+  thread.join();
+  EXPECT_TRUE(outcome);
+  EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, AConfigurationThatFailsLeavesTheServerReady) {
+  configure(2ull << 30);
+  const Reply refused = receive_reply();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, ErrorCode::kExhausted);
+  EXPECT_EQ(refused.error->message, "too much memory");
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+}
+
+TEST_F(ControlServerTest, RequestsOutOfOrderAreRefused) {
+  send({.id = 1, .body = Start{}});
+  EXPECT_TRUE(receive_reply().error);
+  send({.id = 2, .body = Connect{.port = 80}});
+  EXPECT_TRUE(receive_reply().error);
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+  configure();
+  EXPECT_TRUE(receive_reply().error);
+  send({.id = 3, .body = Start{}});
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 4, .body = Start{}});
+  EXPECT_TRUE(receive_reply().error);
+}
+
+TEST_F(ControlServerTest, StreamsPassInBothDirections) {
+  configure();
+  (void)receive_reply();
+  factory.on_start = [](VmObserver& observer) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    UniqueFd guest(ends[0]);
+    observer.accepted(1024, UniqueFd(ends[1]));
+    ASSERT_EQ(::write(guest.get(), "hi", 2), 2);
+  };
+  send({.id = 2, .body = Start{}});
+  (void)receive_reply();
+  std::vector<UniqueFd> fds;
+  const Event event = receive(&fds);
+  ASSERT_TRUE(std::holds_alternative<Accepted>(event));
+  EXPECT_EQ(std::get<Accepted>(event).port, 1024u);
+  ASSERT_EQ(fds.size(), 1u);
+  char bytes[3] = {};
+  EXPECT_EQ(::read(fds[0].get(), bytes, 2), 2);
+  EXPECT_STREQ(bytes, "hi");
+  send({.id = 3, .body = Connect{.port = 80}});
+  EXPECT_FALSE(receive_reply(&fds).error);
+  EXPECT_EQ(fds.size(), 1u);
+  send({.id = 4, .body = Connect{.port = 81}});
+  EXPECT_EQ(receive_reply(&fds).error->code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(fds.empty());
+}
+
+TEST_F(ControlServerTest, StopEndsTheVm) {
+  configure();
+  (void)receive_reply();
+  send({.id = 2, .body = Start{}});
+  (void)receive_reply();
+  send({.id = 3, .body = Stop{}});
+  EXPECT_EQ(receive_reply().id, 3u);
+  const Event end = receive();
+  ASSERT_TRUE(std::holds_alternative<Ended>(end));
+  EXPECT_EQ(std::get<Ended>(end).reason, EndReason::kStopped);
+  thread.join();
+  EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, AStartThatFailsEndsTheVmWithTheReason) {
+  factory.fail_start = true;
+  configure();
+  (void)receive_reply();
+  send({.id = 2, .body = Start{}});
+  (void)receive_reply();
+  const Event end = receive();
+  ASSERT_TRUE(std::holds_alternative<Ended>(end));
+  EXPECT_EQ(std::get<Ended>(end).reason, EndReason::kInternalError);
+  EXPECT_EQ(std::get<Ended>(end).message, "no threads left");
+}
+
+TEST_F(ControlServerTest, AClientThatIsGoneEndsTheVm) {
+  configure();
+  (void)receive_reply();
+  send({.id = 2, .body = Start{}});
+  (void)receive_reply();
+  client.take().reset();
+  thread.join();
+  EXPECT_TRUE(outcome);
+  EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, GarbageEndsTheVmWithAnError) {
+  configure();
+  (void)receive_reply();
+  ASSERT_TRUE(client.send("rubbish"));
+  thread.join();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(factory.destroyed);
+}
+
+}  // namespace
+}  // namespace adyton::vmm::control
