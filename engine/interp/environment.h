@@ -14,8 +14,10 @@ enum class Outcome : uint8_t {
   kExit,
 };
 
+// What is special about an access. The environment checks alignment: exclusive, atomic, acquire and release accesses must be naturally aligned (there is
+// no FEAT_LSE2), others when SCTLR_EL1.A says so or the memory is Device; a pair counts as one access of twice the size.
 struct Access {
-  bool unprivileged = false;   // LDTR and STTR
+  bool unprivileged = false;   // LDTR and STTR, unless PSTATE.UAO or EL0 make them ordinary
   bool acquire = false;        // LDAR, LDAXR, LDAPR and atomics with A
   bool release = false;        // STLR, STLXR and atomics with L
   bool exclusive = false;      // LDXR and STXR: natural alignment is required
