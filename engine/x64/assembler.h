@@ -10,13 +10,13 @@
 //   as.bind(done);
 //   as.ret();
 #pragma once
-#include "engine/x64/control_assembler.h"
+#include "engine/x64/avx512_assembler.h"
 
 namespace adyton::engine::x64 {
 
-class Assembler final : public ControlAssembler {
+class Assembler final : public Avx512Assembler {
  public:
-  using ControlAssembler::ControlAssembler;
+  using Avx512Assembler::Avx512Assembler;
 };
 
 }  // namespace adyton::engine::x64

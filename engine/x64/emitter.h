@@ -224,12 +224,15 @@ class Emitter {
     *p++ = op.byte;
     return p;
   }
-  [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, Xmm rm) {
+  template <typename R>
+    requires(!std::same_as<R, Mem>)
+  [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, R rm,
+                                                              unsigned) {
     return put_modrm(put_evex(p, op, w, reg, vvvv, 0, number_of(rm)), reg, number_of(rm));
   }
   [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
-                                                              const Mem& m) {
-    return put_modrm(put_evex(p, op, w, reg, vvvv, number_of(m.index), number_of(m.base)), reg, m, 4);
+                                                              const Mem& m, unsigned size_log2) {
+    return put_modrm(put_evex(p, op, w, reg, vvvv, number_of(m.index), number_of(m.base)), reg, m, size_log2);
   }
 
   // A rel32 field at `p`, the last one of its instruction, that leads to the label.
