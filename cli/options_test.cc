@@ -1,0 +1,112 @@
+#include "cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace adyton::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+Result<RunOptions> run_options(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"adyton", "run"});
+  auto command = TRY(parse_command_line(arguments));
+  if (auto* run = std::get_if<RunOptions>(&command)) return std::move(*run);
+  return fail(ErrorCode::kInternal, "not a run command");
+}
+
+std::string run_error(std::vector<std::string> arguments) {
+  auto run = run_options(std::move(arguments));
+  return run ? "" : run.error().message;
+}
+
+TEST(Options, PayloadAndItsArguments) {
+  auto run = run_options({"./hello", "arg1", "--smp", "7", "-t", "--", "x"});
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_THAT(run->command, ElementsAre("./hello", "arg1", "--smp", "7", "-t", "--", "x"));
+  EXPECT_EQ(run->cpus, 1u);
+  EXPECT_EQ(run->memory, 512ull << 20);
+  EXPECT_FALSE(run->tty);
+}
+
+TEST(Options, EverythingAtOnce) {
+  ::setenv("ADYTON_TEST_PASSED", "on", 1);
+  ::unsetenv("ADYTON_TEST_ABSENT");
+  auto run = run_options({"--smp", "4", "--memory=1G", "--env", "K=V=W", "-e", "ADYTON_TEST_PASSED", "-e", "ADYTON_TEST_ABSENT", "--workdir", "/data",
+                          "--mount", "./dir:/data", "--mount", "a:b:/c:ro", "--rootfs", "root", "--disk", "a.img", "--disk", "b.img,ro", "--console-log",
+                          "log", "--timeout", "1.5", "--quiet", "--tty", "--", "/usr/bin/python3", "-c", "print(6*7)"});
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_EQ(run->cpus, 4u);
+  EXPECT_EQ(run->memory, 1ull << 30);
+  EXPECT_THAT(run->env, ElementsAre("K=V=W", "ADYTON_TEST_PASSED=on"));
+  EXPECT_EQ(run->workdir, "/data");
+  EXPECT_THAT(run->mounts, ElementsAre(MountOption{"./dir", "/data", false}, MountOption{"a:b", "/c", true}));
+  EXPECT_EQ(run->rootfs, "root");
+  EXPECT_THAT(run->disks, ElementsAre(DiskOption{"a.img", false}, DiskOption{"b.img", true}));
+  EXPECT_EQ(run->console_log, "log");
+  EXPECT_EQ(run->timeout, std::chrono::milliseconds(1500));
+  EXPECT_TRUE(run->quiet);
+  EXPECT_EQ(run->tty, true);
+  EXPECT_THAT(run->command, ElementsAre("/usr/bin/python3", "-c", "print(6*7)"));
+}
+
+TEST(Options, RawVm) {
+  auto run = run_options({"--kernel", "Image", "--initrd", "i.cpio", "--append", "console=ttyAMA0 root=/dev/vda", "--disk", "disk.img"});
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_TRUE(run->raw());
+  EXPECT_EQ(run->append, "console=ttyAMA0 root=/dev/vda");
+  EXPECT_THAT(run->command, IsEmpty());
+  EXPECT_TRUE(run_options({"--firmware", "u-boot.bin"})->raw());
+}
+
+TEST(Options, DirectoryTreeAlone) {
+  auto run = run_options({"--rootfs", "root"});
+  ASSERT_TRUE(run);
+  EXPECT_THAT(run->command, IsEmpty());
+}
+
+TEST(Options, MistakesGetOneLine) {
+  EXPECT_THAT(run_error({}), HasSubstr("nothing to run"));
+  EXPECT_THAT(run_error({"--frobnicate", "./hello"}), HasSubstr("--frobnicate"));
+  EXPECT_THAT(run_error({"--memory", "lots", "./hello"}), HasSubstr("'lots' is not a size"));
+  EXPECT_THAT(run_error({"--smp", "many", "./hello"}), HasSubstr("--smp"));
+  EXPECT_THAT(run_error({"--smp", "-1", "./hello"}), HasSubstr("--smp"));
+  EXPECT_THAT(run_error({"--env", "=V", "./hello"}), HasSubstr("has no name"));
+  EXPECT_THAT(run_error({"--mount", "here", "./hello"}), HasSubstr("SOURCE:TARGET"));
+  EXPECT_THAT(run_error({"--mount", "here:there", "./hello"}), HasSubstr("absolute"));
+  EXPECT_THAT(run_error({"--workdir", "data", "./hello"}), HasSubstr("absolute"));
+  EXPECT_THAT(run_error({"--timeout", "-3", "./hello"}), HasSubstr("timeout"));
+  EXPECT_THAT(run_error({"--kernel", "a", "--firmware", "b"}), HasSubstr("exclude"));
+  EXPECT_THAT(run_error({"--initrd", "a", "./hello"}), HasSubstr("--kernel"));
+  EXPECT_THAT(run_error({"--kernel", "a", "./hello"}), HasSubstr("takes no payload"));
+  EXPECT_THAT(run_error({"--kernel", "a", "--rootfs", "b"}), HasSubstr("for payloads"));
+  EXPECT_THAT(run_error({"-t", "-T", "./hello"}), HasSubstr("exclude"));
+  for (const auto& arguments : {std::vector<std::string>{"adyton"}, {"adyton", "fly"}, {"adyton", "--wings"}, {"adyton", "doctor", "who"}}) {
+    auto command = parse_command_line(arguments);
+    ASSERT_FALSE(command);
+    EXPECT_THAT(command.error().message, Not(HasSubstr("\n")));
+    EXPECT_FALSE(command.error().message.empty());
+  }
+}
+
+TEST(Options, HelpAndVersionSayTheIsolationLevel) {
+  for (const auto& arguments : {std::vector<std::string>{"adyton", "--help"}, {"adyton", "run", "--help"}, {"adyton", "--version"}}) {
+    auto command = parse_command_line(arguments);
+    ASSERT_TRUE(command);
+    ASSERT_TRUE(std::holds_alternative<PrintText>(*command));
+    EXPECT_THAT(std::get<PrintText>(*command).text, HasSubstr("none"));
+  }
+}
+
+TEST(Options, Doctor) {
+  auto command = parse_command_line({"adyton", "doctor"});
+  ASSERT_TRUE(command);
+  EXPECT_TRUE(std::holds_alternative<DoctorOptions>(*command));
+}
+
+}  // namespace
+}  // namespace adyton::cli
