@@ -36,14 +36,15 @@ struct alignas(64) CpuState {
   // --- system registers, indexed by exception level where they are banked.
   uint64_t sp_el[4];    // the banked stack pointers that are not current
   uint64_t elr_el[4], esr_el[4], far_el[4], vbar_el[4], sctlr_el[4], tcr_el[4], ttbr0_el[4], mair_el[4], amair_el[4], afsr0_el[4],
-      afsr1_el[4], actlr_el[4], tpidr_el[4], contextidr_el[4], scxtnum_el[4];
+      afsr1_el[4], tpidr_el[4], contextidr_el[4], scxtnum_el[4];
   uint32_t spsr_el[4];
   uint64_t ttbr1_el1, tpidrro_el0, cpacr_el1, par_el1, csselr_el1, cntkctl_el1;
   uint64_t mpidr_el1;
-  uint64_t mdscr_el1, osdlr_el1, oslsr_el1, mdccint_el1, osdtrrx_el1, osdtrtx_el1, oseccr_el1, dbgclaim_el1;
+  uint64_t mdscr_el1, osdlr_el1, oslsr_el1, mdccint_el1, osdtrrx_el1, osdtrtx_el1, oseccr_el1, dbgclaim_el1, dbgprcr_el1;
   uint64_t dbgbvr[16], dbgbcr[16], dbgwvr[16], dbgwcr[16];
 
   // Generic timer (Arm ARM D11). Counts are in units of CNTFRQ_EL0; cntvoff is subtracted from the physical count.
+  uint64_t cntfrq;
   uint64_t cntv_cval, cntp_cval, cntvoff;
   uint32_t cntv_ctl, cntp_ctl;  // ENABLE and IMASK only; ISTATUS is computed
 
