@@ -1,0 +1,91 @@
+// A vCPU of the software backend: runs the engine's CPU and does around it what KVM does in the kernel.
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "engine/engine.h"
+#include "hypervisor/hypervisor.h"
+#include "hypervisor/soft/generic_timer.h"
+#include "hypervisor/soft/gic.h"
+#include "hypervisor/soft/io_eventfd_table.h"
+#include "hypervisor/soft/psci.h"
+#include "hypervisor/soft/timer_queue.h"
+#include "hypervisor/soft/wake_event.h"
+
+namespace adyton::hypervisor::soft {
+
+// What the vCPUs of one VM share.
+struct SoftShared {
+  Counter counter;
+  void (*reset)(engine::arm64::CpuState&, uint64_t affinity) = nullptr;
+  std::unique_ptr<PowerController> power;
+  std::unique_ptr<Gic> gic;
+  std::unique_ptr<TimerQueue> timers;
+  IoEventFdTable doorbells;
+  // SEV: everyone who is in WFE, or comes to one, goes on.
+  std::atomic<uint64_t> events = 0;
+  std::atomic<uint32_t> event_waiters = 0;
+  std::function<void()> wake_all;
+};
+
+class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptInputs, private GenericTimer::Sink {
+ public:
+  SoftVcpu(unsigned index, SoftShared& shared);
+  void attach(engine::Cpu& cpu) { cpu_ = &cpu; }
+
+  [[nodiscard]] unsigned index() const override { return index_; }
+  [[nodiscard]] uint64_t affinity() const override { return vcpu_affinity(index_); }
+  Result<void> init(const VcpuInit& init) override;
+  Result<Exit> run() override;
+  void kick() override;
+  Result<void> get_one_reg(uint64_t id, std::span<uint8_t> value) override;
+  Result<void> set_one_reg(uint64_t id, std::span<const uint8_t> value) override;
+
+  // engine::CpuHost, on the vCPU's thread.
+  bool read_icc(uint16_t encoding, uint64_t& value) override { return shared_.gic->read_icc(index_, encoding, value); }
+  bool write_icc(uint16_t encoding, uint64_t value) override { return shared_.gic->write_icc(index_, encoding, value); }
+  void timer_changed() override { timer_.update(cpu_->state()); }
+  void send_event() override;
+
+  // CpuInterruptInputs, any thread.
+  void set_irq(bool level) override;
+  void set_fiq(bool level) override;
+
+  void wake() { wake_.wake(); }
+  void timer_expired() { timer_.expire(); }
+
+ private:
+  void set_timer_line(uint32_t ppi, bool level) override;
+  void arm_timer(uint64_t deadline) override;
+
+  void start(uint64_t entry, uint64_t x0);
+  // False: kicked before it was powered on.
+  bool wait_until_on();
+  void wait_for_interrupt();
+  void wait_for_event();
+  // True when the access was done here; otherwise `mmio_` describes it for the caller of run().
+  bool handle_mmio(const engine::Exit::Mmio& access);
+  // The exit that a firmware call makes, if any.
+  std::optional<Exit> handle_firmware_call();
+
+  const unsigned index_;
+  SoftShared& shared_;
+  engine::Cpu* cpu_ = nullptr;
+  GenericTimer timer_;
+  IoEventFdTable::Reader doorbells_;
+  WakeEvent wake_;
+  std::atomic<bool> kicked_ = false;
+
+  // The vCPU thread's own.
+  bool on_ = false;
+  bool mmio_pending_ = false;
+  std::array<uint8_t, 8> mmio_data_{};
+  uint8_t mmio_size_ = 0;
+  bool mmio_is_write_ = false;
+  uint64_t events_seen_ = 0;
+  uint64_t last_wfe_ = 0;
+  unsigned wfe_streak_ = 0;
+};
+
+}  // namespace adyton::hypervisor::soft

@@ -1,0 +1,55 @@
+// The software backend: a VM on the engine, with GICv3, generic timers and PSCI in the same process.
+#pragma once
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/engine.h"
+#include "hypervisor/hypervisor.h"
+#include "hypervisor/soft/irqfd_poller.h"
+#include "hypervisor/soft/soft_vcpu.h"
+
+namespace adyton::hypervisor::soft {
+
+struct SoftConfig {
+  engine::EngineConfig engine;
+};
+
+// A VM on the translating engine. The VM's threads end when it is destroyed.
+Result<std::unique_ptr<Vm>> create_soft_vm(const SoftConfig& config = {});
+
+// The parts of the engine that the backend uses, so that tests can put others in their place.
+struct EnginePort {
+  std::function<Result<std::unique_ptr<engine::Machine>>(const engine::EngineConfig&, const GuestMemory&)> create_machine;
+  void (*reset)(engine::arm64::CpuState&, uint64_t affinity) = nullptr;
+  Counter counter;
+};
+
+class SoftVm final : public Vm {
+ public:
+  SoftVm(const SoftConfig& config, EnginePort engine);
+  ~SoftVm() override;
+
+  [[nodiscard]] const Capabilities& capabilities() const override { return capabilities_; }
+  Result<void> set_memory(const GuestMemory& memory) override;
+  Result<Vcpu*> create_vcpu(unsigned index) override;
+  Result<void> create_irqchip(const IrqchipConfig& config) override;
+  Result<void> set_irq_line(uint32_t intid, bool level) override;
+  Result<void> add_irqfd(int eventfd, uint32_t intid) override;
+  Result<void> remove_irqfd(int eventfd, uint32_t intid) override;
+  Result<void> add_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.add(doorbell); }
+  Result<void> remove_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.remove(doorbell); }
+
+ private:
+  Result<void> check_spi(uint32_t intid) const;
+
+  const SoftConfig config_;
+  const EnginePort engine_;
+  Capabilities capabilities_;
+  std::vector<std::unique_ptr<SoftVcpu>> vcpus_;
+  std::unique_ptr<engine::Machine> machine_;
+  SoftShared shared_;
+  std::unique_ptr<IrqfdPoller> irqfds_;
+};
+
+}  // namespace adyton::hypervisor::soft
