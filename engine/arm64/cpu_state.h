@@ -36,7 +36,7 @@ struct alignas(64) CpuState {
   // --- system registers, indexed by exception level where they are banked.
   uint64_t sp_el[4];    // the banked stack pointers that are not current
   uint64_t elr_el[4], esr_el[4], far_el[4], vbar_el[4], sctlr_el[4], tcr_el[4], ttbr0_el[4], mair_el[4], amair_el[4], afsr0_el[4],
-      afsr1_el[4], tpidr_el[4], contextidr_el[4], scxtnum_el[4];
+      afsr1_el[4], actlr_el[4], tpidr_el[4], contextidr_el[4], scxtnum_el[4];
   uint32_t spsr_el[4];
   uint64_t ttbr1_el1, tpidrro_el0, cpacr_el1, par_el1, csselr_el1, cntkctl_el1;
   uint64_t mpidr_el1;

@@ -26,7 +26,6 @@ enum class Effect : uint8_t { NONE, TRANSLATION, DEBUG, TIMER };
 enum class Gate : uint8_t {
   NONE,
   UCT, UMA, TSCXT, TDCC, ANY_COUNTER, PHYSICAL_COUNTER, VIRTUAL_COUNTER, PHYSICAL_TIMER, VIRTUAL_TIMER,  // trap EL0
-  FP,           // CPACR_EL1.FPEN
   SP0_CURRENT,  // SP_EL0 is UNDEFINED while it is the current stack pointer
 };
 
@@ -34,7 +33,6 @@ SysRegResult check_gate(const CpuState& cpu, Gate gate) {
   const auto trap_unless = [](uint64_t allowed) { return allowed ? SysRegResult::kDone : SysRegResult::kTrapped; };
   switch (gate) {
     case Gate::NONE: return SysRegResult::kDone;
-    case Gate::FP: return fp_enabled(cpu) ? SysRegResult::kDone : SysRegResult::kFpDisabled;
     case Gate::SP0_CURRENT: return cpu.sp_sel ? SysRegResult::kDone : SysRegResult::kUndefined;
     default: break;
   }
@@ -265,7 +263,6 @@ void apply(Effect effect, SystemEffects& effects) {
 bool ungated(const Row& row, unsigned el, bool sp_elx) {
   switch (row.gate) {
     case Gate::NONE: return true;
-    case Gate::FP: return false;
     case Gate::SP0_CURRENT: return sp_elx;
     default: return el != 0;
   }
@@ -367,8 +364,11 @@ const char* sysreg_name(uint16_t encoding) {
   return name;
 }
 
-void reset(CpuState& cpu, uint64_t affinity, uint64_t counter_frequency) {
+void reset(CpuState& cpu, uint64_t affinity) {
+  const uint64_t cntfrq = cpu.cntfrq, cntvoff = cpu.cntvoff;
   cpu = CpuState{};
+  cpu.cntfrq = cntfrq;
+  cpu.cntvoff = cntvoff;
   cpu.set_nzcv(0);
   cpu.el = 1;
   cpu.sp_sel = 1;
@@ -376,7 +376,6 @@ void reset(CpuState& cpu, uint64_t affinity, uint64_t counter_frequency) {
   cpu.sctlr_el[1] = kSctlrReset;
   cpu.mpidr_el1 = kMpidrRes1 | (affinity & kMpidrAffinity);
   cpu.oslsr_el1 = kOslsrImplemented | kOslsrLocked;
-  cpu.cntfrq = counter_frequency & 0xffffffff;
 }
 
 }  // namespace adyton::engine::arm64

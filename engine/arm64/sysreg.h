@@ -43,7 +43,6 @@ enum class SysRegResult : uint8_t {
   kDone,
   kUndefined,   // UNDEFINED at this EL, or no such register
   kTrapped,     // EC 0x18 trap to EL1 (e.g. SCTLR_EL1.UCI/UCT, CNTKCTL): take kSysReg with the ISS of the instruction
-  kFpDisabled,  // FPCR or FPSR while CPACR_EL1.FPEN refuses: take kFpAccess
 };
 
 // ESR.ISS of a trapped MRS, MSR, SYS or SYSL (EC 0x18), and of a trapped FP access (EC 0x07).
@@ -53,7 +52,8 @@ constexpr uint32_t sysreg_trap_iss(uint32_t insn) {
 }
 constexpr uint32_t kFpTrapIss = (1u << 24) | (0xeu << 20);  // CV, COND = always
 
-// MRS and MSR (register), with access rules, masks and effects.
+// MRS and MSR (register), with access rules, masks and effects. FPCR and FPSR also ask for fp_enabled(): that check is the caller's, as for
+// every FP instruction.
 SysRegResult read_sysreg(CpuState& cpu, SystemEffects& effects, uint16_t encoding, uint64_t& value);
 SysRegResult write_sysreg(CpuState& cpu, SystemEffects& effects, uint16_t encoding, uint64_t value);
 
@@ -79,8 +79,8 @@ SysRegAccess inline_write(uint16_t encoding, unsigned el, bool sp_elx = false);
 // Name as the Arm ARM writes it, or "S3_0_C1_C0_0" form (then valid until the thread's next call).
 const char* sysreg_name(uint16_t encoding);
 
-// Fills reset values (warm reset of a PE that starts at EL1h with the MMU off). `affinity` is MPIDR_EL1's affinity fields,
-// `counter_frequency` what CNTFRQ_EL0 says, in Hz.
-void reset(CpuState& cpu, uint64_t affinity, uint64_t counter_frequency);
+// Fills reset values (warm reset of a PE that starts at EL1h with the MMU off). `affinity` is MPIDR_EL1's affinity fields. What firmware
+// agrees on for all CPUs survives: cntfrq and cntvoff.
+void reset(CpuState& cpu, uint64_t affinity);
 
 }  // namespace adyton::engine::arm64
