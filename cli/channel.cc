@@ -73,8 +73,8 @@ void Channel::fill() {
   const size_t space = buffer_.size() - end_;
   const ssize_t got = source_.socket ? ::recv(source_.fd.get(), at, space, MSG_DONTWAIT) : ::read(source_.fd.get(), at, space);
   if (got > 0) {
-    end_ += static_cast<size_t>(got);
-    if (observer_) observer_({at, static_cast<size_t>(got)});
+    const auto arrived = static_cast<size_t>(got);
+    end_ += filter_ ? filter_({at, arrived}) : arrived;
     return;
   }
   if (got < 0 && would_block(errno)) return;

@@ -30,8 +30,9 @@ class Channel {
   Channel(Channel&&) = default;
   Channel& operator=(Channel&&) = default;
 
-  // Sees every byte when it has been read.
-  void set_observer(std::function<void(std::span<const uint8_t>)> observer) { observer_ = std::move(observer); }
+  // Sees every byte when it has been read, may change or drop some, and returns how many remain (at the front).
+  using Filter = std::function<size_t(std::span<uint8_t>)>;
+  void set_filter(Filter filter) { filter_ = std::move(filter); }
 
   // Adds what must happen for the channel to go on, if anything.
   void watch(std::vector<pollfd>& polls) const;
@@ -66,7 +67,7 @@ class Channel {
   bool source_ended_ = false;
   bool finished_ = false;
   std::optional<Error> error_;
-  std::function<void(std::span<const uint8_t>)> observer_;
+  Filter filter_;
 };
 
 }  // namespace adyton::cli

@@ -166,16 +166,21 @@ TEST(Channel, BackPressureReachesTheSource) {
   EXPECT_LT(accepted, size_t{2} << 20) << "the channel holds more than a buffer";
 }
 
-TEST(Channel, TheObserverSeesEveryByte) {
+TEST(Channel, TheFilterSeesAndChangesEveryByte) {
   auto input = make_pipe();
   auto stream = make_sockets();
   write_all(input.b.get(), "abc");
   input.b.reset();
   std::string seen;
   Channel channel("standard input", std::move(input.a), std::move(stream.a));
-  channel.set_observer([&](std::span<const uint8_t> bytes) { seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size()); });
+  channel.set_filter([&](std::span<uint8_t> bytes) {
+    seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    bytes[0] = 'X';
+    return bytes.size() - 1;
+  });
   run(channel);
   EXPECT_EQ(seen, "abc");
+  EXPECT_EQ(read_all(stream.b.get()), "Xb");
 }
 
 TEST(Channel, AnEndpointOfAPipeIsNonBlockingForUsOnly) {

@@ -17,9 +17,10 @@
 
 namespace adyton::vmm::control {
 
+inline constexpr int kControlFd = 3;  // where a started adyton-vmm finds its end of the socket
 inline constexpr size_t kMaxMessageSize = 64 * 1024;  // bytes of JSON text
 inline constexpr size_t kMaxFds = 64;                 // descriptors beside one message
-inline constexpr unsigned kMaxCpus = 128;
+inline constexpr unsigned kMaxCpus = 123;  // what fits between the board's redistributors and its PL011
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
 inline constexpr size_t kMaxDisks = 16;

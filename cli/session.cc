@@ -1,0 +1,363 @@
+#include "cli/session.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+namespace adyton::cli {
+namespace {
+
+using namespace vmm::control;
+
+// Pseudo ports of the channels that carry no vsock stream.
+constexpr uint32_t kConsoleIn = 1;
+constexpr uint32_t kConsoleOut = 2;
+
+constexpr auto kPatience = std::chrono::seconds(5);
+constexpr uint8_t kCtrlA = 0x01;
+constexpr uint8_t kCtrlC = 0x03;
+
+// The guest's words, fit for a terminal and for one line.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  if (text.size() > 1000) text.resize(1000);
+  return text;
+}
+
+bool is_output(uint32_t port) { return port != guest::kStdinPort && port != kConsoleIn; }
+
+}  // namespace
+
+Session::Session(SessionConfig config, Socket& vm, ConsoleLog& log, Progress& progress)
+    : config_(std::move(config)), vm_(vm), log_(log), progress_(progress), raw_terminal_(config_.terminal) {
+  if (config_.request) {
+    if (config_.request->terminal) {
+      expected_ = {{guest::kTerminalPort, false}};
+    } else {
+      expected_ = {{guest::kStdinPort, false}, {guest::kStdoutPort, false}, {guest::kStderrPort, false}};
+    }
+  }
+  if (config_.timeout) deadline_ = Clock::now() + *config_.timeout;
+}
+
+Outcome Session::run() {
+  std::vector<int> fds;
+  for (const UniqueFd& fd : config_.vm_fds) fds.push_back(fd.get());
+  if (auto sent = send_request(config_.vm, fds); !sent && sent.error().code != ErrorCode::kUnavailable) fail_with(sent.error().message);
+  config_.vm_fds.clear();
+
+  std::vector<pollfd> polls;
+  while (!outcome_) {
+    polls.clear();
+    polls.push_back({.fd = config_.signals, .events = POLLIN, .revents = 0});
+    if (!vm_gone_) polls.push_back({.fd = vm_.fd(), .events = POLLIN, .revents = 0});
+    if (config_.console.valid()) polls.push_back({.fd = config_.console.get(), .events = POLLIN, .revents = 0});
+    if (guest_) guest_->watch(polls);
+    for (auto& [port, channel] : channels_) channel.watch(polls);
+    if (::poll(polls.data(), polls.size(), poll_timeout()) < 0 && errno != EINTR) {
+      fail_with(fail_errno("cannot wait for the VM").error().message);
+      break;
+    }
+    if (!vm_gone_ && polls[1].revents != 0) on_control();
+    on_console(polls);
+    for (auto& [port, channel] : channels_) channel.step(polls);
+    if (guest_) on_guest(polls);
+    // Last, as poll() looked at them first: a signal that follows a message of the guest is seen after it.
+    if (polls[0].revents != 0) read_signals();
+    advance();
+  }
+  progress_.clear();
+  for (auto& [port, channel] : channels_) channel.close();
+  raw_terminal_.restore();
+  return *outcome_;
+}
+
+int Session::poll_timeout() const {
+  std::optional<Clock::time_point> next = deadline_;
+  if (patience_ && (!next || *patience_ < *next)) next = patience_;
+  if (!next) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count();
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
+}
+
+// ---- the VM's process ----------------------------------------------------------------------------------------------------
+
+Result<void> Session::send_request(std::variant<Configure, Start, Connect, Stop> body, std::span<const int> fds) {
+  return vm_.send(TRY(encode(Request{.id = next_request_++, .body = std::move(body)})), fds);
+}
+
+void Session::on_control() {
+  auto packet = vm_.receive();
+  if (!packet) {
+    vm_gone_ = true;
+    if (packet.error().code != ErrorCode::kUnavailable) fail_with(packet.error().message);
+    return;
+  }
+  auto event = decode_event(packet->text, packet->fds.size());
+  if (!event) return fail_with(event.error().message);
+  on_event(std::move(*event), std::move(packet->fds));
+}
+
+void Session::on_event(Event event, std::vector<UniqueFd> fds) {
+  if (const auto* reply = std::get_if<Reply>(&event)) {
+    on_reply(*reply);
+  } else if (const auto* accepted = std::get_if<Accepted>(&event)) {
+    on_stream(accepted->port, std::move(fds.front()));
+  } else {
+    ended_ = std::get<Ended>(std::move(event));
+    patience_ = Clock::now() + kPatience;
+  }
+}
+
+void Session::on_reply(const Reply& reply) {
+  if (reply.error) return fail_with(reply.error->message);
+  if (phase_ != Phase::kConfiguring || reply.id != 1) return;
+  if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) return fail_with(sent.error().message);
+  if (config_.request) {
+    phase_ = Phase::kBooting;
+    progress_.step("Booting the guest");
+  } else {
+    phase_ = Phase::kRunning;
+    progress_.clear();
+    start_raw_console();
+  }
+}
+
+void Session::on_stream(uint32_t port, UniqueFd stream) {
+  if (!config_.request) return;
+  if (port == guest::kControlPort) {
+    if (!guest_ && phase_ == Phase::kBooting) guest_.emplace(std::move(stream));
+    return;
+  }
+  const auto expected = expected_.find(port);
+  if (expected == expected_.end() || expected->second || phase_ == Phase::kConfiguring) return;
+  expected->second = true;
+  auto& [in, out, err] = config_.stdio;
+  if (port == guest::kStdinPort) {
+    add_channel(port, "standard input", std::move(in), std::move(stream));
+  } else if (port == guest::kStdoutPort) {
+    add_channel(port, "standard output", std::move(stream), std::move(out));
+  } else if (port == guest::kStderrPort) {
+    add_channel(port, "standard error", std::move(stream), std::move(err));
+  } else {
+    UniqueFd copy(::fcntl(stream.get(), F_DUPFD_CLOEXEC, 3));
+    if (!copy.valid()) return fail_with(fail_errno("cannot use the guest's terminal").error().message);
+    add_channel(port, "the terminal", std::move(stream), std::move(out));
+    channels_.back().second.set_filter([this](std::span<uint8_t> bytes) {
+      note_output(bytes);
+      return bytes.size();
+    });
+    add_channel(guest::kStdinPort, "the terminal", std::move(in), std::move(copy));
+    channels_.back().second.set_filter([this](std::span<uint8_t> bytes) {
+      note_key(bytes);
+      return bytes.size();
+    });
+  }
+}
+
+void Session::add_channel(uint32_t port, std::string name, UniqueFd source, UniqueFd sink) {
+  channels_.emplace_back(port, Channel(std::move(name), std::move(source), std::move(sink)));
+}
+
+void Session::on_console(std::span<const pollfd> polls) {
+  if (!config_.console.valid()) return;
+  for (const pollfd& p : polls) {
+    if (p.fd != config_.console.get() || p.revents == 0) continue;
+    uint8_t buffer[16384];
+    const ssize_t got = ::read(p.fd, buffer, sizeof(buffer));
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    if (got <= 0) return config_.console.reset();
+    if (auto done = log_.append({buffer, static_cast<size_t>(got)}); !done) fail_with(done.error().message);
+  }
+}
+
+// ---- the guest -----------------------------------------------------------------------------------------------------------
+
+void Session::on_guest(std::span<const pollfd> polls) {
+  auto messages = guest_->step(polls);
+  if (!messages) return fail_with("the guest's init does not speak our protocol");
+  for (const guest::Message& message : *messages) on_message(message);
+}
+
+void Session::on_message(const guest::Message& message) {
+  if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && phase_ == Phase::kBooting) {
+    if (hello->version != guest::kProtocolVersion) {
+      return fail_with(fmt::format("the guest's init speaks version {} of our protocol, this is version {}", hello->version, guest::kProtocolVersion));
+    }
+    phase_ = Phase::kStarting;
+    progress_.step("Starting the payload");
+    if (auto sent = guest_->send(*config_.request); !sent) fail_with(sent.error().message);
+  } else if (std::holds_alternative<guest::Started>(message) && phase_ == Phase::kStarting) {
+    phase_ = Phase::kRunning;
+    progress_.clear();
+    if (config_.request->terminal) start_terminal();
+  } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && phase_ == Phase::kRunning) {
+    payload_ended({.exit_code = exited->exit_code() & 0xff, .message = {}});
+  } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message); failed != nullptr && phase_ == Phase::kStarting) {
+    const bool known = failed->exit_code == guest::kExitNotExecutable || failed->exit_code == guest::kExitNotFound;
+    expected_.clear();  // the streams may never come
+    payload_ended({.exit_code = known ? static_cast<int>(failed->exit_code) : guest::kExitError, .message = one_line(failed->message)});
+  } else {
+    fail_with("the guest's init does not speak our protocol");
+  }
+}
+
+void Session::payload_ended(Outcome outcome) {
+  progress_.clear();
+  payload_outcome_ = std::move(outcome);
+  phase_ = Phase::kDraining;
+}
+
+void Session::to_guest(const guest::Message& message) {
+  if (!guest_ || guest_->ended()) return;
+  if (auto sent = guest_->send(message); !sent) fail_with(sent.error().message);
+}
+
+// ---- the user ------------------------------------------------------------------------------------------------------------
+
+void Session::start_terminal() {
+  if (config_.terminal < 0) return;
+  if (auto done = raw_terminal_.raw(); !done) return fail_with(done.error().message);
+  // It may have changed while the guest booted.
+  if (auto size = terminal_size(config_.terminal)) to_guest(guest::WindowSize{.rows = size->rows, .columns = size->columns});
+}
+
+void Session::start_raw_console() {
+  UniqueFd copy(::fcntl(config_.console.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy.valid()) return fail_with(fail_errno("cannot use the serial console").error().message);
+  auto& [in, out, err] = config_.stdio;
+  add_channel(kConsoleOut, "standard output", std::move(config_.console), std::move(out));
+  channels_.back().second.set_filter([this](std::span<uint8_t> bytes) {
+    if (auto done = log_.append(bytes); !done) fail_with(done.error().message);
+    return bytes.size();
+  });
+  add_channel(kConsoleIn, "standard input", std::move(in), std::move(copy));
+  if (config_.terminal < 0) return;
+  if (auto done = raw_terminal_.raw(); !done) return fail_with(done.error().message);
+  // Ctrl-A X ends the VM, Ctrl-A Ctrl-A is one Ctrl-A: as people know it from QEMU.
+  channels_.back().second.set_filter([this](std::span<uint8_t> keys) {
+    size_t kept = 0;
+    for (const uint8_t key : keys) {
+      if (std::exchange(after_escape_, false)) {
+        if (key == 'x' || key == 'X') {
+          conclude({.exit_code = 0, .message = {}});
+        } else if (key == kCtrlA) {
+          keys[kept++] = key;
+        }
+      } else if (key == kCtrlA) {
+        after_escape_ = true;
+      } else {
+        keys[kept++] = key;
+      }
+    }
+    return kept;
+  });
+}
+
+void Session::read_signals() {
+  signalfd_siginfo signal{};
+  if (::read(config_.signals, &signal, sizeof(signal)) == sizeof(signal)) on_signal(signal);
+}
+
+void Session::on_signal(const signalfd_siginfo& signal) {
+  const auto number = static_cast<int>(signal.ssi_signo);
+  if (number == SIGWINCH || number == SIGCONT) {
+    if (!raw_terminal_.is_raw()) return;
+    if (number == SIGCONT) (void)raw_terminal_.raw();
+    if (!config_.request) return;
+    if (auto size = terminal_size(config_.terminal)) to_guest(guest::WindowSize{.rows = size->rows, .columns = size->columns});
+    return;
+  }
+  const bool running = config_.request && phase_ == Phase::kRunning;
+  if (running) {
+    to_guest(guest::Signal{.number = static_cast<uint32_t>(number)});
+    if (number == SIGINT) interrupt(number);
+  } else if (number != SIGUSR1 && number != SIGUSR2) {
+    conclude({.exit_code = 128 + number, .message = {}});
+  }
+}
+
+void Session::interrupt(int signal) {
+  if (++interrupts_ >= 2) conclude({.exit_code = 128 + signal, .message = "interrupted twice, the VM was ended"});
+}
+
+// With a terminal, Ctrl-C is a key that the guest's terminal turns into a signal. A payload that answers (a shell with its prompt)
+// lives; one that shows nothing between two of them is taken to hang.
+void Session::note_key(std::span<const uint8_t> keys) {
+  for (const uint8_t key : keys) {
+    if (key == kCtrlC) {
+      interrupt(SIGINT);
+    } else {
+      interrupts_ = 0;
+    }
+  }
+}
+
+void Session::note_output(std::span<const uint8_t> bytes) {
+  if (interrupts_ == 0) return;
+  // The echo of Ctrl-C itself is no answer.
+  for (const uint8_t byte : bytes) {
+    if (byte != '^' && byte != 'C' && byte != '\r' && byte != '\n') interrupts_ = 0;
+  }
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------------
+
+bool Session::output_finished() const {
+  return std::all_of(channels_.begin(), channels_.end(), [](const auto& entry) { return !is_output(entry.first) || entry.second.finished(); });
+}
+
+void Session::advance() {
+  if (outcome_) return;
+  for (const auto& [port, channel] : channels_) {
+    if (channel.error()) return fail_with(channel.error()->message);
+  }
+  const bool connected = std::all_of(expected_.begin(), expected_.end(), [](const auto& entry) { return entry.second; });
+  if (phase_ == Phase::kDraining && connected && output_finished()) {
+    guest_.reset();  // the guest may power off
+    if (!config_.wait_for_power_off) return conclude(*payload_outcome_);
+    phase_ = Phase::kClosing;
+    patience_ = Clock::now() + kPatience;
+  }
+  const auto now = Clock::now();
+  const bool impatient = patience_ && now >= *patience_;
+  if (phase_ == Phase::kClosing && (ended_ || vm_gone_ || impatient)) return conclude(*payload_outcome_);
+  // Whatever the guest had said is still on its way through our buffers.
+  if (vm_gone_ && output_finished() && !config_.console.valid()) return conclude(explain_end());
+  if (guest_ && guest_->ended() && !payload_outcome_ && !patience_) patience_ = now + kPatience;
+  if (impatient && !vm_gone_) return conclude(explain_end());
+  if (deadline_ && now >= *deadline_) fail_with("the time given by --timeout is over, the VM was ended");
+}
+
+Outcome Session::explain_end() const {
+  if (payload_outcome_) return *payload_outcome_;
+  const auto error = [](std::string message) { return Outcome{.exit_code = guest::kExitError, .message = std::move(message)}; };
+  if (auto reason = log_.panic()) return error(fmt::format("the guest's kernel panicked: {}", *reason));
+  if (!ended_) {
+    if (!vm_gone_) return error("the guest's init is gone");
+    return Outcome{.exit_code = guest::kExitError, .message = "the VM's process ended unexpectedly", .vm_lost = true};
+  }
+  const std::string detail = ended_->message.empty() ? "" : ": " + one_line(ended_->message);
+  switch (ended_->reason) {
+    case EndReason::kShutdown:
+      if (!config_.request) return Outcome{};
+      return error("the guest powered off before the payload had ended" + detail);
+    case EndReason::kReset:
+      return error("the guest reset itself, the VM was ended" + detail);
+    case EndReason::kStopped:
+      return error("the VM was stopped" + detail);
+    case EndReason::kCrashed:
+      return error("the guest crashed" + detail);
+    case EndReason::kInternalError:
+      return error("internal error in the VM" + detail);
+  }
+  return error("the VM ended" + detail);
+}
+
+}  // namespace adyton::cli
