@@ -1,0 +1,190 @@
+#include "guest/image/payload.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <filesystem>
+#include <set>
+
+#include "guest/exec_protocol.h"
+#include "guest/image/cpio_writer.h"
+#include "guest/image/elf_file.h"
+
+namespace adyton::image {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One of glibc's default directories on Debian arm64 (ld.so(8)); musl finds /lib only, see guest_path().
+constexpr char kGuestLibraryDirectory[] = "/lib/aarch64-linux-gnu/";
+
+// Loaded by dlopen(3) inside glibc (pthread_exit, pthread_cancel, backtrace), so no DT_NEEDED names it.
+constexpr char kUnwinder[] = "libgcc_s.so.1";
+
+std::unexpected<Error> not_executable(const std::string& path, std::string_view why) {
+  return fail(ErrorCode::kUnsupported, fmt::format("{} {}", path, why));
+}
+
+std::string describe_text(const Bytes& file) {
+  if (file.size() >= 2 && file[0] == '#' && file[1] == '!') {
+    const auto end = std::find(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(file.size(), 256)), '\n');
+    std::string interpreter(file.begin() + 2, end);
+    interpreter.erase(0, interpreter.find_first_not_of(" \t"));
+    return fmt::format("is a script for {}; run it in a root file system that has that program (--rootfs)", interpreter.substr(0, interpreter.find_first_of(" \t\r")));
+  }
+  if (file.empty()) return "is empty, not an AArch64 program";
+  return "is not an AArch64 ELF program";
+}
+
+class Builder {
+ public:
+  Builder(const std::string& path, const PayloadOptions& options)
+      : path_(path), directories_(options.library_directories.empty() ? default_library_directories() : options.library_directories) {}
+
+  Result<PayloadArchive> build() {
+    const Bytes program = TRY(read_payload());
+    auto elf = parse_elf(program);
+    if (!elf) return not_executable(path_, elf.error().message + (elf.error().code == ErrorCode::kUnsupported ? ", and the guest is AArch64" : ""));
+    if (elf->type == ET_REL) return not_executable(path_, "is an object file, not a program; link it first");
+    if (elf->type == ET_CORE) return not_executable(path_, "is a core dump, not a program");
+    if (elf->type != ET_EXEC && elf->type != ET_DYN) return not_executable(path_, "is not an executable ELF file");
+    if (elf->type == ET_DYN && elf->interpreter.empty() && elf->entry == 0) return not_executable(path_, "is a shared library, not a program");
+    result_.program = "/payload/" + std::string(fs::path(path_).filename());
+    TRY(cpio_.add_file(result_.program, program, 0755));
+    if (!elf->interpreter.empty()) TRY(add_dynamic_closure(*elf));
+    result_.cpio = TRY(cpio_.finish());
+    return std::move(result_);
+  }
+
+ private:
+  Result<Bytes> read_payload() const {
+    struct stat info {};
+    if (::stat(path_.c_str(), &info) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return fail(ErrorCode::kNotFound, path_ + ": no such file");
+      return fail(ErrorCode::kPermission, fail_errno(path_).error().message);
+    }
+    if (S_ISDIR(info.st_mode)) return not_executable(path_, "is a directory, not a program (a directory tree as root: --rootfs)");
+    if (!S_ISREG(info.st_mode)) return not_executable(path_, "is not a regular file");
+    auto file = read_file(path_);
+    if (!file) {
+      if (file.error().code == ErrorCode::kPermission) return fail(ErrorCode::kPermission, file.error().message);
+      return file;
+    }
+    // What is wrong with the contents comes before what is wrong with the mode: the former cannot be helped by chmod.
+    if (!is_elf(*file)) return not_executable(path_, describe_text(*file));
+    if ((info.st_mode & 0111) == 0 && !foreign_elf(*file)) {
+      return fail(ErrorCode::kPermission, fmt::format("{} is not executable (chmod +x {} makes it so)", path_, path_));
+    }
+    return file;
+  }
+
+  struct Library {
+    std::string name;                // as DT_NEEDED has it
+    std::vector<std::string> search; // RUNPATH of the file that needs it, $ORIGIN replaced
+    std::string needed_by;
+  };
+
+  Result<void> add_dynamic_closure(const ElfFile& program) {
+    const std::string interpreter_name = fs::path(program.interpreter).filename();
+    const auto interpreter = find(interpreter_name, {});
+    if (!interpreter) {
+      return not_executable(path_, fmt::format("needs the program interpreter {}, which is not in {}; install libc6-arm64-cross or use --rootfs",
+                                               program.interpreter, fmt::join(directories_, ", ")));
+    }
+    if (!program.interpreter.starts_with('/')) return not_executable(path_, "has a relative program interpreter");
+    TRY(cpio_.add_file(fs::path(program.interpreter).lexically_normal(), interpreter->bytes, 0755));
+    result_.libraries.push_back(interpreter->path);
+    // musl's interpreter is its libc, and it looks in /lib.
+    const std::string directory = interpreter_name.starts_with("ld-musl") ? "/lib/" : kGuestLibraryDirectory;
+    std::set<std::string> added{interpreter_name};
+    std::deque<Library> queue;
+    enqueue(program, path_, queue);
+    queue.push_back({kUnwinder, {}, ""});
+    while (!queue.empty()) {
+      const Library library = std::move(queue.front());
+      queue.pop_front();
+      if (!added.insert(library.name).second) continue;
+      const auto found = find(library.name, library.search);
+      if (!found) {
+        if (library.needed_by.empty()) continue;
+        if (library.name.starts_with("libc.musl-")) continue;  // the interpreter serves this name
+        return not_executable(path_, fmt::format("needs the library {} (for {}), which is not in {}", library.name, library.needed_by,
+                                                 fmt::join(directories_, ", ")));
+      }
+      const std::string guest = library.name.find('/') == std::string::npos ? directory + library.name
+                                                                              : std::string(("/" / fs::path(library.name)).lexically_normal());
+      TRY(cpio_.add_file(guest, found->bytes, 0755));
+      result_.libraries.push_back(found->path);
+      enqueue(found->elf, found->path, queue);
+    }
+    return {};
+  }
+
+  static void enqueue(const ElfFile& elf, const std::string& path, std::deque<Library>& queue) {
+    std::vector<std::string> search;
+    for (std::string directory : elf.search_path) {
+      const std::string origin = fs::absolute(path).parent_path();
+      for (const char* token : {"$ORIGIN", "${ORIGIN}"}) {
+        if (const size_t place = directory.find(token); place != std::string::npos) directory.replace(place, std::strlen(token), origin);
+      }
+      if (directory.starts_with('/')) search.push_back(std::move(directory));
+    }
+    for (const std::string& name : elf.needed) queue.push_back({name, search, path});
+  }
+
+  struct Found {
+    std::string path;
+    Bytes bytes;
+    ElfFile elf;
+  };
+
+  // As ld.so does, a file that is not for this machine is passed over.
+  std::optional<Found> find(const std::string& name, const std::vector<std::string>& first) const {
+    std::vector<std::string> places;
+    if (name.find('/') != std::string::npos) {
+      places.push_back(name);
+    } else {
+      for (const auto* list : {&first, &directories_}) {
+        for (const std::string& directory : *list) places.push_back(directory + "/" + name);
+      }
+    }
+    for (const std::string& place : places) {
+      struct stat info {};
+      if (::stat(place.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+      auto bytes = read_file(place);
+      if (!bytes) continue;
+      auto elf = parse_elf(*bytes);
+      if (elf && elf->type == ET_DYN) return Found{place, std::move(*bytes), std::move(*elf)};
+    }
+    return std::nullopt;
+  }
+
+  std::string path_;
+  std::vector<std::string> directories_;
+  CpioWriter cpio_;
+  PayloadArchive result_;
+};
+
+}  // namespace
+
+Result<PayloadArchive> build_payload(const std::string& path, const PayloadOptions& options) { return Builder(path, options).build(); }
+
+int payload_exit_code(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kNotFound: return guest::kExitNotFound;
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kPermission: return guest::kExitNotExecutable;
+    default: return guest::kExitError;
+  }
+}
+
+std::vector<std::string> default_library_directories() {
+  return {"/usr/aarch64-linux-gnu/lib", "/usr/local/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/lib/aarch64-linux-gnu"};
+}
+
+}  // namespace adyton::image
