@@ -10,49 +10,45 @@ class Avx512Assembler : public VectorAssembler {
  public:
   using VectorAssembler::VectorAssembler;
 
-#define X(name, prefix, map, w, opcode, memory_log2)                                                \
-  template <XmmOrMem S>                                                                           \
-  void name##_avx512(Xmm dst, Xmm a, const S& b) {                                                \
-    evex({Map::map, opcode, Prefix::prefix}, w, number_of(dst), number_of(a), b, memory_log2);      \
+#define X(name, prefix, map, w, opcode, memory_log2)                                           \
+  template <XmmOrMem S>                                                                        \
+  void name##_avx512(Xmm dst, Xmm a, const S& b) {                                             \
+    evex({Map::map, opcode, Prefix::prefix}, w, number_of(dst), number_of(a), b, memory_log2); \
   }
   ADYTON_X64_EVEX_THREE_OPERANDS(X)
 #undef X
 
-#define X(name, prefix, map, w, opcode, memory_log2)                                     \
-  template <XmmOrMem S>                                                                \
-  void name##_avx512(Xmm dst, const S& src) {                                          \
-    evex({Map::map, opcode, Prefix::prefix}, w, number_of(dst), 0, src, memory_log2);    \
+#define X(name, prefix, map, w, opcode, memory_log2)                                  \
+  template <XmmOrMem S>                                                               \
+  void name##_avx512(Xmm dst, const S& src) {                                         \
+    evex({Map::map, opcode, Prefix::prefix}, w, number_of(dst), 0, src, memory_log2); \
   }
   ADYTON_X64_EVEX_TWO_OPERANDS(X)
 #undef X
 
-#define X(name, prefix, map, w, opcode, memory_log2)                                                         \
-  template <XmmOrMem S>                                                                                    \
-  void name##_avx512(Xmm dst, Xmm a, const S& b, unsigned imm) {                                           \
-    evex_imm({Map::map, opcode, Prefix::prefix}, w, number_of(dst), number_of(a), b, memory_log2, imm);      \
+#define X(name, prefix, map, w, opcode, memory_log2)                                                    \
+  template <XmmOrMem S>                                                                                 \
+  void name##_avx512(Xmm dst, Xmm a, const S& b, unsigned imm) {                                        \
+    evex_imm({Map::map, opcode, Prefix::prefix}, w, number_of(dst), number_of(a), b, memory_log2, imm); \
   }
   ADYTON_X64_EVEX_THREE_OPERANDS_IMM(X)
 #undef X
 
-#define X(name, w, digit)                                                                    \
-  template <XmmOrMem S>                                                                      \
-  void name##_avx512(Xmm dst, const S& src, unsigned count) {                                \
-    evex_imm({Map::k0F, 0x72, Prefix::k66}, w, digit, number_of(dst), src, 4, count);        \
+#define X(name, w, digit)                                                             \
+  template <XmmOrMem S>                                                               \
+  void name##_avx512(Xmm dst, const S& src, unsigned count) {                         \
+    evex_imm({Map::k0F, 0x72, Prefix::k66}, w, digit, number_of(dst), src, 4, count); \
   }
   ADYTON_X64_EVEX_SHIFT_IMM(X)
 #undef X
 
-#define X(name, opcode)                                                                     \
-  void name##_avx512(Xmm dst, Xmm src) {                                                    \
-    evex({Map::k0F38, opcode, Prefix::kF3}, false, number_of(src), 0, dst, 0);              \
-  }
+#define X(name, opcode) \
+  void name##_avx512(Xmm dst, Xmm src) { evex({Map::k0F38, opcode, Prefix::kF3}, false, number_of(src), 0, dst, 0); }
   ADYTON_X64_EVEX_NARROW(X)
 #undef X
 
-#define X(name, w, opcode)                                                                  \
-  void name##_avx512(Xmm dst, Gpr src) {                                                    \
-    evex({Map::k0F38, opcode, Prefix::k66}, w, number_of(dst), 0, src, 0);                  \
-  }
+#define X(name, w, opcode) \
+  void name##_avx512(Xmm dst, Gpr src) { evex({Map::k0F38, opcode, Prefix::k66}, w, number_of(dst), 0, src, 0); }
   ADYTON_X64_EVEX_BROADCAST_GPR(X)
 #undef X
 

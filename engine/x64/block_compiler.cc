@@ -5,10 +5,15 @@ namespace adyton::engine::x64 {
 using ir::Opcode;
 
 BlockCompiler::BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks)
-    : layout_(layout), thunks_(thunks), hot_(nullptr, nullptr, 0), cold_(nullptr, nullptr, 0), gprs_(hot_, layout, slots_), xmms_(hot_, layout, slots_) {}
+    : layout_(layout),
+      thunks_(thunks),
+      hot_(nullptr, nullptr, 0),
+      cold_(nullptr, nullptr, 0),
+      gprs_(hot_, layout, slots_),
+      xmms_(hot_, layout, slots_) {}
 
-bool BlockCompiler::compile(const ir::Block& block, uint16_t page_offset, unsigned view, LinkResolver& links, uint8_t* hot, uint8_t* hot_end,
-                            uint8_t* cold, uint8_t* cold_end, ptrdiff_t exec_delta, CompiledBlock& result) {
+bool BlockCompiler::compile(const ir::Block& block, uint16_t page_offset, unsigned view, LinkResolver& links, uint8_t* hot,
+                            uint8_t* hot_end, uint8_t* cold, uint8_t* cold_end, ptrdiff_t exec_delta, CompiledBlock& result) {
   hot_.reset(hot, hot_end, exec_delta);
   cold_.reset(cold, cold_end, exec_delta);
   slots_.reset();
@@ -28,7 +33,8 @@ bool BlockCompiler::compile(const ir::Block& block, uint16_t page_offset, unsign
   // The interrupt poll. Eight bytes long with its padding, so that invalidation can replace it by a call in one store.
   hot_.emit8(0x90);
   const uint8_t* poll_stub = cold_.exec_cursor();
-  hot_.emit8(0x83), hot_.emit8(0xbd), hot_.emit32(static_cast<uint32_t>(layout_.requests)), hot_.emit8(0);  // cmp dword [rbp + requests], 0
+  hot_.emit8(0x83), hot_.emit8(0xbd), hot_.emit32(static_cast<uint32_t>(layout_.requests)),
+      hot_.emit8(0);  // cmp dword [rbp + requests], 0
   hot_.jcc(Cond::ne, poll_stub);
   cold_.mov_imm32(Gpr::rax, page_offset);
   cold_.jmp(thunks_.poll);
@@ -47,7 +53,10 @@ bool BlockCompiler::compile(const ir::Block& block, uint16_t page_offset, unsign
 void BlockCompiler::consume(const Inst& inst) {
   for (Value arg : inst.args) {
     if (!arg) continue;
-    if (is_vector(arg)) xmms_.consumed(arg); else gprs_.consumed(arg);
+    if (is_vector(arg))
+      xmms_.consumed(arg);
+    else
+      gprs_.consumed(arg);
   }
 }
 
@@ -65,7 +74,8 @@ void BlockCompiler::instruction(Value v, const Inst& inst) {
   } else if (inst.type != ir::Type::kVoid) {
     gprs_.announce(v, inst.uses);
   }
-  const bool removable = !(properties & ~ir::kUsesFlags) || ((properties & ir::kDefinesFlags) && !inst.flags_live && inst.type != ir::Type::kVoid);
+  const bool removable =
+      !(properties & ~ir::kUsesFlags) || ((properties & ir::kDefinesFlags) && !inst.flags_live && inst.type != ir::Type::kVoid);
   if (!(removable && inst.uses == 0) && inst.op != Opcode::kConst) {
     if (inst.op >= Opcode::kGetVec) {
       if (!vector(v, inst)) floating_point(v, inst);
@@ -79,7 +89,10 @@ void BlockCompiler::instruction(Value v, const Inst& inst) {
   }
   consume(inst);
   if (inst.type != ir::Type::kVoid && inst.uses == 0 && inst.op != Opcode::kConst) {
-    if (is_vec) xmms_.consumed(v); else gprs_.consumed(v);
+    if (is_vec)
+      xmms_.consumed(v);
+    else
+      gprs_.consumed(v);
   }
   gprs_.end_instruction();
   xmms_.end_instruction();

@@ -1,9 +1,9 @@
 // Tier 1: IR block to x86-64 in one forward pass.
 //
-// Two streams are written at once: the straight way (hot), and what is rarely run (cold: side exits, slow paths), so that neither needs moving
-// afterwards. Slow paths know the PC and the register map statically (the state is written home on the cold side only).
-// rbp is the state's base, rsp is 16-byte aligned, rax is every sequence's scratch; flags live in EFLAGS between a producer and its readers.
-// Threading: one compiler per translating thread.
+// Two streams are written at once: the straight way (hot), and what is rarely run (cold: side exits, slow paths), so that neither
+// needs moving afterwards. Slow paths know the PC and the register map statically (the state is written home on the cold side
+// only). rbp is the state's base, rsp is 16-byte aligned, rax is every sequence's scratch; flags live in EFLAGS between a
+// producer and its readers. Threading: one compiler per translating thread.
 #pragma once
 #include <cstdint>
 
@@ -23,7 +23,8 @@ class LinkResolver {
 };
 
 struct CompiledBlock {
-  uint8_t* entry = nullptr;       // in the writable view; 8-byte aligned. Its first instruction has at least 8 bytes, so that the entry can be replaced by a call
+  uint8_t* entry = nullptr;  // in the writable view; 8-byte aligned. Its first instruction has at least 8 bytes, so that the
+                             // entry can be replaced by a call
   uint8_t* hot_end = nullptr;
   uint8_t* cold_end = nullptr;
 };
@@ -32,9 +33,10 @@ class BlockCompiler {
  public:
   BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks);
 
-  // Compiles `block`, which starts at `page_offset` of its page and runs in TLB view `view`, to [hot, hot_end) and [cold, cold_end). False when it does not fit or needs too many spill slots.
-  bool compile(const ir::Block& block, uint16_t page_offset, unsigned view, LinkResolver& links, uint8_t* hot, uint8_t* hot_end, uint8_t* cold,
-               uint8_t* cold_end, ptrdiff_t exec_delta, CompiledBlock& result);
+  // Compiles `block`, which starts at `page_offset` of its page and runs in TLB view `view`, to [hot, hot_end) and [cold,
+  // cold_end). False when it does not fit or needs too many spill slots.
+  bool compile(const ir::Block& block, uint16_t page_offset, unsigned view, LinkResolver& links, uint8_t* hot, uint8_t* hot_end,
+               uint8_t* cold, uint8_t* cold_end, ptrdiff_t exec_delta, CompiledBlock& result);
 
   // The 32-bit value in front of a block's entry: its page offset.
   static constexpr int kHeaderBytes = 8;
@@ -46,9 +48,9 @@ class BlockCompiler {
   // Where the guest's condition flags are.
   enum class FlagsIn : uint8_t {
     kMemory,
-    kEflagsBorrow,    // C is the inverse of CF (after a subtraction)
-    kEflagsCarry,     // C is CF (after an addition; logic, where both are 0)
-    kEflagsCompare,   // after ucomis(a, b): unordered sets ZF, PF and CF
+    kEflagsBorrow,   // C is the inverse of CF (after a subtraction)
+    kEflagsCarry,    // C is CF (after an addition; logic, where both are 0)
+    kEflagsCompare,  // after ucomis(a, b): unordered sets ZF, PF and CF
   };
 
   void instruction(Value v, const Inst& inst);
@@ -57,12 +59,12 @@ class BlockCompiler {
   void flags(Value v, const Inst& inst);
   void memory(Value v, const Inst& inst);
   void control(Value v, const Inst& inst);
-  bool vector(Value v, const Inst& inst);         // moves, bitwise, integer lanes, permutes, crypto
+  bool vector(Value v, const Inst& inst);  // moves, bitwise, integer lanes, permutes, crypto
   bool floating_point(Value v, const Inst& inst);
 
   // --- integer helpers (compile_integer.cc)
   static Width width_of(const Inst& inst) { return inst.type == ir::Type::kI32 ? Width::k32 : Width::k64; }
-  Gpr use(Value v);                    // integer value in a register (constants are made)
+  Gpr use(Value v);  // integer value in a register (constants are made)
   void alu(Value v, const Inst& inst);
   void shift(Value v, const Inst& inst);
   void divide(Value v, const Inst& inst);
@@ -71,20 +73,21 @@ class BlockCompiler {
   // To be called before EFLAGS are destroyed by an instruction after which the guest's flags are still wanted.
   void save_flags_if(bool wanted_afterwards);
   void clobber_flags(const Inst& inst) { save_flags_if(inst.flags_live || (ir::info(inst.op).properties & ir::kUsesFlags)); }
-  void emit_save_flags(Assembler& as) const;   // EFLAGS -> memory; destroys rax
-  void flags_to_eflags();                       // memory -> EFLAGS as kEflagsBorrow; destroys rax
+  void emit_save_flags(Assembler& as) const;  // EFLAGS -> memory; destroys rax
+  void flags_to_eflags();                     // memory -> EFLAGS as kEflagsBorrow; destroys rax
   // Emits whatever makes one or two x86 conditions stand for `c`.
   struct HostCondition {
     Cond first = Cond::e;
     bool has_second = false;
     Cond second = Cond::e;
-    bool both = false;        // first && second, else first || second
+    bool both = false;  // first && second, else first || second
   };
   HostCondition condition(ir::Condition c);
-  void carry_to_cf(bool inverted);              // CF := C, or !C
+  void carry_to_cf(bool inverted);  // CF := C, or !C
 
   // --- memory (compile_memory.cc)
-  // Leaves the host addend for [address, address + span) in a temporary; on a miss goes to the cold stream, where the caller emits slow_path() next.
+  // Leaves the host addend for [address, address + span) in a temporary; on a miss goes to the cold stream, where the caller
+  // emits slow_path() next.
   Gpr probe(const ir::MemoryInfo& info, unsigned span, bool write, Gpr address);
   struct SlowCall;
   void slow_path(const SlowCall& call);
@@ -103,7 +106,7 @@ class BlockCompiler {
   void emit_page_exit(Assembler& as, uint16_t page_offset);
   void emit_link(Assembler& as, uint8_t* field, uint16_t page_offset);
   void emit_far_exit(Assembler& as, int64_t page_offset);
-  void emit_indirect();    // target virtual address in rax
+  void emit_indirect();  // target virtual address in rax
   void place_arguments(const Inst& inst, bool state_changes);
   void call_helper(Value v, const Inst& inst);
   void vector_call(Value v, const Inst& inst, unsigned operands);
@@ -127,7 +130,7 @@ class BlockCompiler {
   unsigned code_view_ = 0;
   Value second_of_pair_ = ir::kNoValue;  // PairSecond of the pair load being compiled
   FlagsIn flags_in_ = FlagsIn::kMemory;
-  bool flags_saved_ = true;     // memory holds the current flags
+  bool flags_saved_ = true;  // memory holds the current flags
 };
 
 }  // namespace adyton::engine::x64

@@ -11,7 +11,7 @@ namespace {
 
 // In the flags word (ir::flags_image), as seen through its second byte: sahf's layout.
 constexpr uint8_t kImageHighN = ir::kFlagN >> 8, kImageHighZ = ir::kFlagZ >> 8, kImageHighNotC = ir::kFlagNotC >> 8;
-constexpr int32_t kSetOverflow = 127;   // 1 + 127 overflows a signed byte, 0 + 127 does not
+constexpr int32_t kSetOverflow = 127;  // 1 + 127 overflows a signed byte, 0 + 127 does not
 constexpr int32_t kNzcvBits = static_cast<int32_t>(ir::kFlagsMask);
 
 }  // namespace
@@ -37,14 +37,12 @@ void BlockCompiler::emit_save_flags(Assembler& as) const {
       Label unordered, store;
       as.jcc(Cond::p, unordered);
       as.lahf();
-      as.pushfq();
       as.and_(Width::k32, Gpr::rax, 0x4100);
       as.bt(Width::k32, Gpr::rax, 8u);
       Label not_less;
       as.jcc(Cond::ae, not_less);
       as.or_(Width::k32, Gpr::rax, static_cast<int32_t>(ir::kFlagN));
       as.bind(not_less);
-      as.popfq();
       as.jmp(store);
       as.bind(unordered);
       as.mov_imm32(Gpr::rax, ir::kFlagV);
@@ -93,8 +91,10 @@ BlockCompiler::HostCondition BlockCompiler::condition(Condition c) {
     switch (c) {
       case Condition::kEq: return {Cond::e, true, Cond::np, true};
       case Condition::kNe: return {Cond::ne, true, Cond::p, false};
-      case Condition::kCs: case Condition::kPl: return {Cond::ae, true, Cond::p, false};
-      case Condition::kCc: case Condition::kMi: return {Cond::b, true, Cond::np, true};
+      case Condition::kCs:
+      case Condition::kPl: return {Cond::ae, true, Cond::p, false};
+      case Condition::kCc:
+      case Condition::kMi: return {Cond::b, true, Cond::np, true};
       case Condition::kVs: return {Cond::p};
       case Condition::kVc: return {Cond::np};
       case Condition::kHi: return {Cond::a, true, Cond::p, false};
@@ -109,7 +109,8 @@ BlockCompiler::HostCondition BlockCompiler::condition(Condition c) {
     switch (c) {
       case Condition::kCs: return {Cond::b};
       case Condition::kCc: return {Cond::ae};
-      case Condition::kHi: case Condition::kLs:
+      case Condition::kHi:
+      case Condition::kLs:
         hot_.cmc();
         flags_in_ = FlagsIn::kEflagsBorrow;
         break;
@@ -142,9 +143,7 @@ void BlockCompiler::carry_to_cf(bool inverted) {
     case FlagsIn::kEflagsCarry:
       if (inverted) hot_.cmc();
       return;
-    case FlagsIn::kEflagsCompare:
-      save_flags_if(true);
-      [[fallthrough]];
+    case FlagsIn::kEflagsCompare: save_flags_if(true); [[fallthrough]];
     case FlagsIn::kMemory:
       hot_.bt(Width::k32, state(layout_.flags), 8u);
       if (!inverted) hot_.cmc();
@@ -165,15 +164,23 @@ void BlockCompiler::flags(Value v, const Inst& inst) {
     return width == Width::k32 || static_cast<uint64_t>(static_cast<int64_t>(imm)) == constant.imm;
   };
   switch (inst.op) {
-    case Opcode::kAddFlags: case Opcode::kSubFlags: case Opcode::kAndFlags: {
+    case Opcode::kAddFlags:
+    case Opcode::kSubFlags:
+    case Opcode::kAndFlags: {
       int32_t imm = 0;
       const bool constant = immediate_operand(inst.args[1], imm);
       if (inst.uses == 0 && inst.op != Opcode::kAddFlags) {
         const Gpr a = use(inst.args[0]);
         if (inst.op == Opcode::kSubFlags) {
-          if (constant) hot_.cmp(width, a, imm); else hot_.cmp(width, a, use(inst.args[1]));
+          if (constant)
+            hot_.cmp(width, a, imm);
+          else
+            hot_.cmp(width, a, use(inst.args[1]));
         } else {
-          if (constant) hot_.test(width, a, imm); else hot_.test(width, a, use(inst.args[1]));
+          if (constant)
+            hot_.test(width, a, imm);
+          else
+            hot_.test(width, a, use(inst.args[1]));
         }
       } else {
         alu(v, inst);
@@ -181,14 +188,20 @@ void BlockCompiler::flags(Value v, const Inst& inst) {
       produced(inst.op == Opcode::kSubFlags ? FlagsIn::kEflagsBorrow : FlagsIn::kEflagsCarry);
       break;
     }
-    case Opcode::kAdc: case Opcode::kAdcFlags: case Opcode::kSbc: case Opcode::kSbcFlags: {
+    case Opcode::kAdc:
+    case Opcode::kAdcFlags:
+    case Opcode::kSbc:
+    case Opcode::kSbcFlags: {
       const bool subtract = inst.op == Opcode::kSbc || inst.op == Opcode::kSbcFlags;
       if (inst.flags_live && (inst.op == Opcode::kAdc || inst.op == Opcode::kSbc)) save_flags_if(true);
       use(inst.args[0]);
       const Gpr b = use(inst.args[1]);
       const Gpr d = gprs_.define_from(v, inst.args[0]);
       carry_to_cf(subtract);
-      if (subtract) hot_.sbb(width, d, b); else hot_.adc(width, d, b);
+      if (subtract)
+        hot_.sbb(width, d, b);
+      else
+        hot_.adc(width, d, b);
       if (inst.op == Opcode::kAdcFlags) {
         produced(FlagsIn::kEflagsCarry);
       } else if (inst.op == Opcode::kSbcFlags) {
@@ -199,7 +212,8 @@ void BlockCompiler::flags(Value v, const Inst& inst) {
       }
       break;
     }
-    case Opcode::kCompareIf: case Opcode::kCompareNegativeIf: {
+    case Opcode::kCompareIf:
+    case Opcode::kCompareNegativeIf: {
       const bool negative = inst.op == Opcode::kCompareNegativeIf;
       const Gpr a = use(inst.args[0]), b = use(inst.args[1]);
       const Gpr sum = negative ? gprs_.temp() : a;

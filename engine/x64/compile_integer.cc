@@ -33,9 +33,11 @@ void BlockCompiler::alu(Value v, const Inst& inst) {
   bool constant = immediate((*block_)[b], width, imm);
   auto operate = [&](Gpr d, auto source) {
     switch (inst.op) {
-      case Opcode::kSub: case Opcode::kSubFlags: hot_.sub(width, d, source); break;
+      case Opcode::kSub:
+      case Opcode::kSubFlags: hot_.sub(width, d, source); break;
       case Opcode::kAddFlags: hot_.add(width, d, source); break;
-      case Opcode::kAnd: case Opcode::kAndFlags: hot_.and_(width, d, source); break;
+      case Opcode::kAnd:
+      case Opcode::kAndFlags: hot_.and_(width, d, source); break;
       case Opcode::kOr: hot_.or_(width, d, source); break;
       default: hot_.xor_(width, d, source); break;
     }
@@ -107,7 +109,10 @@ void BlockCompiler::divide(Value v, const Inst& inst) {
   if (is_signed) {
     hot_.cmp(width, b, -1);
     hot_.jcc(Cond::e, minus_one);
-    if (width == Width::k64) hot_.cqo(); else hot_.cdq();
+    if (width == Width::k64)
+      hot_.cqo();
+    else
+      hot_.cdq();
     hot_.idiv(width, b);
   } else {
     hot_.zero(Gpr::rdx);
@@ -152,7 +157,10 @@ void BlockCompiler::bits(Value v, const Inst& inst) {
       use(inst.args[0]);
       const Gpr d = gprs_.define_from(v, inst.args[0]);
       const Gpr mask = gprs_.temp();
-      if (width == Width::k32) hot_.bswap(Width::k32, d); else hot_.bswap(Width::k64, d);
+      if (width == Width::k32)
+        hot_.bswap(Width::k32, d);
+      else
+        hot_.bswap(Width::k64, d);
       constexpr struct {
         unsigned shift;
         uint64_t mask;
@@ -268,7 +276,9 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
       alu(v, inst);
       break;
     }
-    case Opcode::kAnd: case Opcode::kOr: case Opcode::kXor:
+    case Opcode::kAnd:
+    case Opcode::kOr:
+    case Opcode::kXor:
       clobber_flags(inst);
       alu(v, inst);
       break;
@@ -282,7 +292,10 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
       use(inst.args[0]);
       hot_.not_(width, gprs_.define_from(v, inst.args[0]));
       break;
-    case Opcode::kShl: case Opcode::kShr: case Opcode::kSar: case Opcode::kRor: shift(v, inst); break;
+    case Opcode::kShl:
+    case Opcode::kShr:
+    case Opcode::kSar:
+    case Opcode::kRor: shift(v, inst); break;
     case Opcode::kExtract2: {
       clobber_flags(inst);
       const Gpr high = use(inst.args[0]);
@@ -303,16 +316,21 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
       hot_.imul(width, gprs_.define_from(v, inst.args[0]), b);
       break;
     }
-    case Opcode::kMulHighSigned: case Opcode::kMulHighUnsigned: {
+    case Opcode::kMulHighSigned:
+    case Opcode::kMulHighUnsigned: {
       clobber_flags(inst);
       gprs_.claim(Gpr::rdx);
       const Gpr a = use(inst.args[0]), b = use(inst.args[1]);
       hot_.mov(Width::k64, Gpr::rax, a);
-      if (inst.op == Opcode::kMulHighSigned) hot_.imul1(Width::k64, b); else hot_.mul(Width::k64, b);
+      if (inst.op == Opcode::kMulHighSigned)
+        hot_.imul1(Width::k64, b);
+      else
+        hot_.mul(Width::k64, b);
       gprs_.define_in(v, Gpr::rdx);
       break;
     }
-    case Opcode::kDivSigned: case Opcode::kDivUnsigned: divide(v, inst); break;
+    case Opcode::kDivSigned:
+    case Opcode::kDivUnsigned: divide(v, inst); break;
     case Opcode::kSignExtend: {
       const Gpr a = use(inst.args[0]);
       hot_.movsx(inst.aux == 8 ? Width::k8 : inst.aux == 16 ? Width::k16 : Width::k32, width, gprs_.define(v), a);
@@ -355,18 +373,31 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
     }
     case Opcode::kLoadState: {
       const Mem from = state(static_cast<int32_t>(inst.imm) - StateLayout::kBias);
-      hot_.movzx(inst.aux == 1 ? Width::k8 : inst.aux == 2 ? Width::k16 : inst.aux == 4 ? Width::k32 : Width::k64, gprs_.define(v), from);
+      hot_.movzx(inst.aux == 1   ? Width::k8
+                 : inst.aux == 2 ? Width::k16
+                 : inst.aux == 4 ? Width::k32
+                                 : Width::k64,
+                 gprs_.define(v), from);
       break;
     }
     case Opcode::kStoreState: {
       const Mem to = state(static_cast<int32_t>(inst.imm) - StateLayout::kBias);
       const Width size = inst.aux == 1 ? Width::k8 : inst.aux == 2 ? Width::k16 : inst.aux == 4 ? Width::k32 : Width::k64;
       int32_t imm;
-      if (immediate((*block_)[inst.args[0]], size, imm)) hot_.mov_imm(size, to, imm); else hot_.mov(size, to, use(inst.args[0]));
+      if (immediate((*block_)[inst.args[0]], size, imm))
+        hot_.mov_imm(size, to, imm);
+      else
+        hot_.mov(size, to, use(inst.args[0]));
       break;
     }
-    case Opcode::kCountLeadingZeros: case Opcode::kCountLeadingSigns: case Opcode::kReverseBits: case Opcode::kReverseBytes:
-    case Opcode::kReverseBytes16: case Opcode::kReverseBytes32: case Opcode::kExtractBits: case Opcode::kExtractBitsSigned:
+    case Opcode::kCountLeadingZeros:
+    case Opcode::kCountLeadingSigns:
+    case Opcode::kReverseBits:
+    case Opcode::kReverseBytes:
+    case Opcode::kReverseBytes16:
+    case Opcode::kReverseBytes32:
+    case Opcode::kExtractBits:
+    case Opcode::kExtractBitsSigned:
     case Opcode::kInsertBits: bits(v, inst); break;
     default: flags(v, inst); break;
   }

@@ -48,8 +48,14 @@ class ControlAssembler : public IntegerAssembler {
   }
 
   // --- Indirect ---
-  template <GprOrMem T> void jmp(const T& target) { op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 4, target); }
-  template <GprOrMem T> void call(const T& target) { op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 2, target); }
+  template <GprOrMem T>
+  void jmp(const T& target) {
+    op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 4, target);
+  }
+  template <GprOrMem T>
+  void call(const T& target) {
+    op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 2, target);
+  }
   void ret() { bare({Map::kPrimary, 0xC3}); }
 
   // --- Patchable: the rel32 field, which is returned, is 4-byte aligned for Emitter::patch_rel32 (no-operations

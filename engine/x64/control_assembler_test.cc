@@ -20,7 +20,8 @@ class GuardedBuffer {
   uint8_t* end() { return bytes_.data() + bytes_.size() - kGuard; }
   bool guards_intact() const {
     const auto untouched = [](uint8_t byte) { return byte == kPattern; };
-    return std::all_of(bytes_.begin(), bytes_.begin() + kGuard, untouched) && std::all_of(bytes_.end() - kGuard, bytes_.end(), untouched);
+    return std::all_of(bytes_.begin(), bytes_.begin() + kGuard, untouched) &&
+           std::all_of(bytes_.end() - kGuard, bytes_.end(), untouched);
   }
 
  private:

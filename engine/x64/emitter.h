@@ -82,8 +82,8 @@ class Emitter {
   }
 
  protected:
-  enum class Prefix : uint8_t { kNone, k66, kF3, kF2 };         // numbered like VEX.pp
-  enum class Map : uint8_t { kPrimary, k0F, k0F38, k0F3A };     // numbered like VEX.mmmmm
+  enum class Prefix : uint8_t { kNone, k66, kF3, kF2 };      // numbered like VEX.pp
+  enum class Map : uint8_t { kPrimary, k0F, k0F38, k0F3A };  // numbered like VEX.mmmmm
 
   struct Opcode {
     Map map;
@@ -96,7 +96,8 @@ class Emitter {
 
   // Every instruction stands between start() and finish().
   [[gnu::always_inline]] uint8_t* start() {
-    if (cursor_ > limit_) [[unlikely]] overflow();
+    if (cursor_ > limit_) [[unlikely]]
+      overflow();
     return cursor_;
   }
   [[gnu::always_inline]] void finish(uint8_t* p) { cursor_ = p; }
@@ -225,9 +226,9 @@ class Emitter {
     return p;
   }
   template <typename R>
-    requires(!std::same_as<R, Mem>)
-  [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, R rm,
-                                                              unsigned) {
+  requires(!std::same_as<R, Mem>)
+      [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
+                                                                  R rm, unsigned) {
     return put_modrm(put_evex(p, op, w, reg, vvvv, 0, number_of(rm)), reg, number_of(rm));
   }
   [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
@@ -238,7 +239,8 @@ class Emitter {
   // A rel32 field at `p`, the last one of its instruction, that leads to the label.
   [[gnu::always_inline]] uint8_t* put_rel32(uint8_t* p, Label& label) {
     if (label.bound()) return put(p, static_cast<int32_t>(label.position_ - (p + 4)));
-    if (overflowed_) [[unlikely]] return p + 4;  // the scratch area is written again and again: nothing there can be linked
+    if (overflowed_) [[unlikely]]
+      return p + 4;  // the scratch area is written again and again: nothing there can be linked
     put(p, static_cast<int32_t>(label.last_near_ == nullptr ? 0 : p - label.last_near_));
     label.last_near_ = p;
     return p + 4;
@@ -246,7 +248,8 @@ class Emitter {
   // A rel8 field likewise, for an unbound label. The distance to the previous field must itself be short, or that one would
   // not reach the label.
   [[gnu::always_inline]] uint8_t* put_rel8(uint8_t* p, Label& label) {
-    if (overflowed_) [[unlikely]] return p + 1;
+    if (overflowed_) [[unlikely]]
+      return p + 1;
     const ptrdiff_t link = label.last_short_ == nullptr ? 0 : p - label.last_short_;
     if (link > INT8_MAX) out_of_reach_ = true;
     *p = static_cast<uint8_t>(link);
@@ -256,7 +259,8 @@ class Emitter {
   // A rel32 field that leads to an absolute address in the executable view.
   [[gnu::always_inline]] uint8_t* put_rel32(uint8_t* p, const void* exec_target) {
     const int64_t distance = address_of(exec_target) - address_of(p + 4 + exec_delta_);
-    if (distance != static_cast<int32_t>(distance)) [[unlikely]] out_of_reach_ = true;
+    if (distance != static_cast<int32_t>(distance)) [[unlikely]]
+      out_of_reach_ = true;
     return put(p, static_cast<int32_t>(distance));
   }
   // How a backward jump of `length` bytes at the cursor would reach a bound label.

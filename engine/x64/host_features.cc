@@ -7,8 +7,8 @@
 namespace adyton::engine::x64 {
 namespace {
 
-constexpr uint64_t kXcr0Avx = 0b110;            // SSE and AVX state
-constexpr uint64_t kXcr0Avx512 = 0b1110'0110;   // and opmask, the upper halves of zmm0-15, zmm16-31
+constexpr uint64_t kXcr0Avx = 0b110;           // SSE and AVX state
+constexpr uint64_t kXcr0Avx512 = 0b1110'0110;  // and opmask, the upper halves of zmm0-15, zmm16-31
 
 constexpr unsigned kOsxsaveBit = 27;  // leaf 1 ECX
 
@@ -19,22 +19,14 @@ struct RequiredBit {
 };
 
 constexpr RequiredBit kRequired[] = {
-    {&CpuidLeaves::leaf1_ecx, 0, "SSE3"},
-    {&CpuidLeaves::leaf1_ecx, 1, "PCLMULQDQ"},
-    {&CpuidLeaves::leaf1_ecx, 9, "SSSE3"},
-    {&CpuidLeaves::leaf1_ecx, 12, "FMA"},
-    {&CpuidLeaves::leaf1_ecx, 13, "CMPXCHG16B"},
-    {&CpuidLeaves::leaf1_ecx, 19, "SSE4.1"},
-    {&CpuidLeaves::leaf1_ecx, 20, "SSE4.2"},
-    {&CpuidLeaves::leaf1_ecx, 22, "MOVBE"},
-    {&CpuidLeaves::leaf1_ecx, 23, "POPCNT"},
-    {&CpuidLeaves::leaf1_ecx, 25, "AES"},
-    {&CpuidLeaves::leaf1_ecx, 28, "AVX"},
-    {&CpuidLeaves::leaf1_ecx, 29, "F16C"},
-    {&CpuidLeaves::leaf7_ebx, 3, "BMI1"},
-    {&CpuidLeaves::leaf7_ebx, 5, "AVX2"},
-    {&CpuidLeaves::leaf7_ebx, 8, "BMI2"},
-    {&CpuidLeaves::extended1_ecx, 0, "LAHF"},
+    {&CpuidLeaves::leaf1_ecx, 0, "SSE3"},        {&CpuidLeaves::leaf1_ecx, 1, "PCLMULQDQ"},
+    {&CpuidLeaves::leaf1_ecx, 9, "SSSE3"},       {&CpuidLeaves::leaf1_ecx, 12, "FMA"},
+    {&CpuidLeaves::leaf1_ecx, 13, "CMPXCHG16B"}, {&CpuidLeaves::leaf1_ecx, 19, "SSE4.1"},
+    {&CpuidLeaves::leaf1_ecx, 20, "SSE4.2"},     {&CpuidLeaves::leaf1_ecx, 22, "MOVBE"},
+    {&CpuidLeaves::leaf1_ecx, 23, "POPCNT"},     {&CpuidLeaves::leaf1_ecx, 25, "AES"},
+    {&CpuidLeaves::leaf1_ecx, 28, "AVX"},        {&CpuidLeaves::leaf1_ecx, 29, "F16C"},
+    {&CpuidLeaves::leaf7_ebx, 3, "BMI1"},        {&CpuidLeaves::leaf7_ebx, 5, "AVX2"},
+    {&CpuidLeaves::leaf7_ebx, 8, "BMI2"},        {&CpuidLeaves::extended1_ecx, 0, "LAHF"},
     {&CpuidLeaves::extended1_ecx, 5, "LZCNT"},
 };
 
@@ -79,8 +71,8 @@ Result<HostFeatures> features_from(const CpuidLeaves& leaves) {
   }
   if ((leaves.xcr0 & kXcr0Avx) != kXcr0Avx) miss("the operating system's support for AVX");
   if (!missing.empty()) {
-    return fail(ErrorCode::kUnsupported,
-                "this processor cannot run translated code: it lacks " + missing + " (an x86-64-v3 processor with AES is needed)");
+    return fail(ErrorCode::kUnsupported, "this processor cannot run translated code: it lacks " + missing +
+                                             " (an x86-64-v3 processor with AES is needed)");
   }
 
   HostFeatures result;

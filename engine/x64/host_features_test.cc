@@ -11,16 +11,34 @@ using ::testing::Not;
 
 // A processor with every feature, under an operating system that enables all of them.
 CpuidLeaves everything() {
-  return {.leaf1_ecx = ~0u, .leaf1_edx = ~0u, .leaf7_ebx = ~0u, .leaf7_ecx = ~0u, .extended1_ecx = ~0u, .extended1_edx = ~0u,
-          .extended7_edx = ~0u, .xcr0 = 0xE7};
+  return {.leaf1_ecx = ~0u,
+          .leaf1_edx = ~0u,
+          .leaf7_ebx = ~0u,
+          .leaf7_ecx = ~0u,
+          .extended1_ecx = ~0u,
+          .extended1_edx = ~0u,
+          .extended7_edx = ~0u,
+          .xcr0 = 0xE7};
 }
 
 TEST(HostFeatures, FindsEverything) {
   const auto features = features_from(everything());
   ASSERT_TRUE(features);
-  const HostFeatures all = {.sha = true, .gfni = true, .vaes = true, .vpclmulqdq = true, .avx512f = true, .avx512vl = true,
-                            .avx512bw = true, .avx512dq = true, .avx512cd = true, .avx512vbmi = true, .avx512vbmi2 = true,
-                            .avx512bitalg = true, .avx512vpopcntdq = true, .avx512vnni = true, .invariant_tsc = true,
+  const HostFeatures all = {.sha = true,
+                            .gfni = true,
+                            .vaes = true,
+                            .vpclmulqdq = true,
+                            .avx512f = true,
+                            .avx512vl = true,
+                            .avx512bw = true,
+                            .avx512dq = true,
+                            .avx512cd = true,
+                            .avx512vbmi = true,
+                            .avx512vbmi2 = true,
+                            .avx512bitalg = true,
+                            .avx512vpopcntdq = true,
+                            .avx512vnni = true,
+                            .invariant_tsc = true,
                             .rdtscp = true};
   EXPECT_EQ(*features, all);
 }

@@ -47,7 +47,8 @@ std::string operand_text(const ZydisDecodedOperand& operand, unsigned first_bits
     }
     case ZYDIS_OPERAND_TYPE_MEMORY: {
       const auto& m = operand.mem;
-      const std::string place = memory_text(register_name(m.base), register_name(m.index), m.scale, m.disp.has_displacement ? m.disp.value : 0);
+      const std::string place =
+          memory_text(register_name(m.base), register_name(m.index), m.scale, m.disp.has_displacement ? m.disp.value : 0);
       if (size == MemorySize::kHidden || m.type == ZYDIS_MEMOP_TYPE_AGEN) return place;
       return fmt::format("{} {}", size_name(operand.size), place);
     }
@@ -65,9 +66,8 @@ constexpr std::array<Register, 16> make_all() {
 std::vector<Mem> make_interesting_mems() {
   std::vector<Mem> result;
   // A displacement of every kind (the multiples of 4, 8 and 16 are short for EVEX), with the registers whose encoding is special.
-  constexpr int32_t kDisplacements[] = {0,    1,    -1,   127,  128,  -128,  -129,      4,         8,        16,
-                                        508,  512,  1016, 1024, 2032, 2048,  -2048,     -2064,     0x123456, INT32_MAX,
-                                        INT32_MIN};
+  constexpr int32_t kDisplacements[] = {0,   1,    -1,   127,  128,  -128,  -129,  4,        8,         16,       508,
+                                        512, 1016, 1024, 2032, 2048, -2048, -2064, 0x123456, INT32_MAX, INT32_MIN};
   constexpr Gpr kBases[] = {Gpr::rax, Gpr::rsp, Gpr::rbp, Gpr::rdi, Gpr::r8, Gpr::r12, Gpr::r13, Gpr::r15};
   for (Gpr base : kBases) {
     for (int32_t disp : kDisplacements) result.push_back(mem(base, disp));
@@ -95,7 +95,8 @@ std::string text(Gpr reg, Width width) {
 std::string text(Xmm reg) { return fmt::format("xmm{}", number_of(reg)); }
 
 std::string text(const Mem& m) {
-  return memory_text(m.has_base ? kNames64[number_of(m.base)] : "", m.has_index() ? kNames64[number_of(m.index)] : "", m.scale, m.disp);
+  return memory_text(m.has_base ? kNames64[number_of(m.base)] : "", m.has_index() ? kNames64[number_of(m.index)] : "", m.scale,
+                     m.disp);
 }
 
 std::string text(const Mem& m, Width width) { return fmt::format("{} {}", size_name(bits_of(width)), text(m)); }
@@ -114,7 +115,8 @@ std::string decode(std::span<const uint8_t> bytes, MemorySize size) {
   ZydisDecodedInstruction instruction;
   ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
   if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.data(), bytes.size(), &instruction, operands))) return "undecodable";
-  if (instruction.length != bytes.size()) return fmt::format("an instruction of {} bytes instead of {}", instruction.length, bytes.size());
+  if (instruction.length != bytes.size())
+    return fmt::format("an instruction of {} bytes instead of {}", instruction.length, bytes.size());
   const unsigned first_bits = operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? 64 : operands[0].size;
   std::string result;
   if (instruction.attributes & ZYDIS_ATTRIB_HAS_LOCK) result = "lock ";
@@ -136,7 +138,9 @@ void InstructionChecker::compare(const std::string& expected, std::span<const ui
   ++checks_;
   const std::string actual = decode(code, size_);
   if (actual == expected) return;
-  if (++mismatches_ <= kShownMismatches) ADD_FAILURE() << "asked for  " << expected << "\ndecodes to " << actual << fmt::format("\nbytes {:02x}", fmt::join(code, " "));
+  if (++mismatches_ <= kShownMismatches)
+    ADD_FAILURE() << "asked for  " << expected << "\ndecodes to " << actual
+                  << fmt::format("\nbytes {:02x}", fmt::join(code, " "));
 }
 
 std::span<const Gpr> all_gprs() {

@@ -1,10 +1,14 @@
 // Instructions on general registers. Operands are in Intel order, the width comes first; a 32-bit result clears the upper half
 // of its register, an 8- or 16-bit result leaves the rest. Flags are as in the Intel SDM.
 #pragma once
+#include <concepts>
+#include <utility>
+
 #include "engine/x64/emitter.h"
 
 namespace adyton::engine::x64 {
 
+// clang-format off: one instruction, one line
 class IntegerAssembler : public Emitter {
  public:
   using Emitter::Emitter;
@@ -13,9 +17,11 @@ class IntegerAssembler : public Emitter {
   void mov(Width width, Gpr dst, Gpr src) { op_reg_rm(width, {Map::kPrimary, sized(0x8A, width)}, dst, src); }
   void mov(Width width, Gpr dst, const Mem& src) { op_reg_rm(width, {Map::kPrimary, sized(0x8A, width)}, dst, src); }
   void mov(Width width, const Mem& dst, Gpr src) { op_reg_rm(width, {Map::kPrimary, sized(0x88, width)}, src, dst); }
-  // The immediate is truncated to 8 or 16 bits, or sign-extended to 64.
-  void mov_imm(Width width, const Mem& dst, int32_t imm) {
-    finish(put_imm(put_instruction(start(), width, {Map::kPrimary, sized(0xC6, width)}, 0, dst, false), width, imm));
+  // The immediate is sign-extended to 64 bits.
+  template <std::integral I>
+  void mov_imm(Width width, const Mem& dst, I imm) {
+    uint8_t* p = put_instruction(start(), width, {Map::kPrimary, sized(0xC6, width)}, 0, dst, false);
+    finish(put_imm(p, width, imm32(width, imm)));
   }
   // The whole register, by the shortest encoding that leaves the flags alone.
   void mov_imm64(Gpr dst, uint64_t value) {
@@ -44,15 +50,16 @@ class IntegerAssembler : public Emitter {
   void movzx(Width from, Gpr dst, const S& src) {
     if (from == Width::k64) return mov(Width::k64, dst, src);
     if (from == Width::k32) return mov(Width::k32, dst, src);
-    finish(put_instruction(start(), Width::k32, {Map::k0F, from == Width::k8 ? uint8_t{0xB6} : uint8_t{0xB7}}, number_of(dst), src,
-                           byte_rm(from, src)));
+    finish(put_instruction(start(), Width::k32, {Map::k0F, from == Width::k8 ? uint8_t{0xB6} : uint8_t{0xB7}}, number_of(dst),
+                           src, byte_rm(from, src)));
   }
   // Sign-extends to `to`; above 32 bits of `to` the result is zero-extended as always.
   template <GprOrMem S>
   void movsx(Width from, Width to, Gpr dst, const S& src) {
     assert(to != Width::k8 && from <= to);
     if (from == to) return mov(to, dst, src);
-    const Opcode op = from == Width::k32 ? Opcode{Map::kPrimary, 0x63} : Opcode{Map::k0F, from == Width::k8 ? uint8_t{0xBE} : uint8_t{0xBF}};
+    const Opcode op =
+        from == Width::k32 ? Opcode{Map::kPrimary, 0x63} : Opcode{Map::k0F, from == Width::k8 ? uint8_t{0xBE} : uint8_t{0xBF}};
     finish(put_instruction(start(), to, op, number_of(dst), src, byte_rm(from, src)));
   }
   void lea(Width width, Gpr dst, const Mem& src) { op_reg_rm(width, {Map::kPrimary, 0x8D}, dst, src, false); }
@@ -87,64 +94,162 @@ class IntegerAssembler : public Emitter {
     finish(p + (fits_int8(imm) ? 1 : 4));
   }
 
-  // --- Arithmetic and logic: each (Gpr, Gpr | Mem | imm) and (Mem, Gpr | imm) ---
-  template <typename D, typename S> void add(Width width, const D& dst, const S& src) { alu(0, width, dst, src); }
-  template <typename D, typename S> void or_(Width width, const D& dst, const S& src) { alu(1, width, dst, src); }
-  template <typename D, typename S> void adc(Width width, const D& dst, const S& src) { alu(2, width, dst, src); }
-  template <typename D, typename S> void sbb(Width width, const D& dst, const S& src) { alu(3, width, dst, src); }
-  template <typename D, typename S> void and_(Width width, const D& dst, const S& src) { alu(4, width, dst, src); }
-  template <typename D, typename S> void sub(Width width, const D& dst, const S& src) { alu(5, width, dst, src); }
-  template <typename D, typename S> void xor_(Width width, const D& dst, const S& src) { alu(6, width, dst, src); }
-  template <typename D, typename S> void cmp(Width width, const D& dst, const S& src) { alu(7, width, dst, src); }
+  // --- Arithmetic and logic: each (Gpr, Gpr | Mem | imm) and (Mem, Gpr | imm). Immediates are of any integer type; up to 32 bits
+  // wide they may be meant as signed or unsigned, for 64 bits they are sign-extended and must fit int32_t. ---
+  template <typename D, typename S>
+  void add(Width width, const D& dst, const S& src) {
+    alu(0, width, dst, src);
+  }
+  template <typename D, typename S>
+  void or_(Width width, const D& dst, const S& src) {
+    alu(1, width, dst, src);
+  }
+  template <typename D, typename S>
+  void adc(Width width, const D& dst, const S& src) {
+    alu(2, width, dst, src);
+  }
+  template <typename D, typename S>
+  void sbb(Width width, const D& dst, const S& src) {
+    alu(3, width, dst, src);
+  }
+  template <typename D, typename S>
+  void and_(Width width, const D& dst, const S& src) {
+    alu(4, width, dst, src);
+  }
+  template <typename D, typename S>
+  void sub(Width width, const D& dst, const S& src) {
+    alu(5, width, dst, src);
+  }
+  template <typename D, typename S>
+  void xor_(Width width, const D& dst, const S& src) {
+    alu(6, width, dst, src);
+  }
+  template <typename D, typename S>
+  void cmp(Width width, const D& dst, const S& src) {
+    alu(7, width, dst, src);
+  }
 
   template <GprOrMem D>
   void test(Width width, const D& dst, Gpr src) {
     op_reg_rm(width, {Map::kPrimary, sized(0x84, width)}, src, dst);
   }
-  template <GprOrMem D>
-  void test(Width width, const D& dst, int32_t imm) {
-    finish(put_imm(put_instruction(start(), width, {Map::kPrimary, sized(0xF6, width)}, 0, dst, byte_rm(width, dst)), width, imm));
+  template <GprOrMem D, std::integral I>
+  void test(Width width, const D& dst, I imm) {
+    uint8_t* p = put_instruction(start(), width, {Map::kPrimary, sized(0xF6, width)}, 0, dst, byte_rm(width, dst));
+    finish(put_imm(p, width, imm32(width, imm)));
   }
-  template <GprOrMem D> void inc(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xFE, width)}, 0, dst); }
-  template <GprOrMem D> void dec(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xFE, width)}, 1, dst); }
-  template <GprOrMem D> void not_(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 2, dst); }
-  template <GprOrMem D> void neg(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 3, dst); }
+  template <GprOrMem D>
+  void inc(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xFE, width)}, 0, dst);
+  }
+  template <GprOrMem D>
+  void dec(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xFE, width)}, 1, dst);
+  }
+  template <GprOrMem D>
+  void not_(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 2, dst);
+  }
+  template <GprOrMem D>
+  void neg(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 3, dst);
+  }
 
   // rdx:rax (or ax) = rax * src; imul1 is the signed one.
-  template <GprOrMem S> void mul(Width width, const S& src) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 4, src); }
-  template <GprOrMem S> void imul1(Width width, const S& src) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 5, src); }
-  // rax, rdx = quotient and remainder of rdx:rax / src.
-  template <GprOrMem S> void div(Width width, const S& src) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 6, src); }
-  template <GprOrMem S> void idiv(Width width, const S& src) { op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 7, src); }
-  // 16, 32 or 64 bits.
-  template <GprOrMem S> void imul(Width width, Gpr dst, const S& src) { op_reg_rm(width, {Map::k0F, 0xAF}, dst, src); }
   template <GprOrMem S>
-  void imul(Width width, Gpr dst, const S& src, int32_t imm) {
+  void mul(Width width, const S& src) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 4, src);
+  }
+  template <GprOrMem S>
+  void imul1(Width width, const S& src) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 5, src);
+  }
+  // rax, rdx = quotient and remainder of rdx:rax / src.
+  template <GprOrMem S>
+  void div(Width width, const S& src) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 6, src);
+  }
+  template <GprOrMem S>
+  void idiv(Width width, const S& src) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xF6, width)}, 7, src);
+  }
+  // 16, 32 or 64 bits.
+  template <GprOrMem S>
+  void imul(Width width, Gpr dst, const S& src) {
+    op_reg_rm(width, {Map::k0F, 0xAF}, dst, src);
+  }
+  template <GprOrMem S, std::integral I>
+  void imul(Width width, Gpr dst, const S& src, I factor) {
+    const int32_t imm = imm32(width, factor);
     const bool small = fits_int8(imm);
-    uint8_t* p = put_instruction(start(), width, {Map::kPrimary, small ? uint8_t{0x6B} : uint8_t{0x69}}, number_of(dst), src, false);
+    uint8_t* p =
+        put_instruction(start(), width, {Map::kPrimary, small ? uint8_t{0x6B} : uint8_t{0x69}}, number_of(dst), src, false);
     finish(put_imm(p, small ? Width::k8 : width, imm));
   }
-  void cdq() { bare({Map::kPrimary, 0x99}); }                // edx = sign of eax
-  void cqo() { bare({Map::kPrimary, 0x99}, Width::k64); }    // rdx = sign of rax
-  void bswap(Width width, Gpr reg) {                         // 32 or 64 bits
-    finish(put_opcode(start(), width, {Map::k0F, static_cast<uint8_t>(0xC8 | (number_of(reg) & 7))}, 0, 0, number_of(reg), false));
+  void cdq() { bare({Map::kPrimary, 0x99}); }              // edx = sign of eax
+  void cqo() { bare({Map::kPrimary, 0x99}, Width::k64); }  // rdx = sign of rax
+  void bswap(Width width, Gpr reg) {                       // 32 or 64 bits
+    finish(
+        put_opcode(start(), width, {Map::k0F, static_cast<uint8_t>(0xC8 | (number_of(reg) & 7))}, 0, 0, number_of(reg), false));
   }
 
   // --- Shifts: the count is modulo 32, or 64 for 64 bits ---
-  template <GprOrMem D> void rol(Width width, const D& dst, unsigned count) { shift_imm(0, width, dst, count); }
-  template <GprOrMem D> void ror(Width width, const D& dst, unsigned count) { shift_imm(1, width, dst, count); }
-  template <GprOrMem D> void rcl(Width width, const D& dst, unsigned count) { shift_imm(2, width, dst, count); }
-  template <GprOrMem D> void rcr(Width width, const D& dst, unsigned count) { shift_imm(3, width, dst, count); }
-  template <GprOrMem D> void shl(Width width, const D& dst, unsigned count) { shift_imm(4, width, dst, count); }
-  template <GprOrMem D> void shr(Width width, const D& dst, unsigned count) { shift_imm(5, width, dst, count); }
-  template <GprOrMem D> void sar(Width width, const D& dst, unsigned count) { shift_imm(7, width, dst, count); }
-  template <GprOrMem D> void rol_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 0, dst); }
-  template <GprOrMem D> void ror_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 1, dst); }
-  template <GprOrMem D> void rcl_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 2, dst); }
-  template <GprOrMem D> void rcr_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 3, dst); }
-  template <GprOrMem D> void shl_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 4, dst); }
-  template <GprOrMem D> void shr_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 5, dst); }
-  template <GprOrMem D> void sar_cl(Width width, const D& dst) { op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 7, dst); }
+  template <GprOrMem D>
+  void rol(Width width, const D& dst, unsigned count) {
+    shift_imm(0, width, dst, count);
+  }
+  template <GprOrMem D>
+  void ror(Width width, const D& dst, unsigned count) {
+    shift_imm(1, width, dst, count);
+  }
+  template <GprOrMem D>
+  void rcl(Width width, const D& dst, unsigned count) {
+    shift_imm(2, width, dst, count);
+  }
+  template <GprOrMem D>
+  void rcr(Width width, const D& dst, unsigned count) {
+    shift_imm(3, width, dst, count);
+  }
+  template <GprOrMem D>
+  void shl(Width width, const D& dst, unsigned count) {
+    shift_imm(4, width, dst, count);
+  }
+  template <GprOrMem D>
+  void shr(Width width, const D& dst, unsigned count) {
+    shift_imm(5, width, dst, count);
+  }
+  template <GprOrMem D>
+  void sar(Width width, const D& dst, unsigned count) {
+    shift_imm(7, width, dst, count);
+  }
+  template <GprOrMem D>
+  void rol_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 0, dst);
+  }
+  template <GprOrMem D>
+  void ror_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 1, dst);
+  }
+  template <GprOrMem D>
+  void rcl_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 2, dst);
+  }
+  template <GprOrMem D>
+  void rcr_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 3, dst);
+  }
+  template <GprOrMem D>
+  void shl_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 4, dst);
+  }
+  template <GprOrMem D>
+  void shr_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 5, dst);
+  }
+  template <GprOrMem D>
+  void sar_cl(Width width, const D& dst) {
+    op_digit_rm(width, {Map::kPrimary, sized(0xD2, width)}, 7, dst);
+  }
   // Shifts `dst`, filling with bits of `src`.
   template <GprOrMem D>
   void shld(Width width, const D& dst, Gpr src, unsigned count) {
@@ -154,43 +259,106 @@ class IntegerAssembler : public Emitter {
   void shrd(Width width, const D& dst, Gpr src, unsigned count) {
     finish(put(put_instruction(start(), width, {Map::k0F, 0xAC}, number_of(src), dst, false), static_cast<uint8_t>(count)));
   }
-  template <GprOrMem D> void shld_cl(Width width, const D& dst, Gpr src) { op_reg_rm(width, {Map::k0F, 0xA5}, src, dst); }
-  template <GprOrMem D> void shrd_cl(Width width, const D& dst, Gpr src) { op_reg_rm(width, {Map::k0F, 0xAD}, src, dst); }
+  template <GprOrMem D>
+  void shld_cl(Width width, const D& dst, Gpr src) {
+    op_reg_rm(width, {Map::k0F, 0xA5}, src, dst);
+  }
+  template <GprOrMem D>
+  void shrd_cl(Width width, const D& dst, Gpr src) {
+    op_reg_rm(width, {Map::k0F, 0xAD}, src, dst);
+  }
 
   // --- BMI1, BMI2: 32 or 64 bits; the shifts, rorx, mulx, pdep and pext leave the flags alone ---
-  template <GprOrMem S> void shlx(Width w, Gpr dst, const S& src, Gpr count) { bmi({Map::k0F38, 0xF7, Prefix::k66}, w, dst, count, src); }
-  template <GprOrMem S> void shrx(Width w, Gpr dst, const S& src, Gpr count) { bmi({Map::k0F38, 0xF7, Prefix::kF2}, w, dst, count, src); }
-  template <GprOrMem S> void sarx(Width w, Gpr dst, const S& src, Gpr count) { bmi({Map::k0F38, 0xF7, Prefix::kF3}, w, dst, count, src); }
+  template <GprOrMem S>
+  void shlx(Width w, Gpr dst, const S& src, Gpr count) {
+    bmi({Map::k0F38, 0xF7, Prefix::k66}, w, dst, count, src);
+  }
+  template <GprOrMem S>
+  void shrx(Width w, Gpr dst, const S& src, Gpr count) {
+    bmi({Map::k0F38, 0xF7, Prefix::kF2}, w, dst, count, src);
+  }
+  template <GprOrMem S>
+  void sarx(Width w, Gpr dst, const S& src, Gpr count) {
+    bmi({Map::k0F38, 0xF7, Prefix::kF3}, w, dst, count, src);
+  }
   template <GprOrMem S>
   void rorx(Width w, Gpr dst, const S& src, unsigned count) {
     uint8_t* p = put_vex_instruction(start(), {Map::k0F3A, 0xF0, Prefix::kF2}, w == Width::k64, number_of(dst), 0, src);
     finish(put(p, static_cast<uint8_t>(count)));
   }
   // dst = ~inverted & src
-  template <GprOrMem S> void andn(Width w, Gpr dst, Gpr inverted, const S& src) { bmi({Map::k0F38, 0xF2}, w, dst, inverted, src); }
-  template <GprOrMem S> void bzhi(Width w, Gpr dst, const S& src, Gpr index) { bmi({Map::k0F38, 0xF5}, w, dst, index, src); }
-  template <GprOrMem S> void bextr(Width w, Gpr dst, const S& src, Gpr control) { bmi({Map::k0F38, 0xF7}, w, dst, control, src); }
-  template <GprOrMem S> void pext(Width w, Gpr dst, Gpr src, const S& mask) { bmi({Map::k0F38, 0xF5, Prefix::kF3}, w, dst, src, mask); }
-  template <GprOrMem S> void pdep(Width w, Gpr dst, Gpr src, const S& mask) { bmi({Map::k0F38, 0xF5, Prefix::kF2}, w, dst, src, mask); }
+  template <GprOrMem S>
+  void andn(Width w, Gpr dst, Gpr inverted, const S& src) {
+    bmi({Map::k0F38, 0xF2}, w, dst, inverted, src);
+  }
+  template <GprOrMem S>
+  void bzhi(Width w, Gpr dst, const S& src, Gpr index) {
+    bmi({Map::k0F38, 0xF5}, w, dst, index, src);
+  }
+  template <GprOrMem S>
+  void bextr(Width w, Gpr dst, const S& src, Gpr control) {
+    bmi({Map::k0F38, 0xF7}, w, dst, control, src);
+  }
+  template <GprOrMem S>
+  void pext(Width w, Gpr dst, Gpr src, const S& mask) {
+    bmi({Map::k0F38, 0xF5, Prefix::kF3}, w, dst, src, mask);
+  }
+  template <GprOrMem S>
+  void pdep(Width w, Gpr dst, Gpr src, const S& mask) {
+    bmi({Map::k0F38, 0xF5, Prefix::kF2}, w, dst, src, mask);
+  }
   // high:low = rdx * src
-  template <GprOrMem S> void mulx(Width w, Gpr high, Gpr low, const S& src) { bmi({Map::k0F38, 0xF6, Prefix::kF2}, w, high, low, src); }
-  template <GprOrMem S> void blsr(Width w, Gpr dst, const S& src) { bmi_digit(1, w, dst, src); }
-  template <GprOrMem S> void blsmsk(Width w, Gpr dst, const S& src) { bmi_digit(2, w, dst, src); }
-  template <GprOrMem S> void blsi(Width w, Gpr dst, const S& src) { bmi_digit(3, w, dst, src); }
+  template <GprOrMem S>
+  void mulx(Width w, Gpr high, Gpr low, const S& src) {
+    bmi({Map::k0F38, 0xF6, Prefix::kF2}, w, high, low, src);
+  }
+  template <GprOrMem S>
+  void blsr(Width w, Gpr dst, const S& src) {
+    bmi_digit(1, w, dst, src);
+  }
+  template <GprOrMem S>
+  void blsmsk(Width w, Gpr dst, const S& src) {
+    bmi_digit(2, w, dst, src);
+  }
+  template <GprOrMem S>
+  void blsi(Width w, Gpr dst, const S& src) {
+    bmi_digit(3, w, dst, src);
+  }
 
   // --- Bits: 16, 32 or 64 bits ---
-  template <GprOrMem S> void lzcnt(Width w, Gpr dst, const S& src) { op_reg_rm(w, {Map::k0F, 0xBD, Prefix::kF3}, dst, src); }
-  template <GprOrMem S> void tzcnt(Width w, Gpr dst, const S& src) { op_reg_rm(w, {Map::k0F, 0xBC, Prefix::kF3}, dst, src); }
-  template <GprOrMem S> void popcnt(Width w, Gpr dst, const S& src) { op_reg_rm(w, {Map::k0F, 0xB8, Prefix::kF3}, dst, src); }
+  template <GprOrMem S>
+  void lzcnt(Width w, Gpr dst, const S& src) {
+    op_reg_rm(w, {Map::k0F, 0xBD, Prefix::kF3}, dst, src);
+  }
+  template <GprOrMem S>
+  void tzcnt(Width w, Gpr dst, const S& src) {
+    op_reg_rm(w, {Map::k0F, 0xBC, Prefix::kF3}, dst, src);
+  }
+  template <GprOrMem S>
+  void popcnt(Width w, Gpr dst, const S& src) {
+    op_reg_rm(w, {Map::k0F, 0xB8, Prefix::kF3}, dst, src);
+  }
   // CF = the bit; the register forms take the bit number modulo the width.
   void bt(Width width, Gpr dst, Gpr bit) { op_reg_rm(width, {Map::k0F, 0xA3}, bit, dst); }
   void bts(Width width, Gpr dst, Gpr bit) { op_reg_rm(width, {Map::k0F, 0xAB}, bit, dst); }
   void btr(Width width, Gpr dst, Gpr bit) { op_reg_rm(width, {Map::k0F, 0xB3}, bit, dst); }
   void btc(Width width, Gpr dst, Gpr bit) { op_reg_rm(width, {Map::k0F, 0xBB}, bit, dst); }
-  template <GprOrMem D> void bt(Width width, const D& dst, unsigned bit) { bit_imm(4, width, dst, bit); }
-  template <GprOrMem D> void bts(Width width, const D& dst, unsigned bit) { bit_imm(5, width, dst, bit); }
-  template <GprOrMem D> void btr(Width width, const D& dst, unsigned bit) { bit_imm(6, width, dst, bit); }
-  template <GprOrMem D> void btc(Width width, const D& dst, unsigned bit) { bit_imm(7, width, dst, bit); }
+  template <GprOrMem D>
+  void bt(Width width, const D& dst, unsigned bit) {
+    bit_imm(4, width, dst, bit);
+  }
+  template <GprOrMem D>
+  void bts(Width width, const D& dst, unsigned bit) {
+    bit_imm(5, width, dst, bit);
+  }
+  template <GprOrMem D>
+  void btr(Width width, const D& dst, unsigned bit) {
+    bit_imm(6, width, dst, bit);
+  }
+  template <GprOrMem D>
+  void btc(Width width, const D& dst, unsigned bit) {
+    bit_imm(7, width, dst, bit);
+  }
   // CRC-32C of `src` (8 to 64 bits) added to the sum in `dst`.
   template <GprOrMem S>
   void crc32(Width width, Gpr dst, const S& src) {
@@ -212,11 +380,26 @@ class IntegerAssembler : public Emitter {
   void lock_cmpxchg(Width width, const Mem& dst, Gpr src) { locked_reg_rm(width, {Map::k0F, sized(0xB0, width)}, src, dst); }
   void lock_cmpxchg8b(const Mem& dst) { locked_digit_rm(Width::k32, {Map::k0F, 0xC7}, 1, dst); }
   void lock_cmpxchg16b(const Mem& dst) { locked_digit_rm(Width::k64, {Map::k0F, 0xC7}, 1, dst); }
-  template <typename S> void lock_add(Width width, const Mem& dst, const S& src) { lock_prefix(), alu(0, width, dst, src); }
-  template <typename S> void lock_or(Width width, const Mem& dst, const S& src) { lock_prefix(), alu(1, width, dst, src); }
-  template <typename S> void lock_and(Width width, const Mem& dst, const S& src) { lock_prefix(), alu(4, width, dst, src); }
-  template <typename S> void lock_sub(Width width, const Mem& dst, const S& src) { lock_prefix(), alu(5, width, dst, src); }
-  template <typename S> void lock_xor(Width width, const Mem& dst, const S& src) { lock_prefix(), alu(6, width, dst, src); }
+  template <typename S>
+  void lock_add(Width width, const Mem& dst, const S& src) {
+    lock_prefix(), alu(0, width, dst, src);
+  }
+  template <typename S>
+  void lock_or(Width width, const Mem& dst, const S& src) {
+    lock_prefix(), alu(1, width, dst, src);
+  }
+  template <typename S>
+  void lock_and(Width width, const Mem& dst, const S& src) {
+    lock_prefix(), alu(4, width, dst, src);
+  }
+  template <typename S>
+  void lock_sub(Width width, const Mem& dst, const S& src) {
+    lock_prefix(), alu(5, width, dst, src);
+  }
+  template <typename S>
+  void lock_xor(Width width, const Mem& dst, const S& src) {
+    lock_prefix(), alu(6, width, dst, src);
+  }
   void mfence() { fence(0xF0); }
   void lfence() { fence(0xE8); }
   void sfence() { fence(0xF8); }
@@ -239,11 +422,15 @@ class IntegerAssembler : public Emitter {
  protected:
   // Most opcodes have bit 0 clear for bytes and set for everything wider.
   static constexpr uint8_t sized(uint8_t opcode, Width width) { return static_cast<uint8_t>(opcode | (width != Width::k8)); }
-  static constexpr uint8_t with_cond(uint8_t opcode, Cond cond) { return static_cast<uint8_t>(opcode | static_cast<uint8_t>(cond)); }
+  static constexpr uint8_t with_cond(uint8_t opcode, Cond cond) {
+    return static_cast<uint8_t>(opcode | static_cast<uint8_t>(cond));
+  }
   static constexpr bool byte_rm(Width width, Gpr rm) { return needs_rex(width, rm); }
   static constexpr bool byte_rm(Width, const Mem&) { return false; }
 
-  [[gnu::always_inline]] void bare(Opcode op, Width width = Width::k32) { finish(put_opcode(start(), width, op, 0, 0, 0, false)); }
+  [[gnu::always_inline]] void bare(Opcode op, Width width = Width::k32) {
+    finish(put_opcode(start(), width, op, 0, 0, 0, false));
+  }
 
   template <GprOrMem S>
   [[gnu::always_inline]] void op_reg_rm(Width width, Opcode op, Gpr reg, const S& rm, bool may_be_byte = true) {
@@ -255,6 +442,16 @@ class IntegerAssembler : public Emitter {
   }
 
  private:
+  // An immediate that silently lost its upper bits would be a wrong program.
+  template <std::integral I>
+  [[gnu::always_inline]] static int32_t imm32(Width width, I value) {
+    if constexpr (sizeof(I) > 4 || (sizeof(I) == 4 && std::unsigned_integral<I>)) {
+      assert(std::in_range<int32_t>(value) || (width != Width::k64 && std::in_range<uint32_t>(value)));
+    }
+    (void)width;
+    return static_cast<int32_t>(value);
+  }
+
   // The eight operations that share one encoding; `number` is their place in it.
   [[gnu::always_inline]] void alu(unsigned number, Width width, Gpr dst, Gpr src) {
     op_reg_rm(width, {Map::kPrimary, sized(static_cast<uint8_t>(number << 3 | 2), width)}, dst, src);
@@ -265,8 +462,9 @@ class IntegerAssembler : public Emitter {
   [[gnu::always_inline]] void alu(unsigned number, Width width, const Mem& dst, Gpr src) {
     op_reg_rm(width, {Map::kPrimary, sized(static_cast<uint8_t>(number << 3), width)}, src, dst);
   }
-  template <GprOrMem D>
-  [[gnu::always_inline]] void alu(unsigned number, Width width, const D& dst, int32_t imm) {
+  template <GprOrMem D, std::integral I>
+  [[gnu::always_inline]] void alu(unsigned number, Width width, const D& dst, I value) {
+    const int32_t imm = imm32(width, value);
     const bool small = width != Width::k8 && fits_int8(imm);
     uint8_t* p = put_instruction(start(), width, {Map::kPrimary, small ? uint8_t{0x83} : sized(0x80, width)}, number, dst,
                                  byte_rm(width, dst));
@@ -311,5 +509,6 @@ class IntegerAssembler : public Emitter {
     finish(put(p, modrm));
   }
 };
+// clang-format on
 
 }  // namespace adyton::engine::x64

@@ -14,7 +14,8 @@ constexpr unsigned kCounts[] = {0, 1, 2, 7, 15, 31, 63};
 constexpr Cond kConds[] = {Cond::o, Cond::no, Cond::b, Cond::ae, Cond::e, Cond::ne, Cond::be, Cond::a,
                            Cond::s, Cond::ns, Cond::p, Cond::np, Cond::l, Cond::ge, Cond::le, Cond::g};
 // The decoder's names for the conditions, in the order of Cond.
-constexpr std::string_view kCondNames[] = {"o", "no", "b", "nb", "z", "nz", "be", "nbe", "s", "ns", "p", "np", "l", "nl", "le", "nle"};
+constexpr std::string_view kCondNames[] = {"o", "no", "b", "nb", "z", "nz", "be", "nbe",
+                                           "s", "ns", "p", "np", "l", "nl", "le", "nle"};
 
 Gpr gpr(unsigned number) { return static_cast<Gpr>(number & 15); }
 
@@ -44,7 +45,8 @@ void check_reg_rm(std::string_view name, std::span<const Width> widths, Emit&& e
   InstructionChecker checker;
   for (Width width : widths) {
     for_reg_rm([&](Gpr dst, const auto& src) {
-      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)), [&](auto& as) { emit(as, width, dst, src); });
+      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)),
+                     [&](auto& as) { emit(as, width, dst, src); });
     });
   }
 }
@@ -54,7 +56,8 @@ void check_rm_reg(std::string_view name, std::span<const Width> widths, Emit&& e
   InstructionChecker checker;
   for (Width width : widths) {
     for_reg_rm([&](Gpr src, const auto& dst) {
-      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)), [&](auto& as) { emit(as, width, dst, src); });
+      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)),
+                     [&](auto& as) { emit(as, width, dst, src); });
     });
   }
 }
@@ -64,7 +67,8 @@ void check_mem_reg(std::string_view name, std::span<const Width> widths, Emit&& 
   InstructionChecker checker;
   for (Width width : widths) {
     for_reg_mem([&](Gpr src, const Mem& dst) {
-      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)), [&](auto& as) { emit(as, width, dst, src); });
+      checker.expect(fmt::format("{} {}, {}", name, text(dst, width), text(src, width)),
+                     [&](auto& as) { emit(as, width, dst, src); });
     });
   }
 }
@@ -113,7 +117,8 @@ TEST(IntegerAssembler, Moves) {
 TEST(IntegerAssembler, EveryMemoryOperand) {
   InstructionChecker checker;
   const auto check = [&](Gpr reg, const Mem& m) {
-    checker.expect(fmt::format("mov {}, {}", text(reg, Width::k64), text(m, Width::k64)), [&](auto& as) { as.mov(Width::k64, reg, m); });
+    checker.expect(fmt::format("mov {}, {}", text(reg, Width::k64), text(m, Width::k64)),
+                   [&](auto& as) { as.mov(Width::k64, reg, m); });
     checker.expect(fmt::format("shlx {}, {}, {}", text(reg, Width::k32), text(m, Width::k32), text(reg, Width::k32)),
                    [&](auto& as) { as.shlx(Width::k32, reg, m, reg); });
   };
@@ -138,9 +143,17 @@ TEST(IntegerAssembler, ImmediateMovesAreShortAndWhole) {
     uint64_t value;
     unsigned bytes;  // to one of the low eight registers
   };
-  constexpr Case kCases[] = {{0, 5},          {1, 5},           {0x7FFFFFFF, 5},         {0x80000000, 5},
-                             {UINT32_MAX, 5}, {0x100000000, 10}, {UINT64_MAX, 7},         {0xFFFFFFFF80000000, 7},
-                             {0xFFFFFFFF7FFFFFFF, 10}, {0x8000000000000000, 10}, {0x0123456789ABCDEF, 10}};
+  constexpr Case kCases[] = {{0, 5},
+                             {1, 5},
+                             {0x7FFFFFFF, 5},
+                             {0x80000000, 5},
+                             {UINT32_MAX, 5},
+                             {0x100000000, 10},
+                             {UINT64_MAX, 7},
+                             {0xFFFFFFFF80000000, 7},
+                             {0xFFFFFFFF7FFFFFFF, 10},
+                             {0x8000000000000000, 10},
+                             {0x0123456789ABCDEF, 10}};
   InstructionChecker checker;
   for (Gpr reg : all_gprs()) {
     for (const Case& c : kCases) {
@@ -158,10 +171,12 @@ TEST(IntegerAssembler, Extensions) {
   InstructionChecker checker;
   for (Width from : {Width::k8, Width::k16}) {
     for_reg_rm([&](Gpr dst, const auto& src) {
-      checker.expect(fmt::format("movzx {}, {}", text(dst, Width::k32), text(src, from)), [&](auto& as) { as.movzx(from, dst, src); });
+      checker.expect(fmt::format("movzx {}, {}", text(dst, Width::k32), text(src, from)),
+                     [&](auto& as) { as.movzx(from, dst, src); });
       for (Width to : kWideWidths) {
         if (to == from) continue;
-        checker.expect(fmt::format("movsx {}, {}", text(dst, to), text(src, from)), [&](auto& as) { as.movsx(from, to, dst, src); });
+        checker.expect(fmt::format("movsx {}, {}", text(dst, to), text(src, from)),
+                       [&](auto& as) { as.movsx(from, to, dst, src); });
       }
     });
   }
@@ -226,10 +241,11 @@ TEST(IntegerAssembler, Conditions) {
 }
 
 TEST(IntegerAssembler, ArithmeticAndLogic) {
-#define CHECK_ALU(name, method)                                                                                              \
-  check_reg_rm(name, kAllWidths, [](auto& as, Width w, Gpr dst, const auto& src) { as.method(w, dst, src); });               \
-  check_mem_reg(name, kAllWidths, [](auto& as, Width w, const Mem& dst, Gpr src) { as.method(w, dst, src); });               \
-  check_rm_imm<>(name, kAllWidths, std::span<const int32_t>(kImmediates), [](auto& as, Width w, const auto& dst, int32_t imm) { as.method(w, dst, imm); })
+#define CHECK_ALU(name, method)                                                                                \
+  check_reg_rm(name, kAllWidths, [](auto& as, Width w, Gpr dst, const auto& src) { as.method(w, dst, src); }); \
+  check_mem_reg(name, kAllWidths, [](auto& as, Width w, const Mem& dst, Gpr src) { as.method(w, dst, src); }); \
+  check_rm_imm<>(name, kAllWidths, std::span<const int32_t>(kImmediates),                                      \
+                 [](auto& as, Width w, const auto& dst, int32_t imm) { as.method(w, dst, imm); })
   CHECK_ALU("add", add);
   CHECK_ALU("or", or_);
   CHECK_ALU("adc", adc);
@@ -255,6 +271,16 @@ TEST(IntegerAssembler, SmallImmediatesAreShort) {
   EXPECT_EQ(as.cursor() - code, 4 + 7 + 5);
 }
 
+TEST(IntegerAssembler, ImmediatesOfAnyType) {
+  InstructionChecker checker;
+  checker.expect("and ecx, 4294967280", [](auto& as) { as.and_(Width::k32, Gpr::rcx, 0xFFFFFFF0u); });
+  checker.expect("test cx, 32768", [](auto& as) { as.test(Width::k16, Gpr::rcx, uint16_t{0x8000}); });
+  checker.expect("cmp rcx, 18446744073709551615", [](auto& as) { as.cmp(Width::k64, Gpr::rcx, int64_t{-1}); });
+  checker.expect("mov dword [rax+0], 3735928559", [](auto& as) { as.mov_imm(Width::k32, mem(Gpr::rax), 0xDEADBEEF); });
+  EXPECT_DEATH(checker.expect("", [](auto& as) { as.add(Width::k64, Gpr::rcx, 0x80000000u); }), "in_range");
+  EXPECT_DEATH(checker.expect("", [](auto& as) { as.add(Width::k32, Gpr::rcx, int64_t{1} << 32); }), "in_range");
+}
+
 TEST(IntegerAssembler, OneOperand) {
 #define CHECK_RM(name, method) check_rm(name, kAllWidths, [](auto& as, Width w, const auto& rm) { as.method(w, rm); })
   CHECK_RM("inc", inc);
@@ -273,7 +299,8 @@ TEST(IntegerAssembler, MultiplyByImmediate) {
   for (Width width : kWideWidths) {
     for_reg_rm([&](Gpr dst, const auto& src) {
       for (int32_t imm : {3, -3, 128, 0x12345}) {
-        checker.expect(fmt::format("imul {}, {}, {}", text(dst, width), text(src, width), immediate(width == Width::k16 ? static_cast<int16_t>(imm) : imm, width)),
+        checker.expect(fmt::format("imul {}, {}, {}", text(dst, width), text(src, width),
+                                   immediate(width == Width::k16 ? static_cast<int16_t>(imm) : imm, width)),
                        [&](auto& as) { as.imul(width, dst, src, imm); });
       }
     });
@@ -282,12 +309,13 @@ TEST(IntegerAssembler, MultiplyByImmediate) {
 
 TEST(IntegerAssembler, Shifts) {
   InstructionChecker checker;
-#define CHECK_SHIFT(name)                                                                                                       \
-  check_rm_imm(#name, kAllWidths, std::span<const unsigned>(kCounts), [](auto& as, Width w, const auto& dst, unsigned count) { as.name(w, dst, count); }); \
-  for (Width width : kAllWidths) {                                                                                              \
-    for_rm([&](const auto& rm) {                                                                                                \
-      checker.expect(fmt::format(#name " {}, cl", text(rm, width)), [&](auto& as) { as.name##_cl(width, rm); });                \
-    });                                                                                                                         \
+#define CHECK_SHIFT(name)                                                                                        \
+  check_rm_imm(#name, kAllWidths, std::span<const unsigned>(kCounts),                                            \
+               [](auto& as, Width w, const auto& dst, unsigned count) { as.name(w, dst, count); });              \
+  for (Width width : kAllWidths) {                                                                               \
+    for_rm([&](const auto& rm) {                                                                                 \
+      checker.expect(fmt::format(#name " {}, cl", text(rm, width)), [&](auto& as) { as.name##_cl(width, rm); }); \
+    });                                                                                                          \
   }
   CHECK_SHIFT(rol)
   CHECK_SHIFT(ror)
@@ -341,14 +369,16 @@ TEST(IntegerAssembler, BitManipulation) {
 
 TEST(IntegerAssembler, BitTests) {
   InstructionChecker checker;
-#define CHECK_BIT(name)                                                                                                     \
-  check_rm_imm(#name, kWideWidths, std::span<const unsigned>(kCounts), [](auto& as, Width w, const auto& dst, unsigned bit) { as.name(w, dst, bit); }); \
-  for (Width width : kWideWidths) {                                                                                         \
-    for (Gpr dst : all_gprs()) {                                                                                            \
-      for (Gpr bit : all_gprs()) {                                                                                          \
-        checker.expect(fmt::format(#name " {}, {}", text(dst, width), text(bit, width)), [&](auto& as) { as.name(width, dst, bit); }); \
-      }                                                                                                                     \
-    }                                                                                                                       \
+#define CHECK_BIT(name)                                                                         \
+  check_rm_imm(#name, kWideWidths, std::span<const unsigned>(kCounts),                          \
+               [](auto& as, Width w, const auto& dst, unsigned bit) { as.name(w, dst, bit); }); \
+  for (Width width : kWideWidths) {                                                             \
+    for (Gpr dst : all_gprs()) {                                                                \
+      for (Gpr bit : all_gprs()) {                                                              \
+        checker.expect(fmt::format(#name " {}, {}", text(dst, width), text(bit, width)),        \
+                       [&](auto& as) { as.name(width, dst, bit); });                            \
+      }                                                                                         \
+    }                                                                                           \
   }
   CHECK_BIT(bt)
   CHECK_BIT(bts)
@@ -371,15 +401,15 @@ TEST(IntegerAssembler, Atomics) {
   check_mem_reg("lock xadd", kAllWidths, [](auto& as, Width w, const Mem& dst, Gpr src) { as.lock_xadd(w, dst, src); });
   check_mem_reg("lock cmpxchg", kAllWidths, [](auto& as, Width w, const Mem& dst, Gpr src) { as.lock_cmpxchg(w, dst, src); });
   InstructionChecker checker;
-#define CHECK_LOCKED(name)                                                                                              \
+#define CHECK_LOCKED(name)                                                                                                   \
   check_mem_reg("lock " #name, kAllWidths, [](auto& as, Width w, const Mem& dst, Gpr src) { as.lock_##name(w, dst, src); }); \
-  for (Width width : kAllWidths) {                                                                                      \
-    for_reg_mem([&](Gpr, const Mem& dst) {                                                                              \
-      for (int32_t imm : {1, -1, 1000}) {                                                                               \
-        checker.expect(fmt::format("lock " #name " {}, {}", text(dst, width), immediate(imm, width)),                   \
-                       [&](auto& as) { as.lock_##name(width, dst, imm); });                                             \
-      }                                                                                                                 \
-    });                                                                                                                 \
+  for (Width width : kAllWidths) {                                                                                           \
+    for_reg_mem([&](Gpr, const Mem& dst) {                                                                                   \
+      for (int32_t imm : {1, -1, 1000}) {                                                                                    \
+        checker.expect(fmt::format("lock " #name " {}, {}", text(dst, width), immediate(imm, width)),                        \
+                       [&](auto& as) { as.lock_##name(width, dst, imm); });                                                  \
+      }                                                                                                                      \
+    });                                                                                                                      \
   }
   CHECK_LOCKED(add)
   CHECK_LOCKED(or)
@@ -396,9 +426,10 @@ TEST(IntegerAssembler, Atomics) {
 TEST(IntegerAssembler, WithoutOperands) {
   InstructionChecker checker;
 #define CHECK_BARE(name) checker.expect(#name, [](auto& as) { as.name(); });
-  CHECK_BARE(cdq) CHECK_BARE(cqo) CHECK_BARE(lahf) CHECK_BARE(sahf) CHECK_BARE(cmc) CHECK_BARE(stc) CHECK_BARE(clc)
-  CHECK_BARE(cld) CHECK_BARE(pushfq) CHECK_BARE(popfq) CHECK_BARE(mfence) CHECK_BARE(lfence) CHECK_BARE(sfence)
-  CHECK_BARE(pause) CHECK_BARE(rdtsc) CHECK_BARE(rdtscp) CHECK_BARE(cpuid) CHECK_BARE(ud2) CHECK_BARE(int3)
+  CHECK_BARE(cdq)
+  CHECK_BARE(cqo) CHECK_BARE(lahf) CHECK_BARE(sahf) CHECK_BARE(cmc) CHECK_BARE(stc) CHECK_BARE(clc) CHECK_BARE(cld)
+      CHECK_BARE(pushfq) CHECK_BARE(popfq) CHECK_BARE(mfence) CHECK_BARE(lfence) CHECK_BARE(sfence) CHECK_BARE(pause)
+          CHECK_BARE(rdtsc) CHECK_BARE(rdtscp) CHECK_BARE(cpuid) CHECK_BARE(ud2) CHECK_BARE(int3)
 #undef CHECK_BARE
 }
 

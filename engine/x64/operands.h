@@ -11,9 +11,7 @@ namespace adyton::engine::x64 {
 
 enum class Gpr : uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
 
-enum class Xmm : uint8_t {
-  xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15
-};
+enum class Xmm : uint8_t { xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15 };
 
 enum class Cond : uint8_t { o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g };
 
@@ -32,8 +30,8 @@ constexpr unsigned number_of(Xmm reg) { return static_cast<unsigned>(reg); }
 struct Mem {
   Gpr base = Gpr::rax;
   Gpr index = Gpr::rsp;
-  uint8_t scale = 1;      // 1, 2, 4 or 8
-  bool has_base = true;   // false: [index * scale + disp], or [disp] alone (an address in the low or high 2 GiB)
+  uint8_t scale = 1;     // 1, 2, 4 or 8
+  bool has_base = true;  // false: [index * scale + disp], or [disp] alone (an address in the low or high 2 GiB)
   int32_t disp = 0;
 
   constexpr bool has_index() const { return index != Gpr::rsp; }
@@ -82,7 +80,7 @@ class Label {
 
   bool bound() const { return position_ != nullptr; }
   bool used() const { return last_near_ != nullptr || last_short_ != nullptr; }  // by a jump that waits for bind()
-  uint8_t* position() const { return position_; }                               // in the writable view; null until bound
+  uint8_t* position() const { return position_; }                                // in the writable view; null until bound
 
  private:
   friend class Emitter;

@@ -1,8 +1,9 @@
 // Block-local register allocation: which host register holds which IR value, and which guest register's current content that is.
 //
-// One forward pass, no graph: a value lives in a host register from its definition (or first use) to its last use; guest registers are cached in
-// host registers and written back ("home") only where somebody may look: at exits, helper calls, and when a register is needed for something else.
-// Bank supplies the register type, the set that may be allocated, and how to load, store and move; see GprBank and XmmBank.
+// One forward pass, no graph: a value lives in a host register from its definition (or first use) to its last use; guest
+// registers are cached in host registers and written back ("home") only where somebody may look: at exits, helper calls, and when
+// a register is needed for something else. Bank supplies the register type, the set that may be allocated, and how to load, store
+// and move; see GprBank and XmmBank.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -178,8 +179,8 @@ class RegisterFile {
   }
   [[nodiscard]] bool dirty() const { return dirty_ != 0; }
 
-  // Before a call that clobbers registers: nothing stays in one. `state_changes`: guest registers may change in memory, so that no value may
-  // rely on its home afterwards.
+  // Before a call that clobbers registers: nothing stays in one. `state_changes`: guest registers may change in memory, so that
+  // no value may rely on its home afterwards.
   void vacate(bool state_changes) {
     write_back();
     for (uint32_t set = used(); set; set &= set - 1) {
@@ -216,10 +217,10 @@ class RegisterFile {
 
   struct ValueState {
     uint8_t reg = kNoReg;
-    Place place = Place::kNone;   // where a copy is in memory, if anywhere
-    uint8_t index = 0;            // guest register or spill slot
-    uint16_t remaining = 0;       // uses still to come
-    uint32_t guests = 0;          // guest registers whose current content this is
+    Place place = Place::kNone;  // where a copy is in memory, if anywhere
+    uint8_t index = 0;           // guest register or spill slot
+    uint16_t remaining = 0;      // uses still to come
+    uint32_t guests = 0;         // guest registers whose current content this is
   };
   struct Host {
     ir::Value owner = ir::kNoValue;

@@ -11,78 +11,90 @@ class VectorAssembler : public ControlAssembler {
   using ControlAssembler::ControlAssembler;
 
   // --- The regular shapes: one method per line of vector_instructions.h ---
-#define X(name, prefix, map, w, opcode)                                          \
-  template <XmmOrMem S>                                                          \
-  void name(Xmm dst, Xmm a, const S& b) {                                        \
-    vex({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b);            \
+#define X(name, prefix, map, w, opcode)                               \
+  template <XmmOrMem S>                                               \
+  void name(Xmm dst, Xmm a, const S& b) {                             \
+    vex({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b); \
   }
   ADYTON_X64_VEX_THREE_OPERANDS(X)
 #undef X
 
-#define ADYTON_X64_FMA_FORM(name, form, opcode)                                                                        \
-  template <XmmOrMem S> void name##form##ps(Xmm dst, Xmm a, const S& b) { fma(opcode, false, dst, a, b); }             \
-  template <XmmOrMem S> void name##form##pd(Xmm dst, Xmm a, const S& b) { fma(opcode, true, dst, a, b); }              \
-  template <XmmOrMem S> void name##form##ss(Xmm dst, Xmm a, const S& b) { fma((opcode) + 1, false, dst, a, b); }       \
-  template <XmmOrMem S> void name##form##sd(Xmm dst, Xmm a, const S& b) { fma((opcode) + 1, true, dst, a, b); }
-#define X(name, opcode)                               \
-  ADYTON_X64_FMA_FORM(name, 132, opcode)              \
-  ADYTON_X64_FMA_FORM(name, 213, (opcode) + 0x10)     \
+#define ADYTON_X64_FMA_FORM(name, form, opcode)     \
+  template <XmmOrMem S>                             \
+  void name##form##ps(Xmm dst, Xmm a, const S& b) { \
+    fma(opcode, false, dst, a, b);                  \
+  }                                                 \
+  template <XmmOrMem S>                             \
+  void name##form##pd(Xmm dst, Xmm a, const S& b) { \
+    fma(opcode, true, dst, a, b);                   \
+  }                                                 \
+  template <XmmOrMem S>                             \
+  void name##form##ss(Xmm dst, Xmm a, const S& b) { \
+    fma((opcode) + 1, false, dst, a, b);            \
+  }                                                 \
+  template <XmmOrMem S>                             \
+  void name##form##sd(Xmm dst, Xmm a, const S& b) { \
+    fma((opcode) + 1, true, dst, a, b);             \
+  }
+#define X(name, opcode)                           \
+  ADYTON_X64_FMA_FORM(name, 132, opcode)          \
+  ADYTON_X64_FMA_FORM(name, 213, (opcode) + 0x10) \
   ADYTON_X64_FMA_FORM(name, 231, (opcode) + 0x20)
   ADYTON_X64_FMA(X)
 #undef X
 #undef ADYTON_X64_FMA_FORM
 
-#define X(name, prefix, map, w, opcode)                              \
-  template <XmmOrMem S>                                              \
-  void name(Xmm dst, const S& src) {                                 \
-    vex({Map::map, opcode, Prefix::prefix}, w, dst, 0, src);         \
+#define X(name, prefix, map, w, opcode)                      \
+  template <XmmOrMem S>                                      \
+  void name(Xmm dst, const S& src) {                         \
+    vex({Map::map, opcode, Prefix::prefix}, w, dst, 0, src); \
   }
   ADYTON_X64_VEX_TWO_OPERANDS(X)
 #undef X
 
-#define X(name, prefix, map, w, opcode)                                               \
-  template <XmmOrMem S>                                                               \
-  void name(Xmm dst, Xmm a, const S& b, unsigned imm) {                               \
-    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b, imm);        \
+#define X(name, prefix, map, w, opcode)                                        \
+  template <XmmOrMem S>                                                        \
+  void name(Xmm dst, Xmm a, const S& b, unsigned imm) {                        \
+    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b, imm); \
   }
   ADYTON_X64_VEX_THREE_OPERANDS_IMM(X)
 #undef X
 
-#define X(name, prefix, map, w, opcode)                                      \
-  template <XmmOrMem S>                                                      \
-  void name(Xmm dst, const S& src, unsigned imm) {                           \
-    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, 0, src, imm);        \
+#define X(name, prefix, map, w, opcode)                               \
+  template <XmmOrMem S>                                               \
+  void name(Xmm dst, const S& src, unsigned imm) {                    \
+    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, 0, src, imm); \
   }
   ADYTON_X64_VEX_TWO_OPERANDS_IMM(X)
 #undef X
 
-#define X(name, prefix, map, w, opcode)                                                                \
-  template <XmmOrMem S>                                                                                \
-  void name(Xmm dst, Xmm a, const S& b, Xmm mask) {                                                    \
-    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b, number_of(mask) << 4);        \
+#define X(name, prefix, map, w, opcode)                                                         \
+  template <XmmOrMem S>                                                                         \
+  void name(Xmm dst, Xmm a, const S& b, Xmm mask) {                                             \
+    vex_imm({Map::map, opcode, Prefix::prefix}, w, dst, number_of(a), b, number_of(mask) << 4); \
   }
   ADYTON_X64_VEX_BLEND_VARIABLE(X)
 #undef X
 
-#define X(name, opcode, digit)                                                                              \
-  void name(Xmm dst, Xmm src, unsigned count) {                                                             \
+#define X(name, opcode, digit)                                                                                     \
+  void name(Xmm dst, Xmm src, unsigned count) {                                                                    \
     uint8_t* p = put_vex_instruction(start(), {Map::k0F, opcode, Prefix::k66}, false, digit, number_of(dst), src); \
-    finish(put(p, static_cast<uint8_t>(count)));                                                            \
+    finish(put(p, static_cast<uint8_t>(count)));                                                                   \
   }
   ADYTON_X64_VEX_SHIFT_IMM(X)
 #undef X
 
-#define X(name, prefix, map, load, store)                                                                             \
+#define X(name, prefix, map, load, store)                                                                                  \
   void name(Xmm dst, Xmm src) { vex_move({Map::map, load, Prefix::prefix}, {Map::map, store, Prefix::prefix}, dst, src); } \
-  void name(Xmm dst, const Mem& src) { vex({Map::map, load, Prefix::prefix}, 0, dst, 0, src); }                       \
+  void name(Xmm dst, const Mem& src) { vex({Map::map, load, Prefix::prefix}, 0, dst, 0, src); }                            \
   void name(const Mem& dst, Xmm src) { vex({Map::map, store, Prefix::prefix}, 0, src, 0, dst); }
   ADYTON_X64_VEX_MOVES(X)
 #undef X
 
-#define X(name, opcode)                                                                                  \
-  template <XmmOrMem S>                                                                                  \
-  void name(Xmm dst, const S& src) {                                                                     \
-    finish(put_instruction(start(), Width::k32, {Map::k0F38, opcode}, number_of(dst), src, false));      \
+#define X(name, opcode)                                                                             \
+  template <XmmOrMem S>                                                                             \
+  void name(Xmm dst, const S& src) {                                                                \
+    finish(put_instruction(start(), Width::k32, {Map::k0F38, opcode}, number_of(dst), src, false)); \
   }
   ADYTON_X64_SHA(X)  // sha256rnds2 also reads xmm0
 #undef X
@@ -112,8 +124,8 @@ class VectorAssembler : public ControlAssembler {
   void vmovsd(Xmm dst, Xmm rest, Xmm low) { vex({Map::k0F, 0x10, Prefix::kF2}, 0, dst, number_of(rest), low); }
 
   // --- Halves ---
-  void vmovhlps(Xmm dst, Xmm a, Xmm b) { vex({Map::k0F, 0x12}, 0, dst, number_of(a), b); }   // b.high : a.high, low half first
-  void vmovlhps(Xmm dst, Xmm a, Xmm b) { vex({Map::k0F, 0x16}, 0, dst, number_of(a), b); }   // a.low : b.low
+  void vmovhlps(Xmm dst, Xmm a, Xmm b) { vex({Map::k0F, 0x12}, 0, dst, number_of(a), b); }  // b.high : a.high, low half first
+  void vmovlhps(Xmm dst, Xmm a, Xmm b) { vex({Map::k0F, 0x16}, 0, dst, number_of(a), b); }  // a.low : b.low
   void vmovlps(Xmm dst, Xmm a, const Mem& b) { vex({Map::k0F, 0x12}, 0, dst, number_of(a), b); }
   void vmovhps(Xmm dst, Xmm a, const Mem& b) { vex({Map::k0F, 0x16}, 0, dst, number_of(a), b); }
   void vmovlps(const Mem& dst, Xmm src) { vex({Map::k0F, 0x13}, 0, src, 0, dst); }

@@ -71,7 +71,8 @@ void check_two_operands_imm(std::string_view name, Emit&& emit) {
   unsigned next = 0;
   const auto check = [&](Xmm dst, Xmm, const auto& src) {
     const unsigned imm = kImmediates[next++ % std::size(kImmediates)];
-    checker.expect(fmt::format("{} {}, {}, {}", name, text(dst), text(src), imm), [&](Assembler& as) { emit(as, dst, src, imm); });
+    checker.expect(fmt::format("{} {}, {}, {}", name, text(dst), text(src), imm),
+                   [&](Assembler& as) { emit(as, dst, src, imm); });
   };
   for_register_triples(check);
   for_memory_operands(check);
@@ -89,17 +90,18 @@ void check_gpr_from_xmm(std::string_view name, Width width, Emit&& emit) {
 }
 
 TEST(VectorAssembler, ThreeOperands) {
-#define X(name, prefix, map, w, opcode) check_three_operands(#name, [](auto& as, auto dst, auto a, auto& b) { as.name(dst, a, b); });
+#define X(name, prefix, map, w, opcode) \
+  check_three_operands(#name, [](auto& as, auto dst, auto a, auto& b) { as.name(dst, a, b); });
   ADYTON_X64_VEX_THREE_OPERANDS(X)
 #undef X
 }
 
 TEST(VectorAssembler, FusedMultiplyAdd) {
 #define Y(name) check_three_operands(#name, [](auto& as, auto dst, auto a, auto& b) { as.name(dst, a, b); });
-#define X(name, opcode)                                                        \
-  Y(name##132ps) Y(name##132pd) Y(name##132ss) Y(name##132sd)                  \
-  Y(name##213ps) Y(name##213pd) Y(name##213ss) Y(name##213sd)                  \
-  Y(name##231ps) Y(name##231pd) Y(name##231ss) Y(name##231sd)
+#define X(name, opcode)                                                                                                   \
+  Y(name##132ps)                                                                                                          \
+  Y(name##132pd) Y(name##132ss) Y(name##132sd) Y(name##213ps) Y(name##213pd) Y(name##213ss) Y(name##213sd) Y(name##231ps) \
+      Y(name##231pd) Y(name##231ss) Y(name##231sd)
   ADYTON_X64_FMA(X)
 #undef X
 #undef Y
@@ -127,16 +129,16 @@ TEST(VectorAssembler, TwoOperandsWithImmediate) {
 
 TEST(VectorAssembler, BlendsByMaskRegister) {
   InstructionChecker checker(MemorySize::kHidden);
-#define X(name, prefix, map, w, opcode)                                                                     \
-  {                                                                                                         \
-    unsigned next = 0;                                                                                      \
-    const auto check = [&](Xmm dst, Xmm a, const auto& b) {                                                 \
-      const Xmm mask = xmm(next++);                                                                         \
-      checker.expect(fmt::format(#name " {}, {}, {}, {}", text(dst), text(a), text(b), text(mask)),         \
-                     [&](Assembler& as) { as.name(dst, a, b, mask); });                                     \
-    };                                                                                                      \
-    for_register_triples(check);                                                                            \
-    for_memory_operands(check);                                                                             \
+#define X(name, prefix, map, w, opcode)                                                             \
+  {                                                                                                 \
+    unsigned next = 0;                                                                              \
+    const auto check = [&](Xmm dst, Xmm a, const auto& b) {                                         \
+      const Xmm mask = xmm(next++);                                                                 \
+      checker.expect(fmt::format(#name " {}, {}, {}, {}", text(dst), text(a), text(b), text(mask)), \
+                     [&](Assembler& as) { as.name(dst, a, b, mask); });                             \
+    };                                                                                              \
+    for_register_triples(check);                                                                    \
+    for_memory_operands(check);                                                                     \
   }
   ADYTON_X64_VEX_BLEND_VARIABLE(X)
 #undef X
@@ -144,24 +146,24 @@ TEST(VectorAssembler, BlendsByMaskRegister) {
 
 TEST(VectorAssembler, ShiftsByImmediate) {
   InstructionChecker checker;
-#define X(name, opcode, digit)                                                                         \
-  for_register_triples([&](Xmm dst, Xmm src, Xmm) {                                                    \
-    const unsigned count = number_of(src) * 3;                                                         \
-    checker.expect(fmt::format(#name " {}, {}, {}", text(dst), text(src), count),                      \
-                   [&](Assembler& as) { as.name(dst, src, count); });                                  \
+#define X(name, opcode, digit)                                                    \
+  for_register_triples([&](Xmm dst, Xmm src, Xmm) {                               \
+    const unsigned count = number_of(src) * 3;                                    \
+    checker.expect(fmt::format(#name " {}, {}, {}", text(dst), text(src), count), \
+                   [&](Assembler& as) { as.name(dst, src, count); });             \
   });
   ADYTON_X64_VEX_SHIFT_IMM(X)
 #undef X
 }
 
 TEST(VectorAssembler, Moves) {
-#define X(name, prefix, map, load, store)                                                              \
-  check_two_operands(#name, [](auto& as, auto dst, auto& src) { as.name(dst, src); });                 \
-  {                                                                                                    \
-    InstructionChecker checker(MemorySize::kHidden);                                                   \
-    for_memory_operands([&](Xmm src, Xmm, const Mem& dst) {                                            \
+#define X(name, prefix, map, load, store)                                                                            \
+  check_two_operands(#name, [](auto& as, auto dst, auto& src) { as.name(dst, src); });                               \
+  {                                                                                                                  \
+    InstructionChecker checker(MemorySize::kHidden);                                                                 \
+    for_memory_operands([&](Xmm src, Xmm, const Mem& dst) {                                                          \
       checker.expect(fmt::format(#name " {}, {}", text(dst), text(src)), [&](Assembler& as) { as.name(dst, src); }); \
-    });                                                                                                \
+    });                                                                                                              \
   }
   ADYTON_X64_VEX_MOVES(X)
 #undef X
@@ -181,8 +183,10 @@ TEST(VectorAssembler, ScalarMoves) {
     checker.expect(fmt::format("vmovq {}, {}", text(dst), text(a)), [&](Assembler& as) { as.vmovq(dst, a); });
     checker.expect(fmt::format("vmovss {}, {}, {}", text(dst), text(a), text(b)), [&](Assembler& as) { as.vmovss(dst, a, b); });
     checker.expect(fmt::format("vmovsd {}, {}, {}", text(dst), text(a), text(b)), [&](Assembler& as) { as.vmovsd(dst, a, b); });
-    checker.expect(fmt::format("vmovhlps {}, {}, {}", text(dst), text(a), text(b)), [&](Assembler& as) { as.vmovhlps(dst, a, b); });
-    checker.expect(fmt::format("vmovlhps {}, {}, {}", text(dst), text(a), text(b)), [&](Assembler& as) { as.vmovlhps(dst, a, b); });
+    checker.expect(fmt::format("vmovhlps {}, {}, {}", text(dst), text(a), text(b)),
+                   [&](Assembler& as) { as.vmovhlps(dst, a, b); });
+    checker.expect(fmt::format("vmovlhps {}, {}, {}", text(dst), text(a), text(b)),
+                   [&](Assembler& as) { as.vmovlhps(dst, a, b); });
   });
   for_memory_operands([&](Xmm reg, Xmm a, const Mem& m) {
     const std::string small = text(m, Width::k32), large = text(m, Width::k64);
@@ -239,15 +243,20 @@ void check_extract(std::string_view name, Width register_width, Width memory_wid
 }
 
 TEST(VectorAssembler, InsertsAndExtracts) {
-  check_insert("vpinsrb", Width::k32, Width::k8, 16, [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrb(d, a, s, lane); });
-  check_insert("vpinsrw", Width::k32, Width::k16, 8, [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrw(d, a, s, lane); });
-  check_insert("vpinsrd", Width::k32, Width::k32, 4, [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrd(d, a, s, lane); });
-  check_insert("vpinsrq", Width::k64, Width::k64, 2, [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrq(d, a, s, lane); });
+  check_insert("vpinsrb", Width::k32, Width::k8, 16,
+               [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrb(d, a, s, lane); });
+  check_insert("vpinsrw", Width::k32, Width::k16, 8,
+               [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrw(d, a, s, lane); });
+  check_insert("vpinsrd", Width::k32, Width::k32, 4,
+               [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrd(d, a, s, lane); });
+  check_insert("vpinsrq", Width::k64, Width::k64, 2,
+               [](auto& as, Xmm d, Xmm a, auto& s, unsigned lane) { as.vpinsrq(d, a, s, lane); });
   check_extract("vpextrb", Width::k32, Width::k8, 16, [](auto& as, auto& d, Xmm s, unsigned lane) { as.vpextrb(d, s, lane); });
   check_extract("vpextrw", Width::k32, Width::k16, 8, [](auto& as, auto& d, Xmm s, unsigned lane) { as.vpextrw(d, s, lane); });
   check_extract("vpextrd", Width::k32, Width::k32, 4, [](auto& as, auto& d, Xmm s, unsigned lane) { as.vpextrd(d, s, lane); });
   check_extract("vpextrq", Width::k64, Width::k64, 2, [](auto& as, auto& d, Xmm s, unsigned lane) { as.vpextrq(d, s, lane); });
-  check_extract("vextractps", Width::k32, Width::k32, 4, [](auto& as, auto& d, Xmm s, unsigned lane) { as.vextractps(d, s, lane); });
+  check_extract("vextractps", Width::k32, Width::k32, 4,
+                [](auto& as, auto& d, Xmm s, unsigned lane) { as.vextractps(d, s, lane); });
 }
 
 TEST(VectorAssembler, SignMasks) {
@@ -299,7 +308,8 @@ TEST(VectorAssembler, ScalarConversions) {
 TEST(VectorAssembler, HalfPrecisionStore) {
   InstructionChecker checker(MemorySize::kHidden);
   const auto check = [&](Xmm src, Xmm, const auto& dst) {
-    checker.expect(fmt::format("vcvtps2ph {}, {}, {}", text(dst), text(src), 4), [&](Assembler& as) { as.vcvtps2ph(dst, src, 4); });
+    checker.expect(fmt::format("vcvtps2ph {}, {}, {}", text(dst), text(src), 4),
+                   [&](Assembler& as) { as.vcvtps2ph(dst, src, 4); });
   };
   for_register_triples(check);
   for_memory_operands(check);
@@ -325,7 +335,8 @@ TEST(Avx512Assembler, ThreeOperands) {
 }
 
 TEST(Avx512Assembler, TwoOperands) {
-#define X(name, prefix, map, w, opcode, size) check_two_operands(#name, [](auto& as, auto dst, auto& src) { as.name##_avx512(dst, src); });
+#define X(name, prefix, map, w, opcode, size) \
+  check_two_operands(#name, [](auto& as, auto dst, auto& src) { as.name##_avx512(dst, src); });
   ADYTON_X64_EVEX_TWO_OPERANDS(X)
 #undef X
 }
@@ -346,8 +357,8 @@ TEST(Avx512Assembler, ShiftsByImmediate) {
 
 TEST(Avx512Assembler, NarrowingMoves) {
   InstructionChecker checker;
-#define X(name, opcode)                                                                                     \
-  for_register_triples([&](Xmm dst, Xmm src, Xmm) {                                                         \
+#define X(name, opcode)                                                                                                     \
+  for_register_triples([&](Xmm dst, Xmm src, Xmm) {                                                                         \
     checker.expect(fmt::format(#name " {}, {}", text(dst), text(src)), [&](Assembler& as) { as.name##_avx512(dst, src); }); \
   });
   ADYTON_X64_EVEX_NARROW(X)
@@ -356,12 +367,12 @@ TEST(Avx512Assembler, NarrowingMoves) {
 
 TEST(Avx512Assembler, BroadcastsOfGeneralRegisters) {
   InstructionChecker checker;
-#define X(name, w, opcode)                                                                                  \
-  for (Gpr src : all_gprs()) {                                                                              \
-    for (Xmm dst : all_xmms()) {                                                                            \
-      checker.expect(fmt::format(#name " {}, {}", text(dst), text(src, (w) ? Width::k64 : Width::k32)),     \
-                     [&](Assembler& as) { as.name##_avx512(dst, src); });                                   \
-    }                                                                                                       \
+#define X(name, w, opcode)                                                                              \
+  for (Gpr src : all_gprs()) {                                                                          \
+    for (Xmm dst : all_xmms()) {                                                                        \
+      checker.expect(fmt::format(#name " {}, {}", text(dst), text(src, (w) ? Width::k64 : Width::k32)), \
+                     [&](Assembler& as) { as.name##_avx512(dst, src); });                               \
+    }                                                                                                   \
   }
   ADYTON_X64_EVEX_BROADCAST_GPR(X)
 #undef X

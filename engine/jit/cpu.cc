@@ -1,0 +1,107 @@
+#include "engine/jit/cpu.h"
+
+#include <immintrin.h>
+#include <sched.h>
+
+#include <new>
+
+#include "engine/interp/interpreter.h"
+#include "engine/jit/machine.h"
+
+namespace adyton::engine::jit {
+
+using interp::Outcome;
+
+Result<std::unique_ptr<CpuImpl>> CpuImpl::create(MachineImpl& machine, const CpuConfig& config, CpuHost& host) {
+  constexpr size_t kBytes = (sizeof(ExecState) + kPageSize - 1) & kPageMask;
+  Mapping mapping = TRY(Mapping::anonymous(kBytes));
+  return std::unique_ptr<CpuImpl>(new CpuImpl(machine, config, host, std::move(mapping)));
+}
+
+CpuImpl::CpuImpl(MachineImpl& machine, const CpuConfig& config, CpuHost& host, Mapping exec_mapping)
+    : machine_(machine), host_(host), index_(config.index), exec_mapping_(std::move(exec_mapping)),
+      exec_(*new (exec_mapping_.data()) ExecState()), tlb_(exec_) {
+  arm64::reset(exec_.cpu, config.affinity);
+  exec_.cpu.cntfrq = counter_frequency();
+  exec_.exclusive_address = ~0ull;
+  state_changed();
+}
+
+CpuImpl::~CpuImpl() = default;
+
+void CpuImpl::state_changed() {
+  tlb_.flush_all();
+  translation_context_changed();
+  interrupt_mask_changed();
+}
+
+void CpuImpl::set_irq(bool level) {
+  irq_.store(level, std::memory_order_release);
+  if (level) request(kRequestInterrupt);
+}
+
+void CpuImpl::set_fiq(bool level) {
+  fiq_.store(level, std::memory_order_release);
+  if (level) request(kRequestInterrupt);
+}
+
+bool CpuImpl::take_pending_interrupt() {
+  arm64::CpuState& cpu = exec_.cpu;
+  if (fiq_.load(std::memory_order_acquire) && !(cpu.daif & arm64::kDaifF)) {
+    arm64::take_interrupt(cpu, arm64::Interrupt::kFiq, cpu.pc);
+  } else if (irq_.load(std::memory_order_acquire) && !(cpu.daif & arm64::kDaifI)) {
+    arm64::take_interrupt(cpu, arm64::Interrupt::kIrq, cpu.pc);
+  } else {
+    return false;
+  }
+  pstate_changed();
+  return true;
+}
+
+bool CpuImpl::serve_requests() {
+  const uint32_t requests = exec_.requests.exchange(0, std::memory_order_seq_cst);
+  if (requests & kRequestShootdown) drain_inbox();
+  if (requests & kRequestKick) {
+    exit_.reason = Exit::Reason::kKicked;
+    if (requests & kRequestInterrupt) request(kRequestInterrupt);
+    return true;
+  }
+  if (requests & kRequestInterrupt) take_pending_interrupt();
+  return false;
+}
+
+Exit CpuImpl::run() {
+  inbox_.set_running(true);
+  drain_inbox();
+  exit_ = {};
+  for (;;) {
+    if (exec_.requests.load(std::memory_order_relaxed) && serve_requests()) break;
+    device_.replayed = 0;
+    const Outcome outcome = interp::step(exec_.cpu, *this);
+    if (outcome == Outcome::kExit) break;
+    device_.answered = 0;
+  }
+  inbox_.set_running(false);
+  return exit_;
+}
+
+void CpuImpl::post(const Invalidation& invalidation) {
+  inbox_.post(invalidation);
+  request(kRequestShootdown);
+}
+
+void CpuImpl::drain_inbox() {
+  inbox_.drain([this](const Invalidation& invalidation) { apply(invalidation); });
+}
+
+void CpuImpl::apply(const Invalidation& invalidation) {
+  switch (invalidation.kind) {
+    case Invalidation::Kind::kAll: tlb_.flush_all(); break;
+    case Invalidation::Kind::kAsid: tlb_.flush_asid(invalidation.asid); break;
+    case Invalidation::Kind::kRange: tlb_.flush_range(invalidation.va, invalidation.size); break;
+    case Invalidation::Kind::kWrites: tlb_.flush_writes(); break;
+    case Invalidation::Kind::kInstructions: tlb_.flush_instructions(); break;
+  }
+}
+
+}  // namespace adyton::engine::jit

@@ -1,0 +1,138 @@
+// One vCPU: the run loop, and the machine as one instruction sees it (memory, system registers, barriers), for the interpreter and for
+// the slow paths of translated code alike.
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "base/mapping.h"
+#include "engine/arm64/exception.h"
+#include "engine/arm64/mmu.h"
+#include "engine/arm64/sysreg.h"
+#include "engine/engine.h"
+#include "engine/interp/environment.h"
+#include "engine/jit/exec_state.h"
+#include "engine/jit/shootdown.h"
+#include "engine/jit/soft_tlb.h"
+
+namespace adyton::engine::jit {
+
+class MachineImpl;
+
+class CpuImpl final : public Cpu, public interp::Environment, public arm64::SystemEffects {
+ public:
+  static Result<std::unique_ptr<CpuImpl>> create(MachineImpl& machine, const CpuConfig& config, CpuHost& host);
+  ~CpuImpl() override;
+
+  // --- Cpu
+  Exit run() override;
+  void complete_mmio(uint64_t data) override;
+  void kick() override { request(kRequestKick); }
+  void set_irq(bool level) override;
+  void set_fiq(bool level) override;
+  [[nodiscard]] bool irq() const override { return irq_.load(std::memory_order_relaxed); }
+  arm64::CpuState& state() override { return exec_.cpu; }
+  void state_changed() override;
+
+  // --- interp::Environment
+  interp::Outcome fetch(uint64_t va, uint32_t& insn) override;
+  interp::Outcome read(uint64_t va, unsigned size, interp::Access access, void* data) override;
+  interp::Outcome write(uint64_t va, unsigned size, interp::Access access, const void* data) override;
+  interp::Outcome atomic(uint64_t va, unsigned size, interp::Access access, interp::AtomicOp op, uint64_t operand,
+                         uint64_t& old_value) override;
+  interp::Outcome compare_and_swap(uint64_t va, unsigned size, interp::Access access, void* expected, const void* desired) override;
+  interp::Outcome load_exclusive(uint64_t va, unsigned size, interp::Access access, void* data) override;
+  interp::Outcome store_exclusive(uint64_t va, unsigned size, interp::Access access, const void* data, bool& failed) override;
+  void clear_exclusive() override;
+  interp::Outcome read_system_register(uint16_t encoding, uint32_t insn, uint64_t& value) override;
+  interp::Outcome write_system_register(uint16_t encoding, uint32_t insn, uint64_t value) override;
+  interp::Outcome system_instruction(uint16_t encoding, uint32_t insn, uint64_t value) override;
+  interp::Outcome hypervisor_call(uint16_t immediate) override;
+  interp::Outcome secure_monitor_call(uint16_t immediate) override;
+  interp::Outcome wait_for_interrupt() override;
+  interp::Outcome wait_for_event() override;
+  void send_event() override;
+  void yield() override;
+  void memory_barrier(bool full) override;
+  void instruction_barrier() override;
+  void pstate_changed() override;
+  void fp_control_changed() override;
+
+  // --- arm64::SystemEffects
+  void translation_context_changed() override;
+  void fp_mode_changed() override;
+  void interrupt_mask_changed() override;
+  void debug_changed() override;
+  void tlbi(uint16_t op, uint64_t value) override;
+  uint64_t pending_interrupts() override { return (irq_.load() ? 1u << 7 : 0u) | (fiq_.load() ? 1u << 6 : 0u); }
+  void instruction_cache(uint16_t op, uint64_t va) override;
+  uint64_t physical_count() override { return engine::physical_count(); }
+  void timer_changed() override { host_.timer_changed(); }
+  bool read_icc(uint16_t encoding, uint64_t& value) override { return host_.read_icc(encoding, value); }
+  bool write_icc(uint16_t encoding, uint64_t value) override { return host_.write_icc(encoding, value); }
+
+  // --- for the machine
+  void post(const Invalidation& invalidation);
+  void drain_inbox();
+  [[nodiscard]] const ShootdownInbox& inbox() const { return inbox_; }
+  // An event for WFE (SEV); any thread.
+  void set_event() { event_.store(true, std::memory_order_release); }
+
+ private:
+  // Where an access ends up.
+  struct Location {
+    uint8_t* host = nullptr;   // null: a device at `pa`, or `outcome` says what happened
+    uint64_t pa = 0;
+    bool guarded = false;      // stores must clear exclusive monitors of others
+    interp::Outcome outcome = interp::Outcome::kDone;
+  };
+
+  CpuImpl(MachineImpl& machine, const CpuConfig& config, CpuHost& host, Mapping exec_mapping);
+
+  void request(uint32_t bits) { exec_.requests.fetch_or(bits, std::memory_order_seq_cst); }
+  // Serves `requests`. True when run() must return with exit_.
+  bool serve_requests();
+  bool take_pending_interrupt();
+
+  Location locate(uint64_t va, arm64::AccessKind kind, bool unprivileged);
+  interp::Outcome data_abort(uint32_t iss, uint64_t va);
+  interp::Outcome external_abort(uint64_t va, arm64::AccessKind kind, bool unprivileged);
+  interp::Outcome trap_wait(bool event);
+  [[nodiscard]] arm64::AccessContext access_context(bool unprivileged) const;
+  interp::Outcome alignment_abort(uint64_t va, bool write);
+  interp::Outcome device_read(uint64_t pa, unsigned size, void* data);
+  interp::Outcome device_write(uint64_t pa, unsigned size, const void* data);
+  interp::Outcome device_access(uint64_t pa, unsigned size, bool is_write, uint64_t& data);
+  interp::Outcome sysreg_outcome(arm64::SysRegResult result, uint32_t insn);
+  void apply(const Invalidation& invalidation);
+  [[nodiscard]] uint64_t physical_address(const uint8_t* host) const;
+  template <typename Store>
+  void store_to(const Location& where, Store store);
+
+  // The registers on which every cached translation depends.
+  struct TranslationControls {
+    uint64_t sctlr = 0, tcr = 0, mair = 0;
+    bool operator==(const TranslationControls&) const = default;
+  };
+
+  MachineImpl& machine_;
+  CpuHost& host_;
+  const unsigned index_;
+  Mapping exec_mapping_;
+  ExecState& exec_;
+  SoftTlb tlb_;
+  ShootdownInbox inbox_;
+  std::atomic<bool> irq_{false}, fiq_{false}, event_{false};
+  TranslationControls controls_;
+  Exit exit_;
+
+  // Device accesses of the current instruction: those answered are replayed when it runs again.
+  struct DeviceAccesses {
+    std::array<uint64_t, 4> answers{};
+    unsigned answered = 0;
+    unsigned replayed = 0;
+    bool waiting = false;
+  } device_;
+};
+
+}  // namespace adyton::engine::jit

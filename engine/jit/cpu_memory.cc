@@ -1,0 +1,349 @@
+// Memory as one instruction sees it: translation, faults, devices, atomics and exclusives.
+#include <cstring>
+
+#include "engine/jit/cpu.h"
+#include "engine/jit/machine.h"
+
+namespace adyton::engine::jit {
+
+using arm64::AccessKind;
+using interp::Access;
+using interp::Outcome;
+
+namespace {
+
+struct alignas(16) Pair {
+  uint64_t low, high;
+};
+
+bool crosses_page(uint64_t va, unsigned size) { return (va & (kPageSize - 1)) + size > kPageSize; }
+
+// Single-copy atomic where the architecture asks for it: aligned accesses up to 8 bytes.
+void load_bytes(const uint8_t* from, unsigned size, void* to) {
+  const auto address = reinterpret_cast<uintptr_t>(from);
+  if (size == 8 && address % 8 == 0) {
+    const uint64_t v = __atomic_load_n(reinterpret_cast<const uint64_t*>(from), __ATOMIC_ACQUIRE);
+    std::memcpy(to, &v, 8);
+  } else if (size == 4 && address % 4 == 0) {
+    const uint32_t v = __atomic_load_n(reinterpret_cast<const uint32_t*>(from), __ATOMIC_ACQUIRE);
+    std::memcpy(to, &v, 4);
+  } else {
+    std::memcpy(to, from, size);
+  }
+}
+
+void store_bytes(uint8_t* to, unsigned size, const void* from) {
+  const auto address = reinterpret_cast<uintptr_t>(to);
+  if (size == 8 && address % 8 == 0) {
+    uint64_t v;
+    std::memcpy(&v, from, 8);
+    __atomic_store_n(reinterpret_cast<uint64_t*>(to), v, __ATOMIC_RELEASE);
+  } else if (size == 4 && address % 4 == 0) {
+    uint32_t v;
+    std::memcpy(&v, from, 4);
+    __atomic_store_n(reinterpret_cast<uint32_t*>(to), v, __ATOMIC_RELEASE);
+  } else {
+    std::memcpy(to, from, size);
+  }
+}
+
+bool compare_exchange_pair(uint8_t* memory, Pair& expected, Pair desired) {
+  bool equal;
+  asm volatile("lock cmpxchg16b %1"
+               : "=@ccz"(equal), "+m"(*reinterpret_cast<Pair*>(memory)), "+a"(expected.low), "+d"(expected.high)
+               : "b"(desired.low), "c"(desired.high)
+               : "memory");
+  return equal;
+}
+
+template <typename T>
+uint64_t atomic_op(uint8_t* memory, interp::AtomicOp op, uint64_t operand) {
+  auto* p = reinterpret_cast<T*>(memory);
+  const T v = static_cast<T>(operand);
+  using S = std::make_signed_t<T>;
+  auto loop = [&](auto combine) {
+    T old = __atomic_load_n(p, __ATOMIC_SEQ_CST);
+    while (!__atomic_compare_exchange_n(p, &old, combine(old), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    }
+    return old;
+  };
+  switch (op) {
+    case interp::AtomicOp::kAdd: return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case interp::AtomicOp::kClear: return __atomic_fetch_and(p, static_cast<T>(~v), __ATOMIC_SEQ_CST);
+    case interp::AtomicOp::kXor: return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case interp::AtomicOp::kSet: return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    case interp::AtomicOp::kSwap: return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    case interp::AtomicOp::kSignedMax: return loop([&](T old) { return static_cast<S>(old) > static_cast<S>(v) ? old : v; });
+    case interp::AtomicOp::kSignedMin: return loop([&](T old) { return static_cast<S>(old) < static_cast<S>(v) ? old : v; });
+    case interp::AtomicOp::kUnsignedMax: return loop([&](T old) { return old > v ? old : v; });
+    case interp::AtomicOp::kUnsignedMin: return loop([&](T old) { return old < v ? old : v; });
+  }
+  return 0;
+}
+
+template <typename T>
+void compare_exchange(uint8_t* memory, void* expected, const void* desired) {
+  T old, value;
+  std::memcpy(&old, expected, sizeof(T));
+  std::memcpy(&value, desired, sizeof(T));
+  __atomic_compare_exchange_n(reinterpret_cast<T*>(memory), &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  std::memcpy(expected, &old, sizeof(T));
+}
+
+}  // namespace
+
+CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivileged) {
+  const arm64::CpuState& cpu = exec_.cpu;
+  const View view = cpu.el == 0 || unprivileged ? kUserView : kPrivilegedView;
+  const bool write = kind == AccessKind::kWrite || kind == AccessKind::kAtomicReadWrite;
+  const uint64_t tag = (va & kPageMask) | exec_.context[view];
+  const TlbEntry& entry = exec_.tlb[view][tlb_index(va)];
+  if ((write ? entry.write_tag : entry.read_tag) == tag) return {reinterpret_cast<uint8_t*>(va + entry.addend), 0, false, Outcome::kDone};
+
+  const arm64::AccessContext context = access_context(unprivileged);
+  const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, kind, context);
+  if (t.fault.type != arm64::FaultType::kNone) return {nullptr, 0, false, data_abort(arm64::data_abort_iss(t, kind, context), va)};
+  auto page = machine_.memory().slice(t.pa & kPageMask, kPageSize);
+  if (page.empty()) return {nullptr, t.pa, false, Outcome::kDone};
+  const bool guarded = machine_.monitor().armed(t.pa);
+  arm64::Translation cached = t;
+  if (context.pan && t.user_read) cached.priv_read = false;
+  if (context.pan && t.user_write) cached.priv_write = false;
+  tlb_.insert(view, va, cached, page.data(), !guarded);
+  return {page.data() + (t.pa & (kPageSize - 1)), t.pa, guarded && write, Outcome::kDone};
+}
+
+arm64::AccessContext CpuImpl::access_context(bool unprivileged) const {
+  const bool user = exec_.cpu.el == 0 || unprivileged;
+  return {user ? 0u : 1u, !user && exec_.cpu.pan};
+}
+
+Outcome CpuImpl::data_abort(uint32_t iss, uint64_t va) {
+  arm64::take_sync_exception(exec_.cpu, arm64::ExceptionClass::kDataAbortLower, iss, exec_.cpu.pc, va);
+  pstate_changed();
+  return Outcome::kException;
+}
+
+Outcome CpuImpl::external_abort(uint64_t va, AccessKind kind, bool unprivileged) {
+  arm64::Translation failed;
+  failed.fault = {arm64::FaultType::kSyncExternal, 0};
+  return data_abort(arm64::data_abort_iss(failed, kind, access_context(unprivileged)), va);
+}
+
+Outcome CpuImpl::alignment_abort(uint64_t va, bool write) {
+  return data_abort(arm64::data_abort_iss(arm64::Fault{arm64::FaultType::kAlignment, 0}, write, false), va);
+}
+
+Outcome CpuImpl::fetch(uint64_t va, uint32_t& insn) {
+  const arm64::CpuState& cpu = exec_.cpu;
+  const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, AccessKind::kExecute, {cpu.el, false});
+  arm64::Fault fault = t.fault;
+  if (fault.type == arm64::FaultType::kNone) {
+    auto bytes = machine_.memory().slice(t.pa, 4);
+    if (!bytes.empty()) {
+      insn = __atomic_load_n(reinterpret_cast<const uint32_t*>(bytes.data()), __ATOMIC_RELAXED);
+      return Outcome::kDone;
+    }
+    fault = {arm64::FaultType::kSyncExternal, 0};
+  }
+  arm64::take_sync_exception(exec_.cpu, arm64::ExceptionClass::kInstructionAbortLower, arm64::instruction_abort_iss(fault), cpu.pc, va);
+  pstate_changed();
+  return Outcome::kException;
+}
+
+Outcome CpuImpl::read(uint64_t va, unsigned size, Access access, void* data) {
+  if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, false);
+  if (crosses_page(va, size)) {
+    const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
+    Location low = locate(va, AccessKind::kRead, access.unprivileged);
+    if (low.outcome != Outcome::kDone) return low.outcome;
+    Location high = locate(va + first, AccessKind::kRead, access.unprivileged);
+    if (high.outcome != Outcome::kDone) return high.outcome;
+    if (!low.host || !high.host) return alignment_abort(va, false);  // an unaligned access to Device memory
+    std::memcpy(data, low.host, first);
+    std::memcpy(static_cast<uint8_t*>(data) + first, high.host, size - first);
+    return Outcome::kDone;
+  }
+  Location where = locate(va, AccessKind::kRead, access.unprivileged);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  if (!where.host) return device_read(where.pa, size, data);
+  if (access.acquire && exec_.release_pending) memory_barrier(true);
+  if (size == 16) {
+    Pair value;
+    std::memcpy(&value, where.host, 16);
+    std::memcpy(data, &value, 16);
+  } else {
+    load_bytes(where.host, size, data);
+  }
+  return Outcome::kDone;
+}
+
+template <typename Store>
+void CpuImpl::store_to(const Location& where, Store store) {
+  if (where.guarded) {
+    machine_.monitor().guarded_store(index_, where.pa, store);
+  } else {
+    store();
+  }
+}
+
+Outcome CpuImpl::write(uint64_t va, unsigned size, Access access, const void* data) {
+  if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, true);
+  if (crosses_page(va, size)) {
+    const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
+    Location low = locate(va, AccessKind::kWrite, access.unprivileged);
+    if (low.outcome != Outcome::kDone) return low.outcome;
+    Location high = locate(va + first, AccessKind::kWrite, access.unprivileged);
+    if (high.outcome != Outcome::kDone) return high.outcome;
+    if (!low.host || !high.host) return alignment_abort(va, true);
+    store_to(low, [&] { std::memcpy(low.host, data, first); });
+    store_to(high, [&] { std::memcpy(high.host, static_cast<const uint8_t*>(data) + first, size - first); });
+    return Outcome::kDone;
+  }
+  Location where = locate(va, AccessKind::kWrite, access.unprivileged);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  if (!where.host) return device_write(where.pa, size, data);
+  store_to(where, [&] { store_bytes(where.host, size, data); });
+  if (access.release) exec_.release_pending = 1;
+  return Outcome::kDone;
+}
+
+Outcome CpuImpl::atomic(uint64_t va, unsigned size, Access, interp::AtomicOp op, uint64_t operand, uint64_t& old_value) {
+  if (va % size) return alignment_abort(va, true);
+  Location where = locate(va, AccessKind::kAtomicReadWrite, false);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  // Atomics on Device memory are IMPLEMENTATION DEFINED; like most systems, abort.
+  if (!where.host) return external_abort(va, AccessKind::kAtomicReadWrite, false);
+  store_to(where, [&] {
+    switch (size) {
+      case 1: old_value = atomic_op<uint8_t>(where.host, op, operand); break;
+      case 2: old_value = atomic_op<uint16_t>(where.host, op, operand); break;
+      case 4: old_value = atomic_op<uint32_t>(where.host, op, operand); break;
+      default: old_value = atomic_op<uint64_t>(where.host, op, operand); break;
+    }
+  });
+  exec_.release_pending = 0;
+  return Outcome::kDone;
+}
+
+Outcome CpuImpl::compare_and_swap(uint64_t va, unsigned size, Access, void* expected, const void* desired) {
+  if (va % size) return alignment_abort(va, true);
+  Location where = locate(va, AccessKind::kAtomicReadWrite, false);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  if (!where.host) return external_abort(va, AccessKind::kAtomicReadWrite, false);
+  store_to(where, [&] {
+    switch (size) {
+      case 1: compare_exchange<uint8_t>(where.host, expected, desired); break;
+      case 2: compare_exchange<uint16_t>(where.host, expected, desired); break;
+      case 4: compare_exchange<uint32_t>(where.host, expected, desired); break;
+      case 8: compare_exchange<uint64_t>(where.host, expected, desired); break;
+      default: {
+        Pair old, value;
+        std::memcpy(&old, expected, 16);
+        std::memcpy(&value, desired, 16);
+        compare_exchange_pair(where.host, old, value);
+        std::memcpy(expected, &old, 16);
+      }
+    }
+  });
+  exec_.release_pending = 0;
+  return Outcome::kDone;
+}
+
+Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void* data) {
+  if (va % size) return alignment_abort(va, false);
+  // The page is translated for writing where that is allowed, so that arming it and the later store agree; a read-only page cannot be stored to at all.
+  Location where = locate(va, AccessKind::kRead, access.unprivileged);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  if (!where.host) return external_abort(va, AccessKind::kRead, access.unprivileged);
+  const uint64_t pa = physical_address(where.host);
+  if (machine_.cpus().size() > 1 && machine_.monitor().arm(pa)) {
+    tlb_.flush_writes();
+    machine_.broadcast(*this, {Invalidation::Kind::kWrites});
+    machine_.await_shootdowns(*this);
+  }
+  machine_.monitor().load_exclusive(index_, pa, [&] {
+    if (size == 16) {
+      Pair value{0, 0};
+      compare_exchange_pair(where.host, value, value);  // the only 16-byte load that is atomic on every host
+      std::memcpy(data, &value, 16);
+    } else {
+      load_bytes(where.host, size, data);
+    }
+  });
+  if (access.acquire && exec_.release_pending) memory_barrier(true);
+  return Outcome::kDone;
+}
+
+Outcome CpuImpl::store_exclusive(uint64_t va, unsigned size, Access access, const void* data, bool& failed) {
+  if (va % size) return alignment_abort(va, true);
+  Location where = locate(va, AccessKind::kWrite, access.unprivileged);
+  if (where.outcome != Outcome::kDone) return where.outcome;
+  if (!where.host) return external_abort(va, AccessKind::kWrite, access.unprivileged);
+  failed = !machine_.monitor().store_exclusive(index_, physical_address(where.host), [&] {
+    if (size == 16) {
+      Pair old, value;
+      std::memcpy(&old, where.host, 16);
+      std::memcpy(&value, data, 16);
+      while (!compare_exchange_pair(where.host, old, value)) {
+      }
+    } else {
+      store_bytes(where.host, size, data);
+    }
+  });
+  memory_barrier(true);
+  return Outcome::kDone;
+}
+
+void CpuImpl::clear_exclusive() {
+  machine_.monitor().clear(index_);
+  exec_.exclusive_address = ~0ull;
+}
+
+uint64_t CpuImpl::physical_address(const uint8_t* host) const {
+  for (const GuestRegion& region : machine_.memory().regions()) {
+    if (host >= region.host && host < region.host + region.size) return region.base + static_cast<uint64_t>(host - region.host);
+  }
+  return 0;
+}
+
+// --- devices: an access leaves run() with nothing changed, is answered by complete_mmio, and the instruction runs again.
+
+Outcome CpuImpl::device_access(uint64_t pa, unsigned size, bool is_write, uint64_t& data) {
+  if (device_.replayed < device_.answered) {
+    data = device_.answers[device_.replayed++];
+    return Outcome::kDone;
+  }
+  exit_.reason = Exit::Reason::kMmio;
+  exit_.mmio = {pa, data, static_cast<uint8_t>(size), is_write};
+  device_.waiting = true;
+  return Outcome::kExit;
+}
+
+Outcome CpuImpl::device_read(uint64_t pa, unsigned size, void* data) {
+  for (unsigned done = 0; done < size; done += 8) {
+    const unsigned part = size - done < 8 ? size - done : 8;
+    uint64_t value = 0;
+    if (Outcome outcome = device_access(pa + done, part, false, value); outcome != Outcome::kDone) return outcome;
+    std::memcpy(static_cast<uint8_t*>(data) + done, &value, part);
+  }
+  return Outcome::kDone;
+}
+
+Outcome CpuImpl::device_write(uint64_t pa, unsigned size, const void* data) {
+  for (unsigned done = 0; done < size; done += 8) {
+    const unsigned part = size - done < 8 ? size - done : 8;
+    uint64_t value = 0;
+    std::memcpy(&value, static_cast<const uint8_t*>(data) + done, part);
+    if (Outcome outcome = device_access(pa + done, part, true, value); outcome != Outcome::kDone) return outcome;
+  }
+  return Outcome::kDone;
+}
+
+void CpuImpl::complete_mmio(uint64_t data) {
+  if (!device_.waiting) return;
+  device_.waiting = false;
+  if (device_.answered < device_.answers.size()) device_.answers[device_.answered++] = data;
+}
+
+}  // namespace adyton::engine::jit

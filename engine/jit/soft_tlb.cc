@@ -1,0 +1,164 @@
+#include "engine/jit/soft_tlb.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace adyton::engine::jit {
+namespace {
+
+constexpr uint64_t kLargeLeafGranule = 2ull << 20;
+constexpr uint64_t kTagAddressMask = (1ull << 56) - kPageSize;  // a tagged pointer's entry must fall to the TLBI of its untagged address
+
+bool same_page(uint64_t tag, uint64_t va) { return tag != kNoTag && ((tag ^ va) & kTagAddressMask) == 0; }
+
+bool in_range(uint64_t tag, uint64_t va, uint64_t size) { return tag != kNoTag && ((tag - va) & kTagAddressMask) < size; }
+
+void clear(TlbEntry& entry) { entry = {kNoTag, kNoTag, 0, 0}; }
+void clear(InstructionTlbEntry& entry) { entry = {kNoTag, nullptr, 0, 0}; }
+
+unsigned large_leaf_bucket(uint64_t va) { return static_cast<unsigned>(va / kLargeLeafGranule) & 255; }
+
+}  // namespace
+
+SoftTlb::SoftTlb(ExecState& state) : state_(state), context_of_asid_(65536, 0) {
+  for (auto& view : state_.tlb) std::ranges::for_each(view, [](TlbEntry& e) { clear(e); });
+  for (auto& view : state_.itlb) std::ranges::for_each(view, [](InstructionTlbEntry& e) { clear(e); });
+  state_.context[kPrivilegedView] = 0;
+  state_.context[kUserView] = context_for(0);
+}
+
+uint16_t SoftTlb::context_for(uint16_t asid) {
+  if (uint16_t context = context_of_asid_[asid]) return context;
+  if (next_context_ > kLastContext) {
+    flush_view(kUserView);
+    std::ranges::fill(context_of_asid_, 0);
+    next_context_ = 1;
+  }
+  return context_of_asid_[asid] = next_context_++;
+}
+
+void SoftTlb::set_context(uint16_t asid, bool pan) {
+  if (asid != asid_) {
+    asid_ = asid;
+    state_.context[kUserView] = context_for(asid);
+    if (privileged_context_dependent_) flush_view(kPrivilegedView);
+  }
+  if (pan != pan_) {
+    pan_ = pan;
+    if (pan && privileged_context_dependent_) flush_view(kPrivilegedView);
+  }
+}
+
+void SoftTlb::insert(View view, uint64_t va, const arm64::Translation& t, uint8_t* host, bool writable) {
+  const uint64_t page = va & kPageMask;
+  const unsigned index = tlb_index(va);
+  const uint64_t tag = page | state_.context[view];
+  const bool readable = view == kUserView ? t.user_read : t.priv_read;
+  const bool may_write = writable && !t.dirty_on_write && (view == kUserView ? t.user_write : t.priv_write);
+  state_.tlb[view][index] = {readable ? tag : kNoTag, may_write ? tag : kNoTag, reinterpret_cast<uint64_t>(host) - page, t.page_size};
+  used_[view].set(index / 64);
+  if (view == kPrivilegedView && (!t.global || t.user_read || t.user_write)) privileged_context_dependent_ = true;
+  if (t.page_size > kPageSize) remember_large_leaf(va, t.page_size);
+}
+
+void SoftTlb::insert_instruction(View view, uint64_t va, const arm64::Translation& t, const void* const* entry_points, uint64_t physical_page) {
+  const uint64_t page = va & kPageMask;
+  const unsigned index = instruction_tlb_index(va);
+  state_.itlb[view][index] = {page | state_.context[view], entry_points, physical_page, t.page_size};
+  instructions_used_[view].set(index / 64);
+  if (view == kPrivilegedView && !t.global) privileged_context_dependent_ = true;
+  if (t.page_size > kPageSize) remember_large_leaf(va, t.page_size);
+}
+
+void SoftTlb::remember_large_leaf(uint64_t va, uint64_t size) {
+  large_leaf_sizes_ |= size;
+  if (size <= kLargeLeafGranule) {
+    large_leaves_.set(large_leaf_bucket(va));
+    return;
+  }
+  const uint64_t base = va & ~(size - 1);
+  if (huge_leaves_.size() < kMaxHugeLeaves && std::ranges::find(huge_leaves_, base) == huge_leaves_.end()) huge_leaves_.push_back(base);
+}
+
+bool SoftTlb::maybe_huge(uint64_t base, uint64_t size) const {
+  if (huge_leaves_.size() == kMaxHugeLeaves) return true;
+  return std::ranges::any_of(huge_leaves_, [&](uint64_t leaf) { return (leaf & ~(size - 1)) == base; });
+}
+
+void SoftTlb::flush_view(View view) {
+  for (unsigned group = 0; group < used_[view].size(); ++group) {
+    if (used_[view][group]) std::for_each_n(&state_.tlb[view][group * 64], 64, [](TlbEntry& e) { clear(e); });
+  }
+  used_[view].reset();
+  for (unsigned group = 0; group < instructions_used_[view].size(); ++group) {
+    if (instructions_used_[view][group]) std::for_each_n(&state_.itlb[view][group * 64], 64, [](InstructionTlbEntry& e) { clear(e); });
+  }
+  instructions_used_[view].reset();
+  if (view == kPrivilegedView) privileged_context_dependent_ = false;
+}
+
+void SoftTlb::flush_all() {
+  flush_view(kPrivilegedView);
+  std::ranges::fill(context_of_asid_, 0);  // retires every context: the user view's entries become unreachable
+  state_.context[kUserView] = context_for(asid_);
+  if (used_[kUserView].none()) {
+    large_leaf_sizes_ = 0;
+    large_leaves_.reset();
+    huge_leaves_.clear();
+  }
+}
+
+void SoftTlb::flush_asid(uint16_t asid) {
+  context_of_asid_[asid] = 0;
+  if (asid == asid_) state_.context[kUserView] = context_for(asid);
+  if (privileged_context_dependent_) flush_view(kPrivilegedView);
+}
+
+void SoftTlb::flush_page(uint64_t va) {
+  for (unsigned view : {kUserView, kPrivilegedView}) {
+    TlbEntry& data = state_.tlb[view][tlb_index(va)];
+    if (same_page(data.read_tag, va) || same_page(data.write_tag, va)) clear(data);
+    InstructionTlbEntry& code = state_.itlb[view][instruction_tlb_index(va)];
+    if (same_page(code.tag, va)) clear(code);
+  }
+}
+
+void SoftTlb::flush_range(uint64_t va, uint64_t size) {
+  va &= kPageMask;
+  // A leaf larger than a page has left entries around `va` that this invalidation must reach too.
+  for (uint64_t sizes = large_leaf_sizes_; sizes; sizes &= sizes - 1) {
+    const uint64_t leaf = sizes & -sizes;
+    const uint64_t first = va & ~(leaf - 1);
+    if (leaf <= kLargeLeafGranule ? size <= kPageSize && !large_leaves_[large_leaf_bucket(va)] : !maybe_huge(first, leaf)) continue;
+    size = std::max(size + (va - first), leaf);
+    va = first;
+  }
+  if (size / kPageSize <= kTlbEntries / 4) {
+    for (uint64_t offset = 0; offset < size; offset += kPageSize) flush_page(va + offset);
+    return;
+  }
+  for (unsigned view : {kUserView, kPrivilegedView}) {
+    for (unsigned group = 0; group < used_[view].size(); ++group) {
+      if (!used_[view][group]) continue;
+      std::for_each_n(&state_.tlb[view][group * 64], 64, [&](TlbEntry& e) {
+        if (in_range(e.read_tag, va, size) || in_range(e.write_tag, va, size)) clear(e);
+      });
+    }
+    for (InstructionTlbEntry& e : state_.itlb[view]) {
+      if (in_range(e.tag, va, size)) clear(e);
+    }
+  }
+}
+
+void SoftTlb::flush_writes() {
+  for (unsigned view : {kUserView, kPrivilegedView}) {
+    for (TlbEntry& e : state_.tlb[view]) e.write_tag = kNoTag;
+  }
+}
+
+void SoftTlb::flush_instructions() {
+  for (auto& view : state_.itlb) std::ranges::for_each(view, [](InstructionTlbEntry& e) { clear(e); });
+  for (auto& used : instructions_used_) used.reset();
+}
+
+}  // namespace adyton::engine::jit
