@@ -7,7 +7,7 @@ namespace adyton::hypervisor::soft {
 Result<std::unique_ptr<Vm>> create_soft_vm(const SoftConfig& config) {
   EnginePort port{
       .create_machine = [](const engine::EngineConfig& c, const GuestMemory& memory) { return engine::Machine::create(c, memory); },
-      .reset = [](engine::arm64::CpuState& state, uint64_t affinity) { engine::arm64::reset(state, affinity, engine::counter_frequency()); },
+      .reset = engine::arm64::reset,
       .counter = {.now = engine::physical_count, .frequency = engine::counter_frequency()},
   };
   return std::unique_ptr<Vm>(std::make_unique<SoftVm>(config, std::move(port)));

@@ -1,0 +1,280 @@
+#include "vmm/machine.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <csignal>
+#include <ctime>
+
+#include "vmm/fdt.h"
+#include "vmm/image_loader.h"
+
+namespace adyton::vmm {
+namespace {
+
+constexpr uint64_t kInitrdAlignment = 64 << 10;
+constexpr unsigned long kTimerSlackNanoseconds = 1000;  // guests sleep for short times; the default is 50 us
+
+uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+
+int64_t wall_clock_seconds() { return ::time(nullptr); }
+
+Result<void> fill_random(std::span<uint8_t> bytes) {
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return fail_errno("cannot get random bytes");
+  return {};
+}
+
+// What belongs to the program's main thread does not interrupt vCPUs. Faults stay deliverable, and so do real-time signals.
+void block_process_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE, SIGWINCH, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGIO}) {
+    sigaddset(&set, signal);
+  }
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+std::unexpected<Error> in_context(std::string_view what, Error error) {
+  error.message = fmt::format("{}: {}", what, error.message);
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace
+
+std::string_view to_string(Machine::EndReason reason) {
+  switch (reason) {
+    case Machine::EndReason::kShutdown: return "shutdown";
+    case Machine::EndReason::kReset: return "reset";
+    case Machine::EndReason::kCrash: return "crash";
+    case Machine::EndReason::kInternalError: return "internal error";
+    case Machine::EndReason::kStopped: return "stopped";
+  }
+  return "unknown";
+}
+
+class Machine::SpiLine final : public IrqLine {
+ public:
+  SpiLine(hypervisor::Vm& vm, uint32_t intid) : vm_(vm), intid_(intid) {}
+  void set(bool level) override {
+    // The lock keeps two threads' changes in one order all the way.
+    std::lock_guard lock(mutex_);
+    if (level == level_) return;
+    level_ = level;
+    // Cannot fail: the board's interrupts exist.
+    (void)vm_.set_irq_line(intid_, level);
+  }
+
+ private:
+  hypervisor::Vm& vm_;
+  const uint32_t intid_;
+  std::mutex mutex_;
+  bool level_ = false;
+};
+
+Result<std::unique_ptr<Machine>> Machine::create(MachineConfig config, std::unique_ptr<hypervisor::Vm> vm) {
+  std::unique_ptr<Machine> machine(new Machine(std::move(config), std::move(vm)));
+  TRY(machine->assemble());
+  return machine;
+}
+
+Result<void> Machine::assemble() {
+  unsigned max_cpus = std::min(board::kMaxCpus, vm_->capabilities().max_vcpus);
+  if (config_.cpus == 0 || config_.cpus > max_cpus) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} vCPUs: this machine can have 1 to {}", config_.cpus, max_cpus));
+  }
+  if (config_.memory_size < board::kMinRamSize || config_.memory_size > board::kMaxRamSize) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} MiB of memory: this machine can have {} MiB to {} GiB", config_.memory_size >> 20,
+                                                         board::kMinRamSize >> 20, board::kMaxRamSize >> 30));
+  }
+  config_.memory_size = align_up(config_.memory_size, board::kRamAlignment);
+  TRY(memory_.add_ram(board::kRamBase, config_.memory_size));
+  if (config_.firmware_memory) TRY(memory_.add_ram(board::kFirmwareBase, board::kFirmwareSize));
+  TRY(vm_->set_memory(memory_));
+  for (unsigned i = 0; i < config_.cpus; ++i) vcpus_.push_back(TRY(vm_->create_vcpu(i)));
+  TRY(vm_->create_irqchip({board::kGicDistributorBase, board::kGicRedistributorBase, board::kIntidCount}));
+
+  uart_irq_ = std::make_unique<SpiLine>(*vm_, board::kUartIntid);
+  rtc_irq_ = std::make_unique<SpiLine>(*vm_, board::kRtcIntid);
+  uart_ = std::make_unique<Pl011>(*uart_irq_, config_.console);
+  rtc_ = std::make_unique<Pl031>(*rtc_irq_, wall_clock_seconds);
+  TRY(bus_.add(board::kUartBase, board::kUartSize, *uart_));
+  return bus_.add(board::kRtcBase, board::kRtcSize, *rtc_);
+}
+
+Machine::~Machine() { stop(); }
+
+const GuestRegion* Machine::region_at(GuestPhysAddr base) const {
+  auto region = std::ranges::find(memory_.regions(), base, &GuestRegion::base);
+  return region == memory_.regions().end() ? nullptr : &*region;
+}
+
+Result<unsigned> Machine::add_virtio_slot() {
+  if (slots_.size() == board::kVirtioMmioCount) {
+    return fail(ErrorCode::kExhausted, fmt::format("the board has only {} virtio slots", board::kVirtioMmioCount));
+  }
+  unsigned slot = static_cast<unsigned>(slots_.size());
+  slots_.push_back({std::make_unique<SpiLine>(*vm_, board::virtio_mmio_intid(slot)), nullptr});
+  return slot;
+}
+
+IrqLine& Machine::irq(unsigned slot) { return *slots_[slot].irq; }
+
+Result<void> Machine::attach(unsigned slot, std::unique_ptr<MmioDevice> device) {
+  if (slot >= slots_.size() || slots_[slot].device) return fail(ErrorCode::kInvalidArgument, fmt::format("virtio slot {} is not free", slot));
+  TRY(bus_.add(board::virtio_mmio_address(slot), board::kVirtioMmioSize, *device));
+  slots_[slot].device = std::move(device);
+  return {};
+}
+
+Result<void> Machine::add_doorbell(unsigned slot, uint64_t offset, uint32_t value, int eventfd) {
+  return vm_->add_ioeventfd({.address = board::virtio_mmio_address(slot) + offset, .length = 4, .match_data = true, .data = value, .eventfd = eventfd});
+}
+
+Result<void> Machine::load(const BootConfig& boot) {
+  if (!boot.kernel) return fail(ErrorCode::kInvalidArgument, "there is nothing to boot");
+  const GuestRegion& ram = *region_at(board::kRamBase);
+  Result<LoadedKernel> kernel;
+  GuestPhysAddr fdt_base = 0, initrd_base = 0;
+  switch (boot.mode) {
+    case BootConfig::Mode::kKernel: kernel = load_kernel(*boot.kernel, ram); break;
+    case BootConfig::Mode::kFlat: kernel = load_flat(*boot.kernel, ram); break;
+    case BootConfig::Mode::kFirmware: {
+      const GuestRegion* rom = region_at(board::kFirmwareBase);
+      if (!rom) return fail(ErrorCode::kInvalidArgument, "this machine was made without memory for firmware");
+      kernel = load_firmware(*boot.kernel, *rom);
+      break;
+    }
+  }
+  if (!kernel) return in_context(boot.mode == BootConfig::Mode::kFirmware ? "firmware" : "kernel", std::move(kernel).error());
+  // Firmware finds the device tree where RAM begins; a kernel gets it, and the initrd, behind its own memory.
+  fdt_base = boot.mode == BootConfig::Mode::kFirmware ? ram.base : align_up(kernel->end, kMaxFdtSize);
+
+  FdtConfig fdt{.cpus = config_.cpus, .ram_size = ram.size, .bootargs = boot.command_line};
+  initrd_base = align_up(fdt_base + kMaxFdtSize, kInitrdAlignment);
+  if (boot.initrd && boot.initrd->size() > 0) {
+    if (auto done = load_initrd(*boot.initrd, ram, initrd_base); !done) return in_context("initrd", std::move(done).error());
+    fdt.initrd = {initrd_base, boot.initrd->size()};
+  }
+  for (unsigned slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].device) fdt.virtio_slots.push_back(slot);
+  }
+  TRY(fill_random(fdt.rng_seed));
+  TRY(fill_random(std::span(reinterpret_cast<uint8_t*>(&fdt.kaslr_seed), sizeof fdt.kaslr_seed)));
+  auto blob = TRY(build_fdt(fdt));
+  if (!memory_.write(fdt_base, blob)) {
+    return fail(ErrorCode::kExhausted, fmt::format("no room for the device tree in {} MiB of memory", ram.size >> 20));
+  }
+  boot_ = hypervisor::VcpuInit{.powered_on = true, .entry = kernel->entry, .x0 = fdt_base};
+  return {};
+}
+
+Result<void> Machine::start(std::function<void(const End&)> ended) {
+  if (!boot_) return fail(ErrorCode::kInvalidArgument, "a machine needs something to boot");
+  if (!threads_.empty()) return fail(ErrorCode::kInvalidArgument, "the machine has been started already");
+  ended_ = std::move(ended);
+  for (hypervisor::Vcpu* vcpu : vcpus_) TRY(vcpu->init(vcpu->index() == 0 ? *boot_ : hypervisor::VcpuInit{}));
+  std::lock_guard lock(join_mutex_);
+  for (hypervisor::Vcpu* vcpu : vcpus_) {
+    threads_.emplace_back([this, vcpu] { run_vcpu(*vcpu); });
+    pthread_setname_np(threads_.back().native_handle(), fmt::format("vcpu{}", vcpu->index()).c_str());
+  }
+  return {};
+}
+
+void Machine::run_vcpu(hypervisor::Vcpu& vcpu) {
+  block_process_signals();
+  ::prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds);
+  bool go_on = wait_while_paused();
+  while (go_on) {
+    auto exit = vcpu.run();
+    if (!exit) {
+      end({EndReason::kInternalError, std::move(exit).error().message});
+      break;
+    }
+    go_on = std::visit([this](auto& reason) { return handle(reason); }, *exit);
+  }
+  std::lock_guard lock(mutex_);
+  ++parked_;
+  changed_.notify_all();
+}
+
+bool Machine::wait_while_paused() {
+  std::unique_lock lock(mutex_);
+  if (paused_ && !stopping_) {
+    ++parked_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !paused_ || stopping_; });
+    --parked_;
+  }
+  return !stopping_;
+}
+
+bool Machine::handle(hypervisor::InterruptedExit&) { return wait_while_paused(); }
+
+bool Machine::handle(hypervisor::MmioExit& exit) {
+  if (exit.is_write) bus_.write(exit.address, exit.data);
+  else bus_.read(exit.address, exit.data);
+  return true;
+}
+
+bool Machine::handle(hypervisor::SystemEventExit& exit) {
+  using Type = hypervisor::SystemEventExit::Type;
+  end({exit.type == Type::kShutdown ? EndReason::kShutdown : exit.type == Type::kReset ? EndReason::kReset : EndReason::kCrash, {}});
+  return false;
+}
+
+bool Machine::handle(hypervisor::DebugExit&) { return wait_while_paused(); }
+
+bool Machine::handle(hypervisor::InternalErrorExit& exit) {
+  end({EndReason::kInternalError, std::move(exit.message)});
+  return false;
+}
+
+void Machine::end(End end) {
+  {
+    std::lock_guard lock(mutex_);
+    if (end_) return;
+    end_ = std::move(end);
+    stopping_ = true;
+  }
+  for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
+  if (ended_) ended_(*end_);
+  std::lock_guard lock(mutex_);
+  end_reported_ = true;
+  changed_.notify_all();
+}
+
+void Machine::pause() {
+  std::unique_lock lock(mutex_);
+  paused_ = true;
+  for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
+  changed_.wait(lock, [this] { return parked_ == threads_.size() || !paused_ || stopping_; });
+}
+
+void Machine::resume() {
+  std::lock_guard lock(mutex_);
+  paused_ = false;
+  changed_.notify_all();
+}
+
+void Machine::stop() {
+  end({EndReason::kStopped, {}});
+  std::lock_guard lock(join_mutex_);
+  for (std::jthread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+Machine::End Machine::wait() {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return end_reported_; });
+  }
+  stop();
+  return *end_;
+}
+
+}  // namespace adyton::vmm
