@@ -92,19 +92,16 @@ Outcome hint(CpuState& cpu, Environment& environment, uint32_t insn) {
 }
 
 Outcome barrier(CpuState& cpu, Environment& environment, uint32_t insn) {
-  const unsigned crm = field(insn, 11, 8);
   switch (field(insn, 7, 5)) {
     case 2: environment.clear_exclusive(); return next(cpu);  // CLREX
     case 4: environment.memory_barrier(true); return next(cpu);  // DSB, SSBB, PSSBB
     case 5: {  // DMB: types LD (01) and ST (10) do not order stores before later loads
-      const unsigned types = crm & 3;
+      const unsigned types = field(insn, 9, 8);
       environment.memory_barrier(types == 0 || types == 3);
       return next(cpu);
     }
     case 6: environment.instruction_barrier(); return next(cpu);
-    case 7:  // SB: speculation is no matter of an interpreter
-      if (crm != 0) return undefined(cpu);
-      return next(cpu);
+    case 7: return next(cpu);  // SB: speculation is no matter of an interpreter
     default: return undefined(cpu);  // DSB nXS: FEAT_XS; TCOMMIT: FEAT_TME
   }
 }
