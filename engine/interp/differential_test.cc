@@ -1,6 +1,8 @@
 // The interpreter against VIXL's simulator, over random integer, branch and load/store instructions.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "engine/interp/testing/interpreter_executor.h"
 #include "engine/interp/testing/random_program.h"
 #include "engine/interp/testing/vixl_oracle.h"
@@ -42,6 +44,16 @@ TEST_F(Differential, IntegerInstructionsAgreeWithVixl) {
 
 TEST_F(Differential, LoadsAndStoresAgreeWithVixl) {
   const auto failure = fuzz(vixl, interpreter, kMemory, config(200'000));
+  EXPECT_FALSE(failure) << *failure;
+}
+
+// What an instruction leaves must be what the next one finds; and branches inside the program.
+TEST_F(Differential, ProgramsAgreeWithVixl) {
+  std::vector<Encoding> all(std::begin(kInteger), std::end(kInteger));
+  all.insert(all.end(), std::begin(kMemory), std::end(kMemory));
+  FuzzConfig programs = config(5'000);
+  programs.program_length = 32;
+  const auto failure = fuzz(vixl, interpreter, all, programs);
   EXPECT_FALSE(failure) << *failure;
 }
 

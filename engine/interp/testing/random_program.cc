@@ -155,7 +155,8 @@ Instance random_instance(Random& random, const Encoding& encoding, uint64_t pc) 
   }
 }
 
-std::vector<uint32_t> random_program(Random& random, std::span<const Encoding* const> encodings, unsigned instructions) {
+std::vector<uint32_t> random_program(Random& random, std::span<const Encoding* const> encodings, unsigned instructions,
+                                     const std::function<bool(uint32_t)>& wanted) {
   struct Branch {
     size_t group, index;  // index of the word to patch
     uint32_t addressing;
@@ -165,10 +166,12 @@ std::vector<uint32_t> random_program(Random& random, std::span<const Encoding* c
   std::vector<Branch> branches;
   for (unsigned i = 0; i < instructions; i++) {
     starts.push_back(program.size());
-    const Encoding& encoding = *encodings[random.below(encodings.size())];
-    // A literal load needs its own address, which the moves before it shift; it has no needs, so there are none.
-    const Instance instance = random_instance(random, encoding, kCodeAddress + 4 * program.size());
-    const uint32_t addressing = encoding.addressing();
+    // A literal load needs its own address, which moves before it would shift; it has no needs, so there are none.
+    Instance instance;
+    do {
+      instance = random_instance(random, *encodings[random.below(encodings.size())], kCodeAddress + 4 * program.size());
+    } while (wanted && !wanted(instance.word));
+    const uint32_t addressing = instance.encoding->addressing();
     if (addressing == kBranchRegister) {
       const unsigned reg = instance.needs[0].reg;
       branches.push_back({i, program.size(), addressing});

@@ -85,8 +85,10 @@ struct Instance {
 // For an instruction that will stand at `pc`. Branches go anywhere in the code window.
 Instance random_instance(Random& random, const Encoding& encoding, uint64_t pc);
 
-// Straight-line code with forward branches: every instruction is preceded by moves that give it its needs.
-std::vector<uint32_t> random_program(Random& random, std::span<const Encoding* const> encodings, unsigned instructions);
+// Straight-line code with forward branches: every instruction is preceded by moves that give it its needs. Words that `wanted` (if any)
+// refuses are left out.
+std::vector<uint32_t> random_program(Random& random, std::span<const Encoding* const> encodings, unsigned instructions,
+                                     const std::function<bool(uint32_t)>& wanted);
 
 uint64_t interesting_integer(Random& random);
 // Lanes of 8 to 64 bits: integers, and floating-point numbers with many special values.
@@ -101,8 +103,8 @@ struct FuzzConfig {
   unsigned program_length = 1;      // instructions; 1: needs are put in the state instead of moves
   // Adjusts the random start state (FPCR, say).
   std::function<void(Random&, MachineState&)> prepare;
-  // Asked when `subject` reports UNDEFINED, and before every instruction: does the oracle know the word? Empty: always run both and compare
-  // their exceptions.
+  // Does the oracle know the word? If not, the subject must find it UNDEFINED; programs leave such words out. Empty: always run both and
+  // compare their exceptions too.
   std::function<bool(uint32_t)> is_allocated;
   // Words for which the oracle is known to be wrong, or where the manual leaves a choice.
   std::function<bool(uint32_t)> skip;
