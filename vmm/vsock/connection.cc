@@ -119,7 +119,7 @@ bool Connection::credit_update_due() const {
   // Rarely enough to cost little, early enough that a guest which keeps sending never stands still: when it believes that less than
   // half of the buffer is free although more is.
   const uint32_t free_as_known = buf_alloc_ - (rx_cnt_ - advertised_fwd_cnt_);
-  return fwd_cnt_ != advertised_fwd_cnt_ && free_as_known < buf_alloc_ / 2;
+  return fwd_cnt_ != advertised_fwd_cnt_ && free_as_known < buf_alloc_ / 2 + buf_alloc_ % 2;
 }
 
 bool Connection::has_control() const {
