@@ -1,4 +1,5 @@
-// Branches, exception generation and system instructions (Arm ARM C4.1, "Branches, Exception Generating and System instructions").
+// Branches, exception generation and system instructions (Arm ARM C4.1, "Branches, Exception Generating and System
+// instructions").
 #include "engine/arm64/exception.h"
 #include "engine/arm64/mmu.h"
 #include "engine/arm64/sysreg.h"
@@ -93,7 +94,7 @@ Outcome hint(CpuState& cpu, Environment& environment, uint32_t insn) {
 
 Outcome barrier(CpuState& cpu, Environment& environment, uint32_t insn) {
   switch (field(insn, 7, 5)) {
-    case 2: environment.clear_exclusive(); return next(cpu);  // CLREX
+    case 2: environment.clear_exclusive(); return next(cpu);     // CLREX
     case 4: environment.memory_barrier(true); return next(cpu);  // DSB, SSBB, PSSBB
     case 5: {  // DMB: types LD (01) and ST (10) do not order stores before later loads
       const unsigned types = field(insn, 9, 8);
@@ -101,7 +102,7 @@ Outcome barrier(CpuState& cpu, Environment& environment, uint32_t insn) {
       return next(cpu);
     }
     case 6: environment.instruction_barrier(); return next(cpu);
-    case 7: return next(cpu);  // SB: speculation is no matter of an interpreter
+    case 7: return next(cpu);        // SB: speculation is no matter of an interpreter
     default: return undefined(cpu);  // DSB nXS: FEAT_XS; TCOMMIT: FEAT_TME
   }
 }
@@ -115,7 +116,7 @@ uint32_t system_trap_iss(uint32_t insn) {
 Outcome msr_immediate(CpuState& cpu, Environment& environment, uint32_t insn) {
   const unsigned crm = field(insn, 11, 8);
   switch ((field(insn, 18, 16) << 3) | field(insn, 7, 5)) {  // op1:op2
-    case 0b000'000:                                          // CFINV (FEAT_FlagM); its neighbours XAFLAG and AXFLAG are FEAT_FlagM2
+    case 0b000'000:  // CFINV (FEAT_FlagM); its neighbours XAFLAG and AXFLAG are FEAT_FlagM2
       cpu.set_nzcv(cpu.nzcv() ^ kC);
       return next(cpu);
     case 0b000'011:
@@ -130,9 +131,7 @@ Outcome msr_immediate(CpuState& cpu, Environment& environment, uint32_t insn) {
       if (cpu.el == 0) return undefined(cpu);
       arm64::select_stack(cpu, cpu.el, crm & 1);
       break;
-    case 0b011'010:
-      cpu.dit = crm & 1;
-      break;
+    case 0b011'010: cpu.dit = crm & 1; break;
     case 0b011'110:    // DAIFSet
     case 0b011'111: {  // DAIFClr
       if (cpu.el == 0 && !bit(cpu.sctlr_el[1], kSctlrUma)) {
@@ -159,7 +158,8 @@ Outcome move_system_register(CpuState& cpu, Environment& environment, uint32_t i
   // The environment may look at the PC (it raises the exceptions), so it moves last.
   if (bit(insn, 21)) {
     uint64_t value = 0;
-    if (const Outcome outcome = environment.read_system_register(encoding, insn, value); outcome != Outcome::kDone) return outcome;
+    if (const Outcome outcome = environment.read_system_register(encoding, insn, value); outcome != Outcome::kDone)
+      return outcome;
     write_x(cpu, rt(insn), value);
     return next(cpu);
   }
@@ -181,8 +181,7 @@ Outcome system(CpuState& cpu, Environment& environment, uint32_t insn) {
     }
     case 1: {
       if (bit(insn, 21)) return undefined(cpu);  // no SYSL operation is defined by the extensions that are there
-      const Outcome outcome =
-          environment.system_instruction(arm64::sysreg_encoding_of(insn), insn, read_x(cpu, rt(insn)));
+      const Outcome outcome = environment.system_instruction(arm64::sysreg_encoding_of(insn), insn, read_x(cpu, rt(insn)));
       return outcome == Outcome::kDone ? next(cpu) : outcome;
     }
     default: return move_system_register(cpu, environment, insn);

@@ -176,8 +176,9 @@ TEST_F(BranchSystem, MovesSystemRegisters) {
 TEST_F(BranchSystem, FpRegistersTrapWhenDisabled) {
   cpu.cpacr_el1 = 1u << 20;  // EL0 only
   to_el0();
-  for (const uint32_t word : {0x1e612800u /* fadd d0, d0, d1 */, 0x3dc00020u /* ldr q0, [x1] */, 0xd53b4400u /* mrs x0, fpcr */,
-                              0xd51b4420u /* msr fpsr, x0 */, 0x4cdf0020u /* ld4 */, 0xad000420u /* stp q0, q1 */, 0x1c000040u /* ldr s0, literal */}) {
+  for (const uint32_t word :
+       {0x1e612800u /* fadd d0, d0, d1 */, 0x3dc00020u /* ldr q0, [x1] */, 0xd53b4400u /* mrs x0, fpcr */,
+        0xd51b4420u /* msr fpsr, x0 */, 0x4cdf0020u /* ld4 */, 0xad000420u /* stp q0, q1 */, 0x1c000040u /* ldr s0, literal */}) {
     to_el0();
     EXPECT_EQ(run(word), Outcome::kException) << std::hex << word;
     EXPECT_EQ(exception_class(), 0x07u) << std::hex << word;

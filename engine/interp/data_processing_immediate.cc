@@ -50,8 +50,8 @@ Outcome move_wide(CpuState& cpu, uint32_t insn) {
   if (!is64 && shift >= 32) return undefined(cpu);
   const uint64_t immediate = static_cast<uint64_t>(field(insn, 20, 5)) << shift;
   switch (field(insn, 30, 29)) {
-    case 0: write_reg(cpu, rd(insn), is64, ~immediate); break;  // MOVN
-    case 2: write_reg(cpu, rd(insn), is64, immediate); break;   // MOVZ
+    case 0: write_reg(cpu, rd(insn), is64, ~immediate); break;                                                   // MOVN
+    case 2: write_reg(cpu, rd(insn), is64, immediate); break;                                                    // MOVZ
     case 3: write_reg(cpu, rd(insn), is64, (read_x(cpu, rd(insn)) & ~(0xffffull << shift)) | immediate); break;  // MOVK
     default: return undefined(cpu);
   }

@@ -73,7 +73,8 @@ Outcome flag_manipulation(CpuState& cpu, uint32_t insn) {
     cpu.set_nzcv((old_nzcv & ~mask) | (static_cast<uint32_t>(rotated) & mask));
     return Outcome::kDone;
   }
-  if (bit(insn, 31) || field(insn, 20, 15) != 0 || field(insn, 13, 10) != 0b0010 || field(insn, 3, 0) != 0b1101) return undefined(cpu);
+  if (bit(insn, 31) || field(insn, 20, 15) != 0 || field(insn, 13, 10) != 0b0010 || field(insn, 3, 0) != 0b1101)
+    return undefined(cpu);
   const unsigned msb = bit(insn, 14) ? 15 : 7;
   const uint64_t value = read_x(cpu, rn(insn));
   cpu.set_nzcv((bit(value, msb) ? kN : 0) | ((value & ones(msb + 1)) == 0 ? kZ : 0) | (old_nzcv & kC) |
@@ -101,8 +102,8 @@ Outcome conditional_select(CpuState& cpu, uint32_t insn) {
     result = read_x(cpu, rn(insn));
   } else {
     result = read_x(cpu, rm(insn));
-    if (bit(insn, 30)) result = ~result;    // CSINV, CSNEG
-    if (bit(insn, 10)) result = result + 1; // CSINC, CSNEG
+    if (bit(insn, 30)) result = ~result;     // CSINV, CSNEG
+    if (bit(insn, 10)) result = result + 1;  // CSINC, CSNEG
   }
   write_reg(cpu, rd(insn), is64, result);
   return Outcome::kDone;
@@ -183,15 +184,15 @@ Outcome one_source(CpuState& cpu, uint32_t insn) {
   const auto a32 = static_cast<uint32_t>(a);
   uint64_t result;
   switch (field(insn, 15, 10)) {
-    case 0: result = is64 ? reverse_bits(a) : reverse_bits(a) >> 32; break;                        // RBIT
-    case 1: result = ((a >> 8) & 0x00ff00ff00ff00ff) | ((a & 0x00ff00ff00ff00ff) << 8); break;      // REV16
-    case 2: result = is64 ? std::rotr(std::byteswap(a), 32) : std::byteswap(a32); break;            // REV32, REV (32-bit)
-    case 3:                                                                                         // REV (64-bit)
+    case 0: result = is64 ? reverse_bits(a) : reverse_bits(a) >> 32; break;                     // RBIT
+    case 1: result = ((a >> 8) & 0x00ff00ff00ff00ff) | ((a & 0x00ff00ff00ff00ff) << 8); break;  // REV16
+    case 2: result = is64 ? std::rotr(std::byteswap(a), 32) : std::byteswap(a32); break;        // REV32, REV (32-bit)
+    case 3:                                                                                     // REV (64-bit)
       if (!is64) return undefined(cpu);
       result = std::byteswap(a);
       break;
     case 4: result = static_cast<unsigned>(is64 ? std::countl_zero(a) : std::countl_zero(a32)); break;  // CLZ
-    case 5: {                                                                                           // CLS: not counting the sign
+    case 5: {  // CLS: not counting the sign
       const uint64_t changes = a ^ static_cast<uint64_t>(is64 ? static_cast<int64_t>(a) >> 1 : static_cast<int32_t>(a32) >> 1);
       result = static_cast<unsigned>(is64 ? std::countl_zero(changes) : std::countl_zero(static_cast<uint32_t>(changes))) - 1;
       break;
@@ -210,10 +211,10 @@ Outcome three_sources(CpuState& cpu, uint32_t insn) {
   if (op31 != 0 && !is64) return undefined(cpu);
   uint64_t product;
   switch (op31) {
-    case 0b000: product = a * b; break;                                                                              // MADD
+    case 0b000: product = a * b; break;                                                                                  // MADD
     case 0b001: product = static_cast<uint64_t>(sign_extend(a, 32)) * static_cast<uint64_t>(sign_extend(b, 32)); break;  // SMADDL
-    case 0b101: product = (a & ones(32)) * (b & ones(32)); break;                                                    // UMADDL
-    case 0b010:  // SMULH
+    case 0b101: product = (a & ones(32)) * (b & ones(32)); break;                                                        // UMADDL
+    case 0b010:                                                                                                          // SMULH
       if (subtract) return undefined(cpu);
       write_x(cpu, rd(insn),
               static_cast<uint64_t>((static_cast<__int128>(static_cast<int64_t>(a)) * static_cast<int64_t>(b)) >> 64));

@@ -14,8 +14,9 @@ enum class Outcome : uint8_t {
   kExit,
 };
 
-// What is special about an access. The environment checks alignment: exclusive, atomic, acquire and release accesses must be naturally aligned (there is
-// no FEAT_LSE2), others when SCTLR_EL1.A says so or the memory is Device; a pair counts as one access of twice the size.
+// What is special about an access. The environment checks alignment: exclusive, atomic, acquire and release accesses must be
+// naturally aligned (there is no FEAT_LSE2), others when SCTLR_EL1.A says so or the memory is Device. LDXP, STXP and CASP make
+// one access of twice the register size; LDP and STP make two accesses.
 struct Access {
   bool unprivileged = false;   // LDTR and STTR, unless PSTATE.UAO or EL0 make them ordinary
   bool acquire = false;        // LDAR, LDAXR, LDAPR and atomics with A
@@ -44,7 +45,8 @@ class Environment {
   virtual Outcome store_exclusive(uint64_t va, unsigned size, Access access, const void* data, bool& failed) = 0;
   virtual void clear_exclusive() = 0;
 
-  // MRS, MSR (register) and SYS/SYSL with op0:op1:CRn:CRm:op2 packed as arm64::sysreg_encoding does. They raise UNDEFINED and traps themselves.
+  // MRS, MSR (register) and SYS with op0:op1:CRn:CRm:op2 packed as arm64::sysreg_encoding does. They raise UNDEFINED and traps
+  // themselves.
   virtual Outcome read_system_register(uint16_t encoding, uint32_t insn, uint64_t& value) = 0;
   virtual Outcome write_system_register(uint16_t encoding, uint32_t insn, uint64_t value) = 0;
   virtual Outcome system_instruction(uint16_t encoding, uint32_t insn, uint64_t value) = 0;  // IC, DC, AT, TLBI

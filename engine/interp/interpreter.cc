@@ -45,9 +45,7 @@ Outcome execute(CpuState& cpu, Environment& environment, uint32_t insn) {
     case 0b1101: outcome = execute_data_processing_register(cpu, environment, insn); break;
     case 0b0111:
     case 0b1111:
-      if (!arm64::fp_enabled(cpu)) [[unlikely]] {
-        return simd_fp_while_disabled(cpu, environment, insn);
-      }
+      if (!arm64::fp_enabled(cpu)) [[unlikely]] { return simd_fp_while_disabled(cpu, environment, insn); }
       outcome = execute_simd_fp(cpu, environment, insn);
       break;
     default: return undefined(cpu);  // reserved, SME, SVE
@@ -63,7 +61,8 @@ Outcome step(CpuState& cpu, Environment& environment) {
     return Outcome::kException;
   }
   uint32_t insn;
-  if (const Outcome fetched = environment.fetch(cpu.pc, insn); fetched != Outcome::kDone) [[unlikely]] return fetched;
+  if (const Outcome fetched = environment.fetch(cpu.pc, insn); fetched != Outcome::kDone) [[unlikely]]
+    return fetched;
   if (cpu.il) [[unlikely]] {
     arm64::take_sync_exception(cpu, ExceptionClass::kIllegalState, 0, cpu.pc);
     return Outcome::kException;

@@ -10,9 +10,11 @@ namespace adyton::engine::interp {
 
 // Fetches, decodes and executes the instruction at cpu.pc.
 //   kDone       the PC has advanced or branched.
-//   kException  cpu is as arm64::take_sync_exception left it: PC at the vector; the instruction has changed nothing else, apart from
+//   kException  cpu is as arm64::take_sync_exception left it: PC at the vector; the instruction has changed nothing else, apart
+//   from
 //               parts of a multi-register store that were already written (they will be written again).
-//   kExit       nothing has changed; call step again later. The exceptions are HVC, SMC, WFI and WFE: the PC is already past them when
+//   kExit       nothing has changed; call step again later. The exceptions are HVC, SMC, WFI and WFE: the PC is already past them
+//   when
 //               the environment is asked, and stays there.
 Outcome step(arm64::CpuState& cpu, Environment& environment);
 

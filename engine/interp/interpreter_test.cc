@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/interp/testing/random_program.h"
 #include "engine/interp/testing/step_fixture.h"
 
 namespace adyton::engine::interp::testing {
@@ -163,6 +164,48 @@ TEST_F(Interpreter, SignedMaximumReturnsTheOldByteZeroExtended) {
   EXPECT_EQ(run(0x38214062), Outcome::kDone);  // ldsmaxb w1, w2, [x3]
   EXPECT_EQ(cpu.x[2], 0xd9u);
   EXPECT_EQ(byte(kDataAddress), 5);
+}
+
+// Any word in any state ends in one of the three ways, and the two that promise that nothing changed keep the promise.
+TEST_F(Interpreter, SurvivesArbitraryWords) {
+  const FuzzConfig config = fuzz_config(100'000);
+  const auto before = std::make_unique<arm64::CpuState>();
+  environment.record = false;
+  environment.device_from = kDataAddress + 768;
+  environment.device_to = kDataAddress + kDataSize;
+  for (uint64_t i = 0; i < config.count; i++) {
+    SCOPED_TRACE(::testing::Message() << "ADYTON_FUZZ_SEED=" << config.seed + i << " ADYTON_FUZZ_COUNT=1");
+    Random random(Random(config.seed + i).next());
+    cpu.el = random.one_in(2) ? 1 : 0;
+    cpu.sp_sel = cpu.el;
+    cpu.daif = cpu.uao = cpu.pan = cpu.dit = cpu.il = cpu.ss = 0;
+    cpu.cpacr_el1 = random.one_in(4) ? 0 : 3u << 20;
+    cpu.sctlr_el[1] = 1u << 23 | (random.next() & (1u << 1 | 3u << 3 | 1u << 9 | 1u << 16 | 1u << 18));
+    cpu.vbar_el[1] = kVectors;
+    cpu.tcr_el[1] = 0;
+    cpu.mdscr_el1 = 0;
+    cpu.fpcr = static_cast<uint32_t>(random.next()) & 0x07c00000;
+    cpu.set_nzcv(static_cast<uint32_t>(random.below(16)));
+    for (uint64_t& x : cpu.x) x = random.one_in(2) ? kDataAddress + random.below(kDataSize) : interesting_integer(random);
+    for (arm64::Vector& v : cpu.v) v = interesting_vector(random);
+    auto word = static_cast<uint32_t>(random.next());
+    if (random.one_in(4)) word = (word & 0x003fffff) | 0xd5000000;  // system instructions are rare otherwise
+    *before = cpu;
+    const Outcome outcome = run(word);
+    if (outcome == Outcome::kException) {
+      ASSERT_EQ(cpu.el, 1);
+      ASSERT_EQ(cpu.pc & ~0x780ull, kVectors) << std::hex << word;
+      ASSERT_TRUE(cpu.elr_el[1] == kCodeAddress || (exception_class() == 0x15 && cpu.elr_el[1] == kCodeAddress + 4))
+          << std::hex << word;
+      ASSERT_EQ(std::memcmp(before->x, cpu.x, 31 * sizeof cpu.x[0]), 0) << std::hex << word;
+      ASSERT_EQ(std::memcmp(before->v, cpu.v, sizeof cpu.v), 0) << std::hex << word;
+    } else if (outcome == Outcome::kExit) {
+      ASSERT_TRUE(cpu.pc == kCodeAddress || cpu.pc == kCodeAddress + 4) << std::hex << word;
+      expect_unchanged(*before);
+    } else {
+      ASSERT_NE(cpu.pc, kVectors) << std::hex << word;
+    }
+  }
 }
 
 }  // namespace

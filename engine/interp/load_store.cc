@@ -72,8 +72,8 @@ void set_loaded(CpuState& cpu, const Transfer& transfer, unsigned t, const Loade
 }
 
 // The access of one register at `address`, then the write-back of `written_base` to Rn if asked.
-Outcome transfer_one(CpuState& cpu, Environment& environment, uint32_t insn, const Transfer& transfer, uint64_t address, Access access,
-                     bool write_back = false, uint64_t written_base = 0) {
+Outcome transfer_one(CpuState& cpu, Environment& environment, uint32_t insn, const Transfer& transfer, uint64_t address,
+                     Access access, bool write_back = false, uint64_t written_base = 0) {
   if (transfer.vector && !arm64::fp_enabled(cpu)) return fp_access_trap(cpu);
   if (transfer.kind == Transfer::Kind::kPrefetch) return Outcome::kDone;  // a hint: no fault, no SP alignment check
   if (rn(insn) == 31 && sp_alignment_fault(cpu)) return take_sp_alignment_fault(cpu);
@@ -177,14 +177,17 @@ Outcome register_pair(CpuState& cpu, Environment& environment, uint32_t insn) {
   if (load) {
     Loaded first, second;
     if (const Outcome outcome = do_load(environment, transfer, address, {}, first); outcome != Outcome::kDone) return outcome;
-    if (const Outcome outcome = do_load(environment, transfer, address + transfer.size, {}, second); outcome != Outcome::kDone) return outcome;
+    if (const Outcome outcome = do_load(environment, transfer, address + transfer.size, {}, second); outcome != Outcome::kDone)
+      return outcome;
     if (write_back) cpu.x[rn(insn)] = moved;
     set_loaded(cpu, transfer, rt(insn), first);
     set_loaded(cpu, transfer, t2, second);
     return Outcome::kDone;
   }
-  if (const Outcome outcome = do_store(cpu, environment, transfer, rt(insn), address, {}); outcome != Outcome::kDone) return outcome;
-  if (const Outcome outcome = do_store(cpu, environment, transfer, t2, address + transfer.size, {}); outcome != Outcome::kDone) return outcome;
+  if (const Outcome outcome = do_store(cpu, environment, transfer, rt(insn), address, {}); outcome != Outcome::kDone)
+    return outcome;
+  if (const Outcome outcome = do_store(cpu, environment, transfer, t2, address + transfer.size, {}); outcome != Outcome::kDone)
+    return outcome;
   if (write_back) cpu.x[rn(insn)] = moved;
   return Outcome::kDone;
 }

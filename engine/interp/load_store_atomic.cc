@@ -1,7 +1,7 @@
 // Exclusive, ordered and atomic accesses (Arm ARM C3.2.6 to C3.2.13).
 //
-// CONSTRAINED UNPREDICTABLE choices (K1.2): store exclusive with Rs = Rt, Rt2 or Rn stores the original values from the original base and
-// then writes the status; LDXP with Rt = Rt2 leaves the second value. Fields that should be ones are ignored.
+// CONSTRAINED UNPREDICTABLE choices (K1.2): store exclusive with Rs = Rt, Rt2 or Rn stores the original values from the original
+// base and then writes the status; LDXP with Rt = Rt2 leaves the second value. Fields that should be ones are ignored.
 #include <array>
 
 #include "engine/interp/execute.h"
@@ -38,7 +38,8 @@ Outcome load_exclusive(CpuState& cpu, Environment& environment, uint32_t insn, u
 
 Outcome store_exclusive(CpuState& cpu, Environment& environment, uint32_t insn, unsigned size, bool pair) {
   const Access access{.release = bit(insn, 15), .exclusive = true};
-  const Pair memory = pair ? to_memory(read_x(cpu, rt(insn)), read_x(cpu, field(insn, 14, 10)), size) : Pair{read_x(cpu, rt(insn)), 0};
+  const Pair memory =
+      pair ? to_memory(read_x(cpu, rt(insn)), read_x(cpu, field(insn, 14, 10)), size) : Pair{read_x(cpu, rt(insn)), 0};
   bool failed = true;
   const Outcome outcome = environment.store_exclusive(cpu.x[rn(insn)], pair ? 2 * size : size, access, memory.data(), failed);
   if (outcome != Outcome::kDone) return outcome;
@@ -101,7 +102,8 @@ Outcome execute_exclusive_ordered(CpuState& cpu, Environment& environment, uint3
     case Form::kExclusive:
       return load ? load_exclusive(cpu, environment, insn, size, false) : store_exclusive(cpu, environment, insn, size, false);
     case Form::kExclusivePair:
-      return load ? load_exclusive(cpu, environment, insn, pair_size, true) : store_exclusive(cpu, environment, insn, pair_size, true);
+      return load ? load_exclusive(cpu, environment, insn, pair_size, true)
+                  : store_exclusive(cpu, environment, insn, pair_size, true);
     case Form::kCasPair: return compare_and_swap_pair(cpu, environment, insn, pair_size);
     case Form::kOrdered: return ordered(cpu, environment, insn, size);
     case Form::kCas: return compare_and_swap(cpu, environment, insn, size);
@@ -122,12 +124,13 @@ Outcome execute_atomic_memory(CpuState& cpu, Environment& environment, uint32_t 
   if (is_ldapr) {
     outcome = environment.read(address, size, {.acquire = true}, &value);
   } else {
-    static constexpr std::array kOperations = {AtomicOp::kAdd,       AtomicOp::kClear,     AtomicOp::kXor,         AtomicOp::kSet,
-                                               AtomicOp::kSignedMax, AtomicOp::kSignedMin, AtomicOp::kUnsignedMax, AtomicOp::kUnsignedMin};
+    static constexpr std::array kOperations = {AtomicOp::kAdd,         AtomicOp::kClear,      AtomicOp::kXor,
+                                               AtomicOp::kSet,         AtomicOp::kSignedMax,  AtomicOp::kSignedMin,
+                                               AtomicOp::kUnsignedMax, AtomicOp::kUnsignedMin};
     // With Rt = XZR the operation has no acquire semantics (they are the ST<op> aliases), SWP excepted only in name.
     const Access access{.acquire = acquire && rt(insn) != 31, .release = release, .atomic = true};
-    outcome = environment.atomic(address, size, access, o3 ? AtomicOp::kSwap : kOperations[opc], read_x(cpu, rm(insn)) & ones(size * 8),
-                                 value);
+    outcome = environment.atomic(address, size, access, o3 ? AtomicOp::kSwap : kOperations[opc],
+                                 read_x(cpu, rm(insn)) & ones(size * 8), value);
   }
   if (outcome == Outcome::kDone) write_x(cpu, rt(insn), value & ones(size * 8));
   return outcome;

@@ -18,9 +18,7 @@ Outcome execute_atomic_memory(CpuState& cpu, Environment& environment, uint32_t 
 Outcome execute_vector_structures(CpuState& cpu, Environment& environment, uint32_t insn);
 
 // CheckSPAlignment(): true when the SP is misaligned and SCTLR_EL1.SA (SA0 at EL0) asks for it.
-inline bool sp_alignment_fault(const CpuState& cpu) {
-  return (cpu.x[31] & 15) != 0 && bit(cpu.sctlr_el[1], cpu.el == 0 ? 4 : 3);
-}
+inline bool sp_alignment_fault(const CpuState& cpu) { return (cpu.x[31] & 15) != 0 && bit(cpu.sctlr_el[1], cpu.el == 0 ? 4 : 3); }
 
 inline Outcome take_sp_alignment_fault(CpuState& cpu) {
   arm64::take_sync_exception(cpu, arm64::ExceptionClass::kSpAlignment, 0, cpu.pc);

@@ -1,4 +1,5 @@
-// What the random tests cannot see: access attributes, faults, restartability, exclusives, and the choices made where the manual leaves one.
+// What the random tests cannot see: access attributes, faults, restartability, exclusives, and the choices made where the manual
+// leaves one.
 #include <gtest/gtest.h>
 
 #include "engine/interp/interpreter.h"
@@ -17,8 +18,9 @@ TEST_F(LoadStore, ChecksSpAlignmentOnlyWhenAsked) {
   EXPECT_EQ(run(0xf94003e0), Outcome::kDone);
   cpu.sctlr_el[1] |= 1u << 3;                  // SA
   EXPECT_EQ(run(0xf98003e0), Outcome::kDone);  // prfm never faults
-  for (const uint32_t word : {0xf94003e0u, 0xf8008fe0u /* str x0, [sp, #8]! */, 0xac8107e0u /* stp q0, q1, [sp], #32 */,
-                              0x4cdf73e0u /* ld1 {v0.16b}, [sp], #16 */, 0xc85f7fe0u /* ldxr x0, [sp] */, 0xf8bfc3e0u /* ldapr x0, [sp] */}) {
+  for (const uint32_t word :
+       {0xf94003e0u, 0xf8008fe0u /* str x0, [sp, #8]! */, 0xac8107e0u /* stp q0, q1, [sp], #32 */,
+        0x4cdf73e0u /* ld1 {v0.16b}, [sp], #16 */, 0xc85f7fe0u /* ldxr x0, [sp] */, 0xf8bfc3e0u /* ldapr x0, [sp] */}) {
     cpu.x[31] = kDataAddress + 8;
     EXPECT_EQ(run(word), Outcome::kException) << std::hex << word;
     EXPECT_EQ(exception_class(), 0x26u);
@@ -39,22 +41,22 @@ struct Expected {
 
 TEST_F(LoadStore, TellsTheEnvironmentWhatTheAccessIs) {
   static constexpr Expected kExpected[] = {
-      {0xf9400020, Kind::kRead, 8, false, false, false, false},             // ldr x0, [x1]
-      {0xc8dffc20, Kind::kRead, 8, true, false, false, false},              // ldar x0, [x1]
-      {0x889ffc20, Kind::kWrite, 4, false, true, false, false},             // stlr w0, [x1]
-      {0xf8bfc020, Kind::kRead, 8, true, false, false, false},              // ldapr x0, [x1]
-      {0xd9408020, Kind::kRead, 8, true, false, false, false},              // ldapur x0, [x1, #8]
-      {0xd9008020, Kind::kWrite, 8, false, true, false, false},             // stlur x0, [x1, #8]
-      {0xf8e00022, Kind::kAtomic, 8, true, true, false, true},              // ldaddal x0, x2, [x1]
-      {0xf8e0003f, Kind::kAtomic, 8, false, true, false, true},             // ldaddal x0, xzr, [x1]: no acquire
-      {0xf8628024, Kind::kAtomic, 8, false, true, false, true},             // swpl x2, x4, [x1]
-      {0x88e2fc24, Kind::kCompareAndSwap, 4, true, true, false, true},      // casal w2, w4, [x1]
-      {0x4862fc24, Kind::kCompareAndSwap, 16, true, true, false, true},     // caspal x2, x3, x4, x5, [x1]
-      {0xc85f7c20, Kind::kLoadExclusive, 8, false, false, true, false},     // ldxr x0, [x1]
-      {0x885ffc20, Kind::kLoadExclusive, 4, true, false, true, false},      // ldaxr w0, [x1]
-      {0xc87f1424, Kind::kLoadExclusive, 16, false, false, true, false},    // ldxp x4, x5, [x1]
-      {0x8803fc22, Kind::kStoreExclusive, 4, false, true, true, false},     // stlxr w3, w2, [x1]
-      {0xc8231822, Kind::kStoreExclusive, 16, false, false, true, false},   // stxp w3, x2, x6, [x1]
+      {0xf9400020, Kind::kRead, 8, false, false, false, false},            // ldr x0, [x1]
+      {0xc8dffc20, Kind::kRead, 8, true, false, false, false},             // ldar x0, [x1]
+      {0x889ffc20, Kind::kWrite, 4, false, true, false, false},            // stlr w0, [x1]
+      {0xf8bfc020, Kind::kRead, 8, true, false, false, false},             // ldapr x0, [x1]
+      {0xd9408020, Kind::kRead, 8, true, false, false, false},             // ldapur x0, [x1, #8]
+      {0xd9008020, Kind::kWrite, 8, false, true, false, false},            // stlur x0, [x1, #8]
+      {0xf8e00022, Kind::kAtomic, 8, true, true, false, true},             // ldaddal x0, x2, [x1]
+      {0xf8e0003f, Kind::kAtomic, 8, false, true, false, true},            // ldaddal x0, xzr, [x1]: no acquire
+      {0xf8628024, Kind::kAtomic, 8, false, true, false, true},            // swpl x2, x4, [x1]
+      {0x88e2fc24, Kind::kCompareAndSwap, 4, true, true, false, true},     // casal w2, w4, [x1]
+      {0x4862fc24, Kind::kCompareAndSwap, 16, true, true, false, true},    // caspal x2, x3, x4, x5, [x1]
+      {0xc85f7c20, Kind::kLoadExclusive, 8, false, false, true, false},    // ldxr x0, [x1]
+      {0x885ffc20, Kind::kLoadExclusive, 4, true, false, true, false},     // ldaxr w0, [x1]
+      {0xc87f1424, Kind::kLoadExclusive, 16, false, false, true, false},   // ldxp x4, x5, [x1]
+      {0x8803fc22, Kind::kStoreExclusive, 4, false, true, true, false},    // stlxr w3, w2, [x1]
+      {0xc8231822, Kind::kStoreExclusive, 16, false, false, true, false},  // stxp w3, x2, x6, [x1]
   };
   for (const Expected& expected : kExpected) {
     SCOPED_TRACE(::testing::Message() << std::hex << expected.word);
@@ -128,7 +130,8 @@ TEST_F(LoadStore, FaultsChangeNoRegisterWhereverTheyHappen) {
     }
   }
   // The second half only.
-  for (const uint32_t word : {0xa8c10c22u, 0xa8810c22u, 0xacc10420u, 0xac810420u, 0x4cdf0020u, 0x4c9f0020u, 0x4dffe820u, 0xa9400821u}) {
+  for (const uint32_t word :
+       {0xa8c10c22u, 0xa8810c22u, 0xacc10420u, 0xac810420u, 0x4cdf0020u, 0x4c9f0020u, 0x4dffe820u, 0xa9400821u}) {
     SCOPED_TRACE(::testing::Message() << std::hex << word);
     cpu.x[1] = kDataAddress + 0x40;
     environment.faulting_from = kDataAddress + 0x40 + 12;
@@ -169,7 +172,8 @@ TEST_F(LoadStore, ReportsTheFaultingAddressAndDirection) {
 }
 
 TEST_F(LoadStore, SpecialAccessesMustBeAligned) {
-  for (const uint32_t word : {0xc8dffc20u /* ldar */, 0xf8e00022u /* ldaddal */, 0xc85f7c20u /* ldxr */, 0xc8037c22u /* stxr */, 0xc8a27c24u /* cas */}) {
+  for (const uint32_t word : {0xc8dffc20u /* ldar */, 0xf8e00022u /* ldaddal */, 0xc85f7c20u /* ldxr */, 0xc8037c22u /* stxr */,
+                              0xc8a27c24u /* cas */}) {
     cpu.x[1] = kDataAddress + 4;
     EXPECT_EQ(run(word), Outcome::kException) << std::hex << word;
     EXPECT_EQ(exception_class(), 0x25u);

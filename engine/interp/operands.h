@@ -15,9 +15,7 @@ constexpr bool bit(uint64_t value, unsigned n) { return (value >> n) & 1; }
 constexpr uint64_t ones(unsigned n) { return n >= 64 ? ~0ull : (1ull << n) - 1; }
 
 // The low `bits` bits of value as a signed number.
-constexpr int64_t sign_extend(uint64_t value, unsigned bits) {
-  return static_cast<int64_t>(value << (64 - bits)) >> (64 - bits);
-}
+constexpr int64_t sign_extend(uint64_t value, unsigned bits) { return static_cast<int64_t>(value << (64 - bits)) >> (64 - bits); }
 
 constexpr unsigned rd(uint32_t insn) { return insn & 31; }
 constexpr unsigned rt(uint32_t insn) { return insn & 31; }

@@ -55,7 +55,8 @@ bool overlaps(uint64_t va, unsigned size, uint64_t from, uint64_t to) { return v
 
 Outcome FlatEnvironment::check(uint64_t va, unsigned size, Access access, bool write) {
   const auto fault = [&](FaultType type) {
-    arm64::take_sync_exception(cpu_, ExceptionClass::kDataAbortLower, arm64::data_abort_iss({.type = type, .level = 3}, write, false), cpu_.pc, va);
+    arm64::take_sync_exception(cpu_, ExceptionClass::kDataAbortLower,
+                               arm64::data_abort_iss({.type = type, .level = 3}, write, false), cpu_.pc, va);
     return Outcome::kException;
   };
   const bool must_align = access.exclusive || access.atomic || access.acquire || access.release || (cpu_.sctlr_el[1] & 2);
@@ -144,7 +145,8 @@ Outcome FlatEnvironment::sysreg_outcome(arm64::SysRegResult result, uint32_t ins
     case arm64::SysRegResult::kUndefined: arm64::take_sync_exception(cpu_, ExceptionClass::kUnknown, 0, cpu_.pc); break;
     case arm64::SysRegResult::kTrapped:
       arm64::take_sync_exception(cpu_, ExceptionClass::kSysReg,
-                                 bits(19, 2) << 20 | bits(5, 3) << 17 | bits(16, 3) << 14 | bits(12, 4) << 10 | bits(0, 5) << 5 | bits(8, 4) << 1 | bits(21, 1),
+                                 bits(19, 2) << 20 | bits(5, 3) << 17 | bits(16, 3) << 14 | bits(12, 4) << 10 | bits(0, 5) << 5 |
+                                     bits(8, 4) << 1 | bits(21, 1),
                                  cpu_.pc);
       break;
   }

@@ -10,8 +10,8 @@
 
 namespace adyton::engine::interp::testing {
 
-// Anonymous host memory at a chosen address, so that guest addresses are host addresses (VIXL accesses memory that way). Aborts the
-// test program when the address is taken.
+// Anonymous host memory at a chosen address, so that guest addresses are host addresses (VIXL accesses memory that way). Aborts
+// the test program when the address is taken.
 class FixedMemory {
  public:
   FixedMemory(uint64_t address, size_t size);
@@ -34,7 +34,7 @@ class FlatEnvironment final : public Environment, private arm64::SystemEffects {
   FlatEnvironment(arm64::CpuState& cpu, const FixedMemory& memory) : cpu_(cpu), memory_(memory) {}
 
   // --- what a test sets
-  // An access that touches [unreadable_from, unreadable_to) faults; one that touches [device_from, device_to) is kExit.
+  // An access that touches [faulting_from, faulting_to) faults; one that touches [device_from, device_to) is kExit.
   uint64_t faulting_from = 0, faulting_to = 0, device_from = 0, device_to = 0;
   // Faults only for writes.
   bool fault_writes_only = false;
@@ -42,8 +42,24 @@ class FlatEnvironment final : public Environment, private arm64::SystemEffects {
   // --- what a test looks at
   struct Event {
     enum class Kind : uint8_t {
-      kRead, kWrite, kAtomic, kCompareAndSwap, kLoadExclusive, kStoreExclusive, kClearExclusive, kSystemInstruction, kHypervisorCall,
-      kSecureMonitorCall, kWaitForInterrupt, kWaitForEvent, kSendEvent, kYield, kMemoryBarrier, kInstructionBarrier, kPstateChanged, kFpControlChanged,
+      kRead,
+      kWrite,
+      kAtomic,
+      kCompareAndSwap,
+      kLoadExclusive,
+      kStoreExclusive,
+      kClearExclusive,
+      kSystemInstruction,
+      kHypervisorCall,
+      kSecureMonitorCall,
+      kWaitForInterrupt,
+      kWaitForEvent,
+      kSendEvent,
+      kYield,
+      kMemoryBarrier,
+      kInstructionBarrier,
+      kPstateChanged,
+      kFpControlChanged,
     } kind;
     uint64_t address = 0;  // or the immediate, the encoding, `full`
     unsigned size = 0;
@@ -90,7 +106,8 @@ class FlatEnvironment final : public Environment, private arm64::SystemEffects {
   Outcome check(uint64_t va, unsigned size, Access access, bool write);
   Outcome sysreg_outcome(arm64::SysRegResult result, uint32_t insn);
   void note(Event::Kind kind, uint64_t address = 0, unsigned size = 0, Access access = {}) {
-    if (record) [[unlikely]] events.push_back({kind, address, size, access});
+    if (record) [[unlikely]]
+      events.push_back({kind, address, size, access});
   }
 
   arm64::CpuState& cpu_;

@@ -24,7 +24,8 @@ std::string differences(const MachineState& expected, const MachineState& actual
   if (options.fpsr) compare("fpsr", expected.fpsr, actual.fpsr);
   for (unsigned i = 0; i < 32; i++) {
     const auto &a = expected.v[i].d, &b = actual.v[i].d;
-    if (a[0] != b[0] || a[1] != b[1]) text += fmt::format("  v{:<5} expected {:016x}_{:016x} got {:016x}_{:016x}\n", i, a[1], a[0], b[1], b[0]);
+    if (a[0] != b[0] || a[1] != b[1])
+      text += fmt::format("  v{:<5} expected {:016x}_{:016x} got {:016x}_{:016x}\n", i, a[1], a[0], b[1], b[0]);
   }
   for (size_t i = 0; i < kDataSize; i++) {
     if (expected.data[i] != actual.data[i]) {
@@ -50,7 +51,8 @@ std::string sources(uint32_t word, const MachineState& state) {
   std::string text = fmt::format("  before: nzcv={:#x} fpcr={:#x} sp={:#x}", state.nzcv, state.fpcr, state.sp);
   for (const unsigned low : {0u, 5u, 10u, 16u}) {
     const unsigned reg = (word >> low) & 31;
-    text += fmt::format("\n    {:2}: x={:#018x} v={:016x}_{:016x}", reg, reg == 31 ? 0 : state.x[reg], state.v[reg].d[1], state.v[reg].d[0]);
+    text += fmt::format("\n    {:2}: x={:#018x} v={:016x}_{:016x}", reg, reg == 31 ? 0 : state.x[reg], state.v[reg].d[1],
+                        state.v[reg].d[0]);
   }
   return text + "\n";
 }
@@ -84,7 +86,8 @@ std::string listing(std::span<const uint32_t> program) {
 
 }  // namespace
 
-std::optional<std::string> fuzz(Executor& oracle, Executor& subject, std::span<const Encoding> encodings, const FuzzConfig& config) {
+std::optional<std::string> fuzz(Executor& oracle, Executor& subject, std::span<const Encoding> encodings,
+                                const FuzzConfig& config) {
   std::vector<const Encoding*> chosen;
   for (const Encoding& encoding : encodings) {
     if (!(encoding.flags & config.excluded_flags)) chosen.push_back(&encoding);
@@ -121,13 +124,15 @@ std::optional<std::string> fuzz(Executor& oracle, Executor& subject, std::span<c
     if (config.program_length == 1 && config.is_allocated && !config.is_allocated(program[0])) {
       // The oracle cannot run this; the subject must have found it UNDEFINED.
       if (!(actual.exception && actual.exception_class == 0)) {
-        return report(fmt::format("{:08x} is unallocated for the oracle ({}) but was executed\n", program[0], disassemble(program[0])));
+        return report(
+            fmt::format("{:08x} is unallocated for the oracle ({}) but was executed\n", program[0], disassemble(program[0])));
       }
       continue;
     }
     if (config.is_allocated && actual.exception) {
-      return report(fmt::format("{:08x}  {}: exception class {:#x} where the oracle executes\n{}", program[(actual.pc - kCodeAddress) / 4],
-                                disassemble(program[(actual.pc - kCodeAddress) / 4]), actual.exception_class, listing(program)));
+      return report(fmt::format("{:08x}  {}: exception class {:#x} where the oracle executes\n{}",
+                                program[(actual.pc - kCodeAddress) / 4], disassemble(program[(actual.pc - kCodeAddress) / 4]),
+                                actual.exception_class, listing(program)));
     }
     MachineState expected = start;
     oracle.run(program, expected);

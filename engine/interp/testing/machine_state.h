@@ -1,5 +1,5 @@
-// What a differential test compares: the user-visible state of one processing element and a small window of memory. And the interface
-// of whatever executes instructions: the interpreter, VIXL's simulator, the translator.
+// What a differential test compares: the user-visible state of one processing element and a small window of memory. And the
+// interface of whatever executes instructions: the interpreter, VIXL's simulator, the translator.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -35,7 +35,8 @@ struct MachineState {
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Places `program` at kCodeAddress, loads the state, and runs from state.pc until the PC leaves the program or an exception is taken.
+  // Places `program` at kCodeAddress, loads the state, and runs from state.pc until the PC leaves the program or an exception is
+  // taken.
   virtual void run(std::span<const uint32_t> program, MachineState& state) = 0;
 };
 

@@ -227,15 +227,36 @@ uint64_t interesting_float(Random& random, unsigned bits) {
   const uint64_t exponent_max = (1ull << (bits - 1 - mantissa)) - 1, bias = exponent_max >> 1;
   uint64_t exponent = bias, fraction = r & fraction_mask;
   switch (random.below(12)) {
-    case 0: exponent = 0; fraction = 0; break;                                        // zero
-    case 1: exponent = 0; fraction >>= random.below(mantissa); break;                 // subnormal
-    case 2: exponent = exponent_max; fraction = 0; break;                             // infinity
-    case 3: exponent = exponent_max; fraction |= 1ull << (mantissa - 1); break;       // quiet NaN
-    case 4: exponent = exponent_max; fraction = (fraction >> 1 & fraction_mask >> 1) | 1; break;  // signalling NaN
-    case 5: exponent = exponent_max - 1 - random.below(2); break;                     // huge
-    case 6: exponent = 1 + random.below(2); break;                                    // tiny
-    case 7: exponent = bias - 2 + random.below(5); fraction = random.one_in(2) ? 0 : fraction_mask; break;
-    case 8: exponent = bias + random.below(bits == 16 ? 12 : 66); fraction &= fraction_mask << random.below(mantissa); break;  // near integers
+    case 0:
+      exponent = 0;
+      fraction = 0;
+      break;  // zero
+    case 1:
+      exponent = 0;
+      fraction >>= random.below(mantissa);
+      break;  // subnormal
+    case 2:
+      exponent = exponent_max;
+      fraction = 0;
+      break;  // infinity
+    case 3:
+      exponent = exponent_max;
+      fraction |= 1ull << (mantissa - 1);
+      break;  // quiet NaN
+    case 4:
+      exponent = exponent_max;
+      fraction = (fraction >> 1 & fraction_mask >> 1) | 1;
+      break;                                                       // signalling NaN
+    case 5: exponent = exponent_max - 1 - random.below(2); break;  // huge
+    case 6: exponent = 1 + random.below(2); break;                 // tiny
+    case 7:
+      exponent = bias - 2 + random.below(5);
+      fraction = random.one_in(2) ? 0 : fraction_mask;
+      break;
+    case 8:
+      exponent = bias + random.below(bits == 16 ? 12 : 66);
+      fraction &= fraction_mask << random.below(mantissa);
+      break;  // near integers
     case 9: exponent = bias - mantissa + random.below(2 * mantissa + 1); break;
     default: exponent = random.next() & exponent_max; break;
   }

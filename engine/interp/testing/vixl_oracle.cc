@@ -1,10 +1,10 @@
 #include "engine/interp/testing/vixl_oracle.h"
 
-#include <cstdio>
-#include <cstring>
-
 #include <aarch64/disasm-aarch64.h>
 #include <aarch64/simulator-aarch64.h>
+
+#include <cstdio>
+#include <cstring>
 
 namespace adyton::engine::interp::testing {
 namespace {

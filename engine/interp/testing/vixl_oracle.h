@@ -1,7 +1,7 @@
 // VIXL's AArch64 simulator as an Executor: an implementation that we did not write.
 //
-// It does not know FPSR, trapping, exclusives that always succeed, or anything but EL0; an instruction that it does not implement ends the
-// process, so ask is_allocated() first and keep system instructions away.
+// It does not know FPSR, trapping, exclusives that always succeed, or anything but EL0; an instruction that it does not implement
+// ends the process, so ask is_allocated() first and keep system instructions away.
 #pragma once
 #include <cstdint>
 #include <memory>
