@@ -41,7 +41,8 @@ Result<UniqueFd> concatenate_archives(int base, std::span<const uint8_t> appende
   bytes.resize((bytes.size() + 3) / 4 * 4);  // an archive begins at a multiple of four; NUL bytes between them are skipped
   TRY(write_all(result.get(), bytes, "the initrd"));
   TRY(write_all(result.get(), appended, "the initrd"));
-  if (::fcntl(result.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) return fail_errno("sealing the initrd");
+  // Not F_SEAL_WRITE: it waits for the pages' users to go, a tenth of a second that no boot should cost.
+  if (::fcntl(result.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0) return fail_errno("sealing the initrd");
   if (::lseek(result.get(), 0, SEEK_SET) != 0) return fail_errno("rewinding the initrd");
   return result;
 }

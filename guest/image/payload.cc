@@ -54,6 +54,8 @@ class Builder {
     if (elf->type == ET_CORE) return not_executable(path_, "is a core dump, not a program");
     if (elf->type != ET_EXEC && elf->type != ET_DYN) return not_executable(path_, "is not an executable ELF file");
     if (elf->type == ET_DYN && elf->interpreter.empty() && elf->entry == 0) return not_executable(path_, "is a shared library, not a program");
+    // Last: what is wrong with the contents cannot be helped by chmod.
+    if (!executable_mode_) return fail(ErrorCode::kPermission, fmt::format("{} is not executable (chmod +x {} makes it so)", path_, path_));
     result_.program = "/payload/" + std::string(fs::path(path_).filename());
     TRY(cpio_.add_file(result_.program, program, 0755));
     if (!elf->interpreter.empty()) TRY(add_dynamic_closure(*elf));
@@ -62,7 +64,7 @@ class Builder {
   }
 
  private:
-  Result<Bytes> read_payload() const {
+  Result<Bytes> read_payload() {
     struct stat info {};
     if (::stat(path_.c_str(), &info) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) return fail(ErrorCode::kNotFound, path_ + ": no such file");
@@ -75,11 +77,8 @@ class Builder {
       if (file.error().code == ErrorCode::kPermission) return fail(ErrorCode::kPermission, file.error().message);
       return file;
     }
-    // What is wrong with the contents comes before what is wrong with the mode: the former cannot be helped by chmod.
     if (!is_elf(*file)) return not_executable(path_, describe_text(*file));
-    if ((info.st_mode & 0111) == 0 && !foreign_elf(*file)) {
-      return fail(ErrorCode::kPermission, fmt::format("{} is not executable (chmod +x {} makes it so)", path_, path_));
-    }
+    executable_mode_ = (info.st_mode & 0111) != 0;
     return file;
   }
 
@@ -166,6 +165,7 @@ class Builder {
 
   std::string path_;
   std::vector<std::string> directories_;
+  bool executable_mode_ = false;
   CpioWriter cpio_;
   PayloadArchive result_;
 };
