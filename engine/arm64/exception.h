@@ -17,15 +17,16 @@ enum class ExceptionClass : uint8_t {
 
 // PSTATE <-> SPSR_ELx.
 uint32_t spsr_from_pstate(const CpuState& cpu);
-// Writes PSTATE (incl. EL and SP, swapping the banked stack pointer). An illegal combination sets PSTATE.IL and keeps EL and SP, as
-// Arm ARM "Illegal return events" says.
+// Writes PSTATE (incl. EL and SP, swapping the banked stack pointer). An illegal combination sets PSTATE.IL and keeps EL and SP,
+// as Arm ARM "Illegal return events" says.
 void pstate_from_spsr(CpuState& cpu, uint32_t spsr);
 
 // Switches the current stack pointer to that of (el, sp_sel) and updates cpu.el and cpu.sp_sel.
 void select_stack(CpuState& cpu, unsigned el, unsigned sp_sel);
 
-// Synchronous exception to EL1 from EL0 or EL1: `return_address` goes to ELR_EL1, PC becomes the vector. The *Lower/*Same pair of a class
-// is chosen by the current EL: pass the *Lower value. `iss` is ESR.ISS[24:0]; IL (bit 25) is set but for the classes that define it 0.
+// Synchronous exception to EL1 from EL0 or EL1: `return_address` goes to ELR_EL1, PC becomes the vector. The *Lower/*Same pair of
+// a class is chosen by the current EL: pass the *Lower value. `iss` is ESR.ISS[24:0]; IL (bit 25) is set but for the classes that
+// define it 0.
 void take_sync_exception(CpuState& cpu, ExceptionClass ec, uint32_t iss, uint64_t return_address);
 // The same, with FAR_EL1 := far.
 void take_sync_exception(CpuState& cpu, ExceptionClass ec, uint32_t iss, uint64_t return_address, uint64_t far);

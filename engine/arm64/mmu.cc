@@ -49,7 +49,8 @@ Half half_of(const CpuState& cpu, bool upper) {
 }
 
 unsigned output_bits(uint64_t tcr) {
-  constexpr std::array<uint8_t, 8> kIps = {32, 36, 40, 42, 44, 48, kPaBits, kPaBits};  // larger ones behave as the implemented size
+  constexpr std::array<uint8_t, 8> kIps = {32, 36, 40,      42,
+                                           44, 48, kPaBits, kPaBits};  // larger ones behave as the implemented size
   return kIps[(tcr >> 32) & 7];
 }
 
@@ -131,8 +132,8 @@ void set_permissions(Translation& t, uint64_t descriptor, const WalkAttributes& 
 enum class LeafOutcome : uint8_t { kDone, kDescriptorChanged };
 
 // Fills `t` from a leaf, checks the access and updates the descriptor if the hardware management bits ask for it.
-LeafOutcome finish_leaf(Translation& t, const CpuState& cpu, uint64_t* location, uint64_t descriptor, unsigned level, AccessKind kind,
-                        const AccessContext& context, const WalkAttributes& attributes) {
+LeafOutcome finish_leaf(Translation& t, const CpuState& cpu, uint64_t* location, uint64_t descriptor, unsigned level,
+                        AccessKind kind, const AccessContext& context, const WalkAttributes& attributes) {
   const bool ha = (cpu.tcr_el[1] & kTcrHa) != 0;
   if (!(descriptor & kDescAf) && !ha) {
     t.fault = {FaultType::kAccessFlag, static_cast<uint8_t>(level)};

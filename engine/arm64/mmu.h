@@ -1,4 +1,5 @@
-// The VMSAv8-64 stage 1 translation table walk (Arm ARM D8). A pure function of the registers and of memory; caching is the caller's.
+// The VMSAv8-64 stage 1 translation table walk (Arm ARM D8). A pure function of the registers and of memory; caching is the
+// caller's.
 #pragma once
 #include <cstdint>
 
@@ -29,7 +30,8 @@ struct Translation {
   bool global = false;       // nG = 0
   bool user_read = false, user_write = false, user_exec = false;   // what EL0 may do
   bool priv_read = false, priv_write = false, priv_exec = false;   // what EL1 may do, PAN not applied
-  bool dirty_on_write = false;  // priv/user_write hold only after a write walk has set the dirty state (HD): cache as read-only now
+  bool dirty_on_write =
+      false;                 // priv/user_write hold only after a write walk has set the dirty state (HD): cache as read-only now
   bool device = false;       // Device-* memory type
   bool upper = false;        // translated by TTBR1
   uint8_t mair_attr = 0;     // the attribute byte that AttrIndx selects in MAIR_EL1
@@ -43,9 +45,9 @@ struct AccessContext {
   bool update_tables = true; // false for AT, prefetch and debuggers: descriptors are judged as if updated, but stay as they are
 };
 
-// Translates `va` (tag included) for `kind`. With the MMU off the result is flat, readable, writable, executable. Sets the access flag and
-// dirty state in memory when TCR_EL1.HA/HD say so. `cpu` supplies SCTLR, TCR, TTBRx, MAIR of the EL1&0 regime.
-// On kPermission the other fields still describe the leaf.
+// Translates `va` (tag included) for `kind`. With the MMU off the result is flat, readable, writable, executable. Sets the access
+// flag and dirty state in memory when TCR_EL1.HA/HD say so. `cpu` supplies SCTLR, TCR, TTBRx, MAIR of the EL1&0 regime. On
+// kPermission the other fields still describe the leaf.
 Translation translate(const CpuState& cpu, const GuestMemory& memory, uint64_t va, AccessKind kind, AccessContext context);
 
 // ESR.ISS for a data abort (without the ISV part) or an instruction abort.

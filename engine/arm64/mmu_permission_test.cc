@@ -40,7 +40,8 @@ class MmuPermissionTest : public ::testing::Test {
   std::string rights() {
     std::string text;
     for (const AccessContext& context : {kUserContext, kKernel}) {
-      const bool r = allowed(AccessKind::kRead, context), w = allowed(AccessKind::kWrite, context), x = allowed(AccessKind::kExecute, context);
+      const bool r = allowed(AccessKind::kRead, context), w = allowed(AccessKind::kWrite, context),
+                 x = allowed(AccessKind::kExecute, context);
       const Translation t = walk(AccessKind::kRead, kKernel);
       EXPECT_EQ(r, context.el ? t.priv_read : t.user_read);
       EXPECT_EQ(w, context.el ? t.priv_write : t.user_write);
@@ -193,7 +194,8 @@ TEST_F(MmuPermissionTest, WritableCleanPagesAreNotExecutableAtEl1) {
 }
 
 TEST_F(MmuPermissionTest, UpdatesDoNotOverwriteAConcurrentChange) {
-  // One thread walks with hardware management, the other toggles a software bit and unmaps; no state outside these may ever be seen.
+  // One thread walks with hardware management, the other toggles a software bit and unmaps; no state outside these may ever be
+  // seen.
   cpu.tcr_el[1] |= kHa | kHd;
   constexpr uint64_t kSoftware = 1ull << 55;
   const uint64_t mapped = kPa | kUser | kReadOnly | kDbm | 3;

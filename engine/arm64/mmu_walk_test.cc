@@ -71,7 +71,8 @@ TEST_F(MmuWalkTest, EveryGranuleSizeAndLeafLevelInBothHalves) {
         for (const bool is_upper : {false, true}) {
           tables = TranslationTables();
           use(geometry);
-          SCOPED_TRACE(::testing::Message() << "granule " << granule << " bits " << input_bits << " level " << level << " upper " << is_upper);
+          SCOPED_TRACE(::testing::Message() << "granule " << granule << " bits " << input_bits << " level " << level << " upper "
+                                            << is_upper);
           const uint64_t size = 1ull << g.shift(level);
           const uint64_t offset = (0x0000a5a5a5a5a5a5ull & ((1ull << input_bits) - 1)) & ~(size - 1);
           const uint64_t va = top(is_upper) | offset;
@@ -192,8 +193,8 @@ TEST_F(MmuWalkTest, ContiguousRunsWidenThePage) {
     unsigned granule, level;
     uint64_t size;
   };
-  for (const Case& c : {Case{12, 3, 64ull << 10}, Case{12, 2, 32ull << 20}, Case{12, 1, 16ull << 30}, Case{14, 3, 2ull << 20}, Case{14, 2, 1ull << 30},
-                        Case{16, 3, 2ull << 20}, Case{16, 2, 16ull << 30}}) {
+  for (const Case& c : {Case{12, 3, 64ull << 10}, Case{12, 2, 32ull << 20}, Case{12, 1, 16ull << 30}, Case{14, 3, 2ull << 20},
+                        Case{14, 2, 1ull << 30}, Case{16, 3, 2ull << 20}, Case{16, 2, 16ull << 30}}) {
     use({c.granule, 48});
     const uint64_t page = 1ull << g.shift(c.level);
     const uint64_t va = 16ull << 30 | page;  // the second entry of its run

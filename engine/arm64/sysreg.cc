@@ -59,7 +59,8 @@ void write_ignored(CpuState&, SystemEffects&, uint64_t) {}
 
 uint64_t read_mdscr(const CpuState& cpu, SystemEffects&) { return cpu.mdscr_el1; }
 void write_mdscr(CpuState& cpu, SystemEffects& effects, uint64_t value) {
-  // SS, TDCC, KDE, MDE; the external debugger's bits (ERR, HDE, TDA, INTdis, TXU, RXO, TXfull, RXfull) only while the OS lock saves them.
+  // SS, TDCC, KDE, MDE; the external debugger's bits (ERR, HDE, TDA, INTdis, TXU, RXO, TXfull, RXfull) only while the OS lock
+  // saves them.
   const uint64_t writable = (cpu.oslsr_el1 & kOslsrLocked) ? 0x6ce0f041 : 0xb001;
   cpu.mdscr_el1 = (cpu.mdscr_el1 & ~writable) | (value & writable);
   effects.debug_changed();
@@ -191,11 +192,12 @@ constexpr Storage field_storage() {
 }
 
 #define ENC(op0, op1, crn, crm, op2) sysreg_encoding(op0, op1, crn, crm, op2)
-#define CONSTANT(name, encoding, gate, value) \
-  Row{#name, encoding, Gate::gate == Gate::NONE ? E1 : E0, NO, Gate::gate, Storage::kConstant, Effect::NONE, 0, 0, value, nullptr, nullptr},
-#define STORAGE(name, encoding, reader, writer, gate, field, writable, ones, effect)                                              \
-  Row{#name, encoding, reader, writer, Gate::gate, field_storage<sizeof(CpuState{}.field)>(), Effect::effect, offsetof(CpuState, field), \
-      writable, ones, nullptr, nullptr},
+#define CONSTANT(name, encoding, gate, value)                                                                          \
+  Row{#name, encoding, Gate::gate == Gate::NONE ? E1 : E0, NO, Gate::gate, Storage::kConstant, Effect::NONE, 0, 0, value, \
+      nullptr, nullptr},
+#define STORAGE(name, encoding, reader, writer, gate, field, writable, ones, effect)                                      \
+  Row{#name, encoding, reader, writer, Gate::gate, field_storage<sizeof(CpuState{}.field)>(), Effect::effect,             \
+      offsetof(CpuState, field), writable, ones, nullptr, nullptr},
 #define COMPUTED(name, encoding, reader, writer, gate, read, write) \
   Row{#name, encoding, reader, writer, Gate::gate, Storage::kComputed, Effect::NONE, 0, 0, 0, read, write},
 #define ICC(name, encoding, reader, writer) \
@@ -220,7 +222,8 @@ static_assert([] {
   return true;
 }(), "each register has one row");
 
-// Row number + 1 for each encoding with op0 = 2 or 3, or 0: one load finds a register. Of its 32 KiB only the lines in use are ever touched.
+// Row number + 1 for each encoding with op0 = 2 or 3, or 0: one load finds a register. Of its 32 KiB only the lines in use are
+// ever touched.
 constexpr auto kIndex = [] {
   std::array<uint8_t, 0x8000> index{};
   for (size_t i = 0; i < kRowCount; ++i) index[kRows[i].encoding & 0x7fff] = static_cast<uint8_t>(i + 1);
@@ -314,12 +317,17 @@ SysRegResult write_sysreg(CpuState& cpu, SystemEffects& effects, uint16_t encodi
 SysRegResult write_pstate_field(CpuState& cpu, SystemEffects& effects, unsigned op1, unsigned op2, unsigned imm) {
   const unsigned bit = imm & 1;
   switch ((op1 << 3) | op2) {
-    case (0 << 3) | 3: return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 4), static_cast<uint64_t>(bit) << 23);  // UAO
-    case (0 << 3) | 4: return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 3), static_cast<uint64_t>(bit) << 22);  // PAN
-    case (0 << 3) | 5: return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 0), bit);                               // SPSel
-    case (3 << 3) | 2: return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 5), static_cast<uint64_t>(bit) << 24);  // DIT
-    case (3 << 3) | 6: return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 1), cpu.daif | ((imm & 15u) << 6));     // DAIFSet
-    case (3 << 3) | 7: return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 1), cpu.daif & ~((imm & 15u) << 6));    // DAIFClr
+    case (0 << 3) | 3:
+      return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 4), static_cast<uint64_t>(bit) << 23);  // UAO
+    case (0 << 3) | 4:
+      return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 3), static_cast<uint64_t>(bit) << 22);  // PAN
+    case (0 << 3) | 5: return write_sysreg(cpu, effects, sysreg_encoding(3, 0, 4, 2, 0), bit);              // SPSel
+    case (3 << 3) | 2:
+      return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 5), static_cast<uint64_t>(bit) << 24);  // DIT
+    case (3 << 3) | 6:
+      return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 1), cpu.daif | ((imm & 15u) << 6));  // DAIFSet
+    case (3 << 3) | 7:
+      return write_sysreg(cpu, effects, sysreg_encoding(3, 3, 4, 2, 1), cpu.daif & ~((imm & 15u) << 6));  // DAIFClr
     default: return SysRegResult::kUndefined;
   }
 }

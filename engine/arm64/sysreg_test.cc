@@ -51,8 +51,10 @@ std::vector<TableRow> table() {
   constexpr unsigned E0 = 0, E1 = 1, NO = 9;
   std::vector<TableRow> rows;
 #define ENC(op0, op1, crn, crm, op2) sysreg_encoding(op0, op1, crn, crm, op2)
-#define CONSTANT(name, encoding, gate, value) rows.push_back({#name, encoding, std::strcmp(#gate, "NONE") == 0 ? E1 : E0, NO, #gate});
-#define STORAGE(name, encoding, reader, writer, gate, field, writable, ones, effect) rows.push_back({#name, encoding, reader, writer, #gate});
+#define CONSTANT(name, encoding, gate, value) \
+  rows.push_back({#name, encoding, std::strcmp(#gate, "NONE") == 0 ? E1 : E0, NO, #gate});
+#define STORAGE(name, encoding, reader, writer, gate, field, writable, ones, effect) \
+  rows.push_back({#name, encoding, reader, writer, #gate});
 #define COMPUTED(name, encoding, reader, writer, gate, read, write) rows.push_back({#name, encoding, reader, writer, #gate});
 #define ICC(name, encoding, reader, writer) rows.push_back({#name, encoding, reader, writer, "NONE"});
 #include "engine/arm64/sysreg_table.inc"
@@ -93,12 +95,17 @@ class SysRegTest : public testing::Test {
   FakeEffects effects;
 };
 
-constexpr uint16_t kSctlr = sysreg_encoding(3, 0, 1, 0, 0), kTcr = sysreg_encoding(3, 0, 2, 0, 2), kDaif = sysreg_encoding(3, 3, 4, 2, 1);
-constexpr uint16_t kSpEl0 = sysreg_encoding(3, 0, 4, 1, 0), kCtr = sysreg_encoding(3, 3, 0, 0, 1), kDczid = sysreg_encoding(3, 3, 0, 0, 7);
-constexpr uint16_t kMdscr = sysreg_encoding(2, 0, 0, 2, 2), kOslar = sysreg_encoding(2, 0, 1, 0, 4), kOslsr = sysreg_encoding(2, 0, 1, 1, 4);
+constexpr uint16_t kSctlr = sysreg_encoding(3, 0, 1, 0, 0), kTcr = sysreg_encoding(3, 0, 2, 0, 2),
+                   kDaif = sysreg_encoding(3, 3, 4, 2, 1);
+constexpr uint16_t kSpEl0 = sysreg_encoding(3, 0, 4, 1, 0), kCtr = sysreg_encoding(3, 3, 0, 0, 1),
+                   kDczid = sysreg_encoding(3, 3, 0, 0, 7);
+constexpr uint16_t kMdscr = sysreg_encoding(2, 0, 0, 2, 2), kOslar = sysreg_encoding(2, 0, 1, 0, 4),
+                   kOslsr = sysreg_encoding(2, 0, 1, 1, 4);
 constexpr uint16_t kCntvct = sysreg_encoding(3, 3, 14, 0, 2), kCntpct = sysreg_encoding(3, 3, 14, 0, 1);
-constexpr uint16_t kCntvTval = sysreg_encoding(3, 3, 14, 3, 0), kCntvCtl = sysreg_encoding(3, 3, 14, 3, 1), kCntvCval = sysreg_encoding(3, 3, 14, 3, 2);
-constexpr uint16_t kCntpTval = sysreg_encoding(3, 3, 14, 2, 0), kCntpCtl = sysreg_encoding(3, 3, 14, 2, 1), kCntpCval = sysreg_encoding(3, 3, 14, 2, 2);
+constexpr uint16_t kCntvTval = sysreg_encoding(3, 3, 14, 3, 0), kCntvCtl = sysreg_encoding(3, 3, 14, 3, 1),
+                   kCntvCval = sysreg_encoding(3, 3, 14, 3, 2);
+constexpr uint16_t kCntpTval = sysreg_encoding(3, 3, 14, 2, 0), kCntpCtl = sysreg_encoding(3, 3, 14, 2, 1),
+                   kCntpCval = sysreg_encoding(3, 3, 14, 2, 2);
 
 TEST_F(SysRegTest, EveryRowObeysItsLevels) {
   for (const TableRow& row : table()) {
@@ -124,10 +131,11 @@ TEST_F(SysRegTest, EveryRowObeysItsLevels) {
 
 TEST_F(SysRegTest, UserSeesOnlyWhatTheArchitectureNames) {
   // Arm ARM D19: the registers of this profile with an EL0 access, written down independently of the table.
-  const std::set<std::string> readable = {
-      "CTR_EL0", "DCZID_EL0", "NZCV", "DAIF", "DIT", "FPCR", "FPSR", "TPIDR_EL0", "TPIDRRO_EL0", "SCXTNUM_EL0", "CNTFRQ_EL0",
-      "CNTPCT_EL0", "CNTVCT_EL0", "CNTP_TVAL_EL0", "CNTP_CTL_EL0", "CNTP_CVAL_EL0", "CNTV_TVAL_EL0", "CNTV_CTL_EL0", "CNTV_CVAL_EL0",
-      "MDCCSR_EL0", "DBGDTR_EL0", "DBGDTRRX_EL0"};
+  const std::set<std::string> readable = {"CTR_EL0",       "DCZID_EL0",     "NZCV",         "DAIF",          "DIT",
+                                          "FPCR",          "FPSR",          "TPIDR_EL0",    "TPIDRRO_EL0",   "SCXTNUM_EL0",
+                                          "CNTFRQ_EL0",    "CNTPCT_EL0",    "CNTVCT_EL0",   "CNTP_TVAL_EL0", "CNTP_CTL_EL0",
+                                          "CNTP_CVAL_EL0", "CNTV_TVAL_EL0", "CNTV_CTL_EL0", "CNTV_CVAL_EL0", "MDCCSR_EL0",
+                                          "DBGDTR_EL0",    "DBGDTRRX_EL0"};
   const std::set<std::string> writable = {
       "NZCV", "DAIF", "DIT", "FPCR", "FPSR", "TPIDR_EL0", "SCXTNUM_EL0", "CNTP_TVAL_EL0", "CNTP_CTL_EL0", "CNTP_CVAL_EL0",
       "CNTV_TVAL_EL0", "CNTV_CTL_EL0", "CNTV_CVAL_EL0", "DBGDTR_EL0", "DBGDTRRX_EL0"};
@@ -222,15 +230,19 @@ TEST_F(SysRegTest, WritesTellTheRightListener) {
     uint16_t encoding;
     int FakeEffects::*counter;
   };
-  for (const Case& c : {Case{kSctlr, &FakeEffects::translation}, Case{kTcr, &FakeEffects::translation},
-                        Case{sysreg_encoding(3, 0, 2, 0, 0), &FakeEffects::translation}, Case{sysreg_encoding(3, 0, 2, 0, 1), &FakeEffects::translation},
-                        Case{sysreg_encoding(3, 0, 10, 2, 0), &FakeEffects::translation}, Case{sysreg_encoding(3, 0, 1, 0, 2), &FakeEffects::translation},
-                        Case{sysreg_encoding(3, 0, 4, 2, 3), &FakeEffects::translation}, Case{sysreg_encoding(3, 0, 4, 2, 4), &FakeEffects::translation},
-                        Case{kDaif, &FakeEffects::interrupts}, Case{kMdscr, &FakeEffects::debug}, Case{kOslar, &FakeEffects::debug},
-                        Case{sysreg_encoding(2, 0, 0, 3, 5), &FakeEffects::debug}, Case{sysreg_encoding(2, 0, 0, 3, 6), &FakeEffects::debug},
-                        Case{sysreg_encoding(3, 3, 4, 4, 0), &FakeEffects::fp}, Case{sysreg_encoding(3, 3, 4, 4, 1), &FakeEffects::fp},
-                        Case{kCntvCtl, &FakeEffects::timer}, Case{kCntvCval, &FakeEffects::timer}, Case{kCntpTval, &FakeEffects::timer},
-                        Case{sysreg_encoding(3, 0, 14, 1, 0), &FakeEffects::timer}}) {
+  for (const Case& c :
+       {Case{kSctlr, &FakeEffects::translation}, Case{kTcr, &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 2, 0, 0), &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 2, 0, 1), &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 10, 2, 0), &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 1, 0, 2), &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 4, 2, 3), &FakeEffects::translation},
+        Case{sysreg_encoding(3, 0, 4, 2, 4), &FakeEffects::translation}, Case{kDaif, &FakeEffects::interrupts},
+        Case{kMdscr, &FakeEffects::debug}, Case{kOslar, &FakeEffects::debug},
+        Case{sysreg_encoding(2, 0, 0, 3, 5), &FakeEffects::debug}, Case{sysreg_encoding(2, 0, 0, 3, 6), &FakeEffects::debug},
+        Case{sysreg_encoding(3, 3, 4, 4, 0), &FakeEffects::fp}, Case{sysreg_encoding(3, 3, 4, 4, 1), &FakeEffects::fp},
+        Case{kCntvCtl, &FakeEffects::timer}, Case{kCntvCval, &FakeEffects::timer}, Case{kCntpTval, &FakeEffects::timer},
+        Case{sysreg_encoding(3, 0, 14, 1, 0), &FakeEffects::timer}}) {
     effects = FakeEffects{};
     write(c.encoding, 1);
     EXPECT_EQ(effects.*c.counter, 1) << sysreg_name(c.encoding);

@@ -41,7 +41,8 @@ bool is_at(SystemInstruction instruction) { return instruction >= kAtS1e1r && in
 }  // namespace
 
 SystemInstruction decode_system_instruction(uint16_t encoding) {
-  const unsigned op0 = encoding >> 14, op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15, op2 = encoding & 7;
+  const unsigned op0 = encoding >> 14, op1 = (encoding >> 11) & 7, crn = (encoding >> 7) & 15, crm = (encoding >> 3) & 15,
+                 op2 = encoding & 7;
   if (op0 != 1) return kUndefined;
   if (crn == 8) return op1 == 0 && is_tlbi_el1(crm, op2) ? kTlbi : kUndefined;
   for (const Row& row : kRows) {

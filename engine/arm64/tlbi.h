@@ -12,7 +12,8 @@ struct TlbInvalidation {
     kVaAllAsid,   // [va, va + size): entries of any ASID
     kRange,       // as kVaAsid or, when `all_asids`, kVaAllAsid; comes from a range instruction
   } scope = Scope::kEverything;
-  // Sign-extended and aligned to the granule. An entry is meant when it covers any byte of the interval, however large its page is.
+  // Sign-extended and aligned to the granule. An entry is meant when it covers any byte of the interval, however large its page
+  // is.
   uint64_t va = 0;
   uint64_t size = 0;              // bytes; never beyond the end of the address space
   uint16_t asid = 0;

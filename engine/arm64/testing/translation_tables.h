@@ -1,4 +1,5 @@
-// Builds VMSAv8-64 translation tables in guest memory, entry by entry, for tests. Knows the format on its own: it shares nothing with mmu.cc.
+// Builds VMSAv8-64 translation tables in guest memory, entry by entry, for tests. Knows the format on its own: it shares nothing
+// with mmu.cc.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -12,8 +13,8 @@ namespace adyton::engine::arm64::testing {
 constexpr uint64_t kRamBase = 0x40000000, kRamSize = 32 << 20;
 
 // Leaf attributes.
-constexpr uint64_t kUser = 1ull << 6, kReadOnly = 1ull << 7, kAf = 1ull << 10, kNg = 1ull << 11, kDbm = 1ull << 51, kContiguous = 1ull << 52,
-                   kPxn = 1ull << 53, kUxn = 1ull << 54;
+constexpr uint64_t kUser = 1ull << 6, kReadOnly = 1ull << 7, kAf = 1ull << 10, kNg = 1ull << 11, kDbm = 1ull << 51,
+                   kContiguous = 1ull << 52, kPxn = 1ull << 53, kUxn = 1ull << 54;
 constexpr uint64_t attr_index(uint64_t index) { return index << 2; }
 // Table attributes.
 constexpr uint64_t kPxnTable = 1ull << 59, kUxnTable = 1ull << 60, kNoUserTable = 1ull << 61, kReadOnlyTable = 1ull << 62;
@@ -59,7 +60,8 @@ class TranslationTables {
   }
 
   // Maps one leaf; returns the address of its descriptor.
-  uint64_t map(Geometry g, uint64_t root, uint64_t va, uint64_t pa, unsigned level, uint64_t attributes, uint64_t table_attributes = 0) {
+  uint64_t map(Geometry g, uint64_t root, uint64_t va, uint64_t pa, unsigned level, uint64_t attributes,
+               uint64_t table_attributes = 0) {
     const uint64_t address = entry_address(g, root, va, level, table_attributes);
     store(address, pa | attributes | (level == 3 ? 3 : 1));
     return address;
