@@ -65,7 +65,7 @@ Result<AptRepository> AptRepository::open(std::string directory, const Repositor
     return fail(ErrorCode::kNotFound, fmt::format("{} is missing; install the package debian-archive-keyring", kKeyring));
   }
   const std::string mirror = TRY(debian_mirror());
-  for (const char* part : {"/state", "/lists/partial", "/cache/archives/partial", "/log", "/download"}) {
+  for (const char* part : {"/state", "/lists/partial", "/cache/archives/partial", "/log"}) {
     std::error_code error;
     fs::create_directories(directory + part, error);
     if (error) return fail_errno("making " + directory + part, error.value());
@@ -93,9 +93,11 @@ Result<std::string> AptRepository::field(const std::string& package, const std::
 }
 
 Result<std::string> AptRepository::download(const std::string& package) const {
-  const std::string target = directory_ + "/download";
-  TRY(run_command_checked({"apt-get", "--config-file", directory_ + "/apt.conf", "--quiet", "download", package}, target));
+  const std::string target = directory_ + "/download/" + package;
   std::error_code error;
+  fs::create_directories(target, error);
+  if (error) return fail_errno("making " + target, error.value());
+  TRY(run_command_checked({"apt-get", "--config-file", directory_ + "/apt.conf", "--quiet", "download", package}, target));
   for (const fs::directory_entry& entry : fs::directory_iterator(target, error)) {
     if (entry.path().extension() == ".deb") return entry.path().string();
   }

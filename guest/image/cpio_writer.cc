@@ -41,6 +41,7 @@ struct CpioWriter::State {
   State() {
     archive_write_set_format_cpio_newc(writer);
     archive_write_add_filter_none(writer);
+    archive_write_set_bytes_per_block(writer, 0);  // straight to append(), no padding
     archive_write_open(writer, &bytes, nullptr, append, nullptr);
   }
   ~State() { archive_write_free(writer); }

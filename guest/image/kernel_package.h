@@ -1,6 +1,7 @@
 // The guest's kernel: Debian's stock arm64 cloud kernel, from Debian's package, and the initramfs that goes with it.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "guest/image/cache.h"
@@ -25,8 +26,8 @@ class KernelPackage {
 
   // "6.1.0-50-cloud-arm64"
   [[nodiscard]] const std::string& release() const { return release_; }
-  // "linux-image-6.1.0-50-cloud-arm64_6.1.176-1_arm64.deb"
-  [[nodiscard]] const std::string& file_name() const { return file_name_; }
+  // File names of the packages it consists of: one up to Debian 13; kernel and modules are in packages of their own since.
+  [[nodiscard]] const std::vector<std::string>& packages() const { return packages_; }
 
   struct Images {
     Artifact kernel;     // vmlinuz as the package has it: an arm64 Image, or from 6.10 on an EFI zboot Image
@@ -36,11 +37,9 @@ class KernelPackage {
   Result<Images> images(const Cache& cache, const std::string& init, const Progress& progress = {}) const;
 
  private:
-  explicit KernelPackage(std::string file_name);
-
-  std::string file_name_;
+  std::vector<std::string> packages_;
   std::string release_;
-  Artifact deb_;
+  std::vector<Artifact> files_;  // of the packages, in the same order
 };
 
 }  // namespace adyton::image
