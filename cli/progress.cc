@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <string_view>
 
 namespace adyton::cli {
@@ -20,7 +21,14 @@ void write_text(int fd, std::string_view text) { (void)!::write(fd, text.data(),
 }  // namespace
 
 Progress::Progress(int fd, bool enabled) : fd_(fd), enabled_(enabled) {
-  if (enabled_) thread_ = std::thread([this] { show_loop(); });
+  if (!enabled_) return;
+  // The thread takes no signals: they are for the thread that knows what to do about them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { show_loop(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Progress::~Progress() {

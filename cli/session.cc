@@ -88,8 +88,9 @@ int Session::poll_timeout() const {
 
 // ---- the VM's process ----------------------------------------------------------------------------------------------------
 
-Result<void> Session::send_request(std::variant<Configure, Start, Connect, Stop> body, std::span<const int> fds) {
-  return vm_.send(TRY(encode(Request{.id = next_request_++, .body = std::move(body)})), fds);
+Result<void> Session::send_request(decltype(Request::body) body, std::span<const int> fds) {
+  const std::string text = TRY(encode(Request{.id = next_request_++, .body = std::move(body)}));
+  return vm_.send(text, fds);
 }
 
 void Session::on_control() {
@@ -109,8 +110,8 @@ void Session::on_event(Event event, std::vector<UniqueFd> fds) {
     on_reply(*reply);
   } else if (const auto* accepted = std::get_if<Accepted>(&event)) {
     on_stream(accepted->port, std::move(fds.front()));
-  } else {
-    ended_ = std::get<Ended>(std::move(event));
+  } else if (auto* ended = std::get_if<Ended>(&event)) {
+    ended_ = std::move(*ended);
     patience_ = Clock::now() + kPatience;
   }
 }
@@ -192,6 +193,8 @@ void Session::on_message(const guest::Message& message) {
     }
     phase_ = Phase::kStarting;
     progress_.step("Starting the payload");
+    config_.request->wall_clock_ns = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
     if (auto sent = guest_->send(*config_.request); !sent) fail_with(sent.error().message);
   } else if (std::holds_alternative<guest::Started>(message) && phase_ == Phase::kStarting) {
     phase_ = Phase::kRunning;

@@ -58,8 +58,7 @@ class Session {
   enum class Phase { kConfiguring, kBooting, kStarting, kRunning, kDraining, kClosing };
   using Clock = std::chrono::steady_clock;
 
-  Result<void> send_request(std::variant<vmm::control::Configure, vmm::control::Start, vmm::control::Connect, vmm::control::Stop> body,
-                            std::span<const int> fds = {});
+  Result<void> send_request(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
   void on_control();
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
   void on_reply(const vmm::control::Reply& reply);

@@ -100,9 +100,7 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   c.kernel = TRY(optional_fd_index(field(json, "kernel"), "kernel", fd_count));
   c.firmware = TRY(optional_fd_index(field(json, "firmware"), "firmware", fd_count));
   if (c.kernel.has_value() == c.firmware.has_value()) return corrupt("a VM boots either a kernel or firmware");
-  for (const Json& entry : *TRY(array_of(field(json, "initrds"), "initrds", kMaxInitrds))) {
-    c.initrds.push_back(TRY(fd_index(entry, "initrd", fd_count)));
-  }
+  c.initrd = TRY(optional_fd_index(field(json, "initrd"), "initrd", fd_count));
   for (const Json& entry : *TRY(array_of(field(json, "disks"), "disks", kMaxDisks))) {
     c.disks.push_back(TRY(decode_disk(entry, fd_count)));
   }
@@ -117,16 +115,22 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
 Json to_json(const Configure& c) {
   Json disks = Json::array();
   for (const Disk& disk : c.disks) disks.push_back({{"fd", disk.fd}, {"read_only", disk.read_only}, {"serial", disk.serial}});
-  Json json = {{"type", "configure"}, {"cpus", c.cpus},   {"memory", c.memory},
-               {"command_line", c.command_line},          {"initrds", c.initrds},
-               {"disks", disks},      {"console_output", c.console_output}, {"listen_ports", c.listen_ports}};
+  Json json = {{"type", "configure"},
+               {"cpus", c.cpus},
+               {"memory", c.memory},
+               {"command_line", c.command_line},
+               {"disks", disks},
+               {"console_output", c.console_output},
+               {"listen_ports", c.listen_ports}};
   if (c.kernel) json["kernel"] = *c.kernel;
   if (c.firmware) json["firmware"] = *c.firmware;
+  if (c.initrd) json["initrd"] = *c.initrd;
   if (c.console_input) json["console_input"] = *c.console_input;
   return json;
 }
 Json to_json(const Start&) { return {{"type", "start"}}; }
 Json to_json(const Stop&) { return {{"type", "stop"}}; }
+Json to_json(const Describe&) { return {{"type", "describe"}}; }
 Json to_json(const Connect& c) { return {{"type", "connect"}, {"port", c.port}}; }
 
 Json to_json(const Reply& reply) {
@@ -136,6 +140,22 @@ Json to_json(const Reply& reply) {
 }
 Json to_json(const Accepted& accepted) { return {{"type", "accepted"}, {"port", accepted.port}}; }
 Json to_json(const Ended& ended) { return {{"type", "ended"}, {"reason", to_string(ended.reason)}, {"message", ended.message}}; }
+
+Json to_json(const Description& d) {
+  return {{"type", "description"}, {"id", d.id}, {"backend", d.backend}, {"isolation", d.isolation}, {"host_features", d.host_features}, {"problem", d.problem}};
+}
+
+Result<Description> decode_description(const Json& json) {
+  Description d{.id = static_cast<uint32_t>(TRY(number(field(json, "id"), "id", UINT32_MAX))),
+                .backend = TRY(text_of(field(json, "backend"), "backend", 64)),
+                .isolation = TRY(text_of(field(json, "isolation"), "isolation", 64)),
+                .host_features = {},
+                .problem = TRY(text_of(field(json, "problem"), "problem", kMaxMessageSize))};
+  for (const Json& entry : *TRY(array_of(field(json, "host_features"), "host_features", 256))) {
+    d.host_features.push_back(TRY(text_of(entry, "host feature", 64)));
+  }
+  return d;
+}
 
 Result<Reply> decode_reply(const Json& json) {
   Reply reply{.id = static_cast<uint32_t>(TRY(number(field(json, "id"), "id", UINT32_MAX))), .error = {}};
@@ -172,6 +192,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = Start{};
   } else if (type == "stop") {
     request.body = Stop{};
+  } else if (type == "describe") {
+    request.body = Describe{};
   } else if (type == "connect") {
     request.body = Connect{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};
   } else {
@@ -184,6 +206,7 @@ Result<Event> decode_event(std::string_view text, size_t fd_count) {
   const Json json = TRY(parse_object(text));
   const std::string type = TRY(type_of(json));
   if (type == "reply") return TRY(decode_reply(json));
+  if (type == "description") return TRY(decode_description(json));
   if (type == "accepted") {
     if (fd_count != 1) return corrupt("an accepted stream without its descriptor");
     return Accepted{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};

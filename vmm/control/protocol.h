@@ -1,7 +1,7 @@
 // The language between adyton-vmm and whoever started it (the CLI, the service): one message per SOCK_SEQPACKET packet, JSON text,
 // with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the packet.
 //
-//   client -> VMM   requests: configure, start, connect, stop. Each carries an id and gets exactly one reply with that id.
+//   client -> VMM   requests: configure, start, connect, stop, describe. Each carries an id and gets exactly one reply with that id.
 //   VMM -> client   replies, and events: accepted (+ 1 descriptor), ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
@@ -24,7 +24,6 @@ inline constexpr unsigned kMaxCpus = 123;  // what fits between the board's redi
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
 inline constexpr size_t kMaxDisks = 16;
-inline constexpr size_t kMaxInitrds = 8;
 inline constexpr size_t kMaxDiskSerial = 20;  // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
 
@@ -41,7 +40,7 @@ struct Configure {
   std::string command_line;
   std::optional<size_t> kernel;    // an arm64 Image, perhaps compressed; or
   std::optional<size_t> firmware;  // what stands in flash at address 0
-  std::vector<size_t> initrds;     // concatenated in this order
+  std::optional<size_t> initrd;
   std::vector<Disk> disks;         // in the order of their addresses
   size_t console_output = 0;       // bytes of the PL011 go here
   std::optional<size_t> console_input;
@@ -61,9 +60,14 @@ struct Stop {
   bool operator==(const Stop&) const = default;
 };
 
+// What this VMM can do here; the answer is a Description. At any time.
+struct Describe {
+  bool operator==(const Describe&) const = default;
+};
+
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop> body;
+  std::variant<Configure, Start, Connect, Stop, Describe> body;
   bool operator==(const Request&) const = default;
 };
 
@@ -86,7 +90,15 @@ struct Ended {
   EndReason reason = EndReason::kShutdown;
   std::string message;
 };
-using Event = std::variant<Reply, Accepted, Ended>;
+struct Description {
+  uint32_t id = 0;                         // the request's
+  std::string backend;                     // "soft"
+  std::string isolation;                   // "none"
+  std::vector<std::string> host_features;  // of the processor, that the backend makes use of
+  std::string problem;                     // why it cannot run guests here; empty: it can
+  bool operator==(const Description&) const = default;
+};
+using Event = std::variant<Reply, Accepted, Ended, Description>;
 
 [[nodiscard]] std::string_view to_string(EndReason reason);
 

@@ -14,7 +14,7 @@ Configure full_configuration() {
                    .command_line = "console=ttyAMA0 quoted=\"a b\"",
                    .kernel = 0,
                    .firmware = {},
-                   .initrds = {1, 2},
+                   .initrd = 1,
                    .disks = {{.fd = 3, .read_only = false, .serial = "root"}, {.fd = 4, .read_only = true, .serial = ""}},
                    .console_output = 5,
                    .console_input = 6,
@@ -36,6 +36,7 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Start{}, 0);
   expect_round_trip(Connect{.port = 99}, 0);
   expect_round_trip(Stop{}, 0);
+  expect_round_trip(Describe{}, 0);
 }
 
 TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
@@ -53,6 +54,13 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
     EXPECT_EQ(std::get<Ended>(*ended).reason, reason);
     EXPECT_EQ(std::get<Ended>(*ended).message, "why");
   }
+}
+
+TEST(ControlProtocol, DescriptionsSurviveTheRoundTrip) {
+  const Description description{.id = 9, .backend = "soft", .isolation = "none", .host_features = {"avx2", "vaes"}, .problem = "none at all"};
+  auto back = decode_event(*encode(Event(description)), 0);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(std::get<Description>(*back), description);
 }
 
 TEST(ControlProtocol, ADescriptorThatWasNotSentIsRefused) {
@@ -97,7 +105,6 @@ TEST(ControlProtocol, LimitsAreEnforced) {
   EXPECT_TRUE(refused([](Configure& c) { c.command_line.assign(1, '\0'); }));
   EXPECT_TRUE(refused([](Configure& c) { c.disks[0].serial.assign(kMaxDiskSerial + 1, 's'); }));
   EXPECT_TRUE(refused([](Configure& c) { c.disks.resize(kMaxDisks + 1); }));
-  EXPECT_TRUE(refused([](Configure& c) { c.initrds.resize(kMaxInitrds + 1); }));
   EXPECT_TRUE(refused([](Configure& c) { c.listen_ports.resize(kMaxListenPorts + 1); }));
 }
 

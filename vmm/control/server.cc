@@ -41,6 +41,11 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     return reply(request.id, UniqueFd());
   }
   if (std::holds_alternative<Start>(request.body)) return start(request.id);
+  if (std::holds_alternative<Describe>(request.body)) {
+    Description description = factory_.describe();
+    description.id = request.id;
+    return send(std::move(description));
+  }
   if (const auto* body = std::get_if<Connect>(&request.body)) return reply(request.id, connect(body->port));
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");

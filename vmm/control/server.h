@@ -32,6 +32,8 @@ class ControlledVm {
 class VmFactory {
  public:
   virtual ~VmFactory() = default;
+  // All but the id.
+  virtual Description describe() = 0;
   virtual Result<std::unique_ptr<ControlledVm>> create(const Configure& configuration, std::vector<UniqueFd> fds, VmObserver& observer) = 0;
 };
 

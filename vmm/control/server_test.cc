@@ -30,6 +30,7 @@ class FakeFactory final : public VmFactory {
     FakeFactory& factory_;
   };
 
+  Description describe() override { return {.backend = "fake", .isolation = "none"}; }
   Result<std::unique_ptr<ControlledVm>> create(const Configure& c, std::vector<UniqueFd> fds, VmObserver& o) override {
     if (c.memory > (1ull << 30)) return fail(ErrorCode::kExhausted, "too much memory");
     configuration = c;
@@ -110,6 +111,16 @@ TEST_F(ControlServerTest, ConfiguresStartsAndReportsTheEnd) {
   thread.join();
   EXPECT_TRUE(outcome);
   EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, DescribesItselfAtAnyTime) {
+  send({.id = 5, .body = Describe{}});
+  const Event event = receive();
+  ASSERT_TRUE(std::holds_alternative<Description>(event));
+  EXPECT_EQ(std::get<Description>(event).id, 5u);
+  EXPECT_EQ(std::get<Description>(event).backend, "fake");
+  configure();
+  EXPECT_FALSE(receive_reply().error);
 }
 
 TEST_F(ControlServerTest, AConfigurationThatFailsLeavesTheServerReady) {

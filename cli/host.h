@@ -1,0 +1,10 @@
+// What this machine has.
+#pragma once
+#include <cstdint>
+
+namespace adyton::cli {
+
+// Bytes that processes of ours may use at most: the machine's memory, or the control group's limit when that is less.
+uint64_t host_memory();
+
+}  // namespace adyton::cli

@@ -1,0 +1,53 @@
+// The program `adyton`.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/doctor.h"
+#include "cli/message.h"
+#include "cli/options.h"
+#include "cli/run.h"
+#include "guest/exec_protocol.h"
+
+namespace adyton::cli {
+namespace {
+
+// A standard stream that we were started without must not become the number of a file that we open. Reading it ends at once, writing it fails.
+void fill_standard_streams() {
+  while (true) {
+    const int fd = ::open("/dev/null", O_RDONLY);
+    if (fd > STDERR_FILENO) ::close(fd);
+    if (fd > STDERR_FILENO || fd < 0) return;
+  }
+}
+
+int print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
+  say(fail_errno("cannot write standard output").error().message);
+  return guest::kExitError;
+}
+
+struct Execute {
+  int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const DoctorOptions& options) const { return print(doctor(options)); }
+  int operator()(const PrintText& output) const { return print(output.text); }
+};
+
+}  // namespace
+}  // namespace adyton::cli
+
+int main(int argc, char** argv) {
+  using namespace adyton::cli;
+  fill_standard_streams();
+  auto command = parse_command_line(std::vector<std::string>(argv, argv + argc));
+  if (!command) {
+    say(command.error().message);
+    return adyton::guest::kExitError;
+  }
+  return std::visit(Execute{}, *command);
+}

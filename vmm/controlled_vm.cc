@@ -1,0 +1,133 @@
+#include "vmm/controlled_vm.h"
+
+#include <fcntl.h>
+
+#include <optional>
+#include <utility>
+
+#include "hypervisor/soft/soft_vm.h"
+#include "vmm/byte_source.h"
+#include "vmm/console_port.h"
+#include "vmm/machine.h"
+#include "vmm/virtio/block.h"
+#include "vmm/virtio/mmio_transport.h"
+#include "vmm/vsock/device.h"
+
+namespace adyton::vmm {
+namespace {
+
+// Any number from 3 will do: each VM has a muxer of its own, so that two guests never share a vsock.
+constexpr uint64_t kGuestCid = 3;
+
+control::EndReason end_reason(Machine::EndReason reason) {
+  switch (reason) {
+    case Machine::EndReason::kShutdown: return control::EndReason::kShutdown;
+    case Machine::EndReason::kReset: return control::EndReason::kReset;
+    case Machine::EndReason::kCrash: return control::EndReason::kCrashed;
+    case Machine::EndReason::kStopped: return control::EndReason::kStopped;
+    case Machine::EndReason::kInternalError: break;
+  }
+  return control::EndReason::kInternalError;
+}
+
+// An optional descriptor of the packet as boot input.
+Result<std::optional<FileSource>> source(std::optional<size_t> index, const std::vector<UniqueFd>& fds, const char* what) {
+  if (!index) return std::nullopt;
+  auto file = FileSource::open(fds[*index].get());
+  if (!file) return fail(file.error().code, std::string("cannot read the ") + what + ": " + file.error().message);
+  return std::optional(std::move(*file));
+}
+
+// The same descriptor may be named twice (a console in both directions), so each use takes a copy.
+Result<UniqueFd> copy_of(const UniqueFd& fd) {
+  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return fail_errno("cannot copy a descriptor");
+  return copy;
+}
+
+class MachineVm final : public control::ControlledVm {
+ public:
+  explicit MachineVm(control::VmObserver& observer) : observer_(observer) {}
+  ~MachineVm() override {
+    if (console_) console_->stop();  // it feeds the machine's UART
+  }
+
+  Result<void> assemble(const control::Configure& c, const std::vector<UniqueFd>& fds) {
+    auto output = TRY(copy_of(fds[c.console_output]));
+    auto input = c.console_input ? TRY(copy_of(fds[*c.console_input])) : UniqueFd();
+    console_ = TRY(ConsolePort::create(std::move(output), std::move(input)));
+    auto vm = TRY(hypervisor::soft::create_soft_vm());
+    machine_ = TRY(Machine::create(
+        {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()}, std::move(vm)));
+    for (const control::Disk& disk : c.disks) {
+      auto file = TRY(copy_of(fds[disk.fd]));
+      auto device = TRY(virtio::BlockDevice::create(std::move(file), {.read_only = disk.read_only, .serial = disk.serial}));
+      TRY(add(std::move(device)));
+    }
+    auto vsock = std::make_unique<vsock::VsockDevice>(kGuestCid);
+    vsock_ = vsock.get();
+    TRY(add(std::move(vsock)));
+    for (const uint32_t port : c.listen_ports) {
+      TRY(vsock_->muxer().listen(port, [this, port](UniqueFd stream) { observer_.accepted(port, std::move(stream)); }));
+    }
+    return load(c, fds);
+  }
+
+  Result<void> start() override {
+    for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
+    TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
+    console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); });
+    return {};
+  }
+
+  Result<UniqueFd> connect(uint32_t port) override { return vsock_->muxer().connect(port); }
+
+ private:
+  Result<void> add(std::unique_ptr<virtio::Device> device) {
+    const unsigned slot = TRY(machine_->add_virtio_slot());
+    auto transport = TRY(virtio::MmioTransport::create(machine_->memory(), machine_->irq(slot), std::move(device)));
+    for (size_t queue = 0; queue < transport->queue_count(); ++queue) {
+      TRY(machine_->add_doorbell(slot, virtio::MmioTransport::kQueueNotifyOffset, static_cast<uint32_t>(queue), transport->doorbell_fd(queue)));
+    }
+    transports_.push_back(transport.get());
+    return machine_->attach(slot, std::move(transport));
+  }
+
+  Result<void> load(const control::Configure& c, const std::vector<UniqueFd>& fds) {
+    const bool firmware = c.firmware.has_value();
+    const auto kernel = TRY(source(firmware ? c.firmware : c.kernel, fds, firmware ? "firmware" : "kernel"));
+    const auto initrd = TRY(source(c.initrd, fds, "initrd"));
+    return machine_->load({.mode = firmware ? BootConfig::Mode::kFirmware : BootConfig::Mode::kKernel,
+                           .kernel = kernel ? &*kernel : nullptr,
+                           .initrd = initrd ? &*initrd : nullptr,
+                           .command_line = c.command_line});
+  }
+
+  control::VmObserver& observer_;
+  std::unique_ptr<ConsolePort> console_;  // outlives the machine, which calls it
+  std::unique_ptr<Machine> machine_;      // owns what the pointers below point to
+  std::vector<virtio::MmioTransport*> transports_;
+  vsock::VsockDevice* vsock_ = nullptr;
+};
+
+}  // namespace
+
+control::Description MachineFactory::describe() {
+  control::Description description{.backend = "soft", .isolation = std::string(to_string(hypervisor::IsolationLevel::kNone))};
+  if (auto vm = hypervisor::soft::create_soft_vm(); vm) {
+    description.backend = (*vm)->capabilities().backend;
+    description.isolation = to_string((*vm)->capabilities().isolation);
+  } else {
+    description.problem = vm.error().message;
+  }
+  return description;
+}
+
+Result<std::unique_ptr<control::ControlledVm>> MachineFactory::create(const control::Configure& configuration, std::vector<UniqueFd> fds,
+                                                                      control::VmObserver& observer) {
+  auto vm = std::make_unique<MachineVm>(observer);
+  TRY(vm->assemble(configuration, fds));
+  return vm;
+}
+
+}  // namespace adyton::vmm
