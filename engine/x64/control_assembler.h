@@ -49,11 +49,11 @@ class ControlAssembler : public IntegerAssembler {
 
   // --- Indirect ---
   template <GprOrMem T>
-  void jmp(const T& target) {
+  void jmp(T target) {
     op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 4, target);
   }
   template <GprOrMem T>
-  void call(const T& target) {
+  void call(T target) {
     op_digit_rm(Width::k32, {Map::kPrimary, 0xFF}, 2, target);
   }
   void ret() { bare({Map::kPrimary, 0xC3}); }

@@ -120,7 +120,8 @@ class Emitter {
   // Legacy prefixes, REX and opcode. `reg` goes to ModRM.reg, `index` and `rm` are the other extended register numbers.
   [[gnu::always_inline]] static uint8_t* put_opcode(uint8_t* p, Width width, Opcode op, unsigned reg, unsigned index, unsigned rm,
                                                     bool force_rex) {
-    if (width == Width::k16) *p++ = 0x66;
+    *p = 0x66;
+    p += width == Width::k16;
     if (op.prefix == Prefix::k66) *p++ = 0x66;
     if (op.prefix == Prefix::kF3) *p++ = 0xF3;
     if (op.prefix == Prefix::kF2) *p++ = 0xF2;
@@ -134,7 +135,7 @@ class Emitter {
     return p;
   }
 
-  static constexpr uint8_t sib_of(const Mem& m, unsigned base) {
+  static constexpr uint8_t sib_of(Mem m, unsigned base) {
     return static_cast<uint8_t>(std::countr_zero(m.scale) << 6 | (number_of(m.index) & 7) << 3 | base);
   }
   [[gnu::always_inline]] static uint8_t* put_modrm(uint8_t* p, unsigned reg, unsigned rm) {
@@ -143,7 +144,9 @@ class Emitter {
   }
 
   // ModRM, SIB and displacement of a memory operand. EVEX counts an 8-bit displacement in units of 1 << disp8_shift bytes.
-  [[gnu::always_inline]] static uint8_t* put_modrm(uint8_t* p, unsigned reg, const Mem& m, unsigned disp8_shift = 0) {
+  // Registers and displacements vary from one instruction to the next, so there are no branches on them. Not always_inline: the
+  // operand travels in one register, and one copy keeps the callers small enough to be inlined themselves.
+  static uint8_t* put_modrm(uint8_t* p, unsigned reg, Mem m, unsigned disp8_shift = 0) {
     const unsigned reg_bits = (reg & 7) << 3;
     const unsigned base = number_of(m.base) & 7;
     if (!m.has_base) [[unlikely]] {  // SIB with base 5 under mod 0
@@ -152,17 +155,16 @@ class Emitter {
       return put(p, m.disp);
     }
     const int32_t scaled = m.disp >> disp8_shift;
-    const bool short_disp = fits_int8(scaled) && scaled << disp8_shift == m.disp;
-    const bool no_disp = m.disp == 0 && base != 5;  // mod 0 with base 5 means something else
-    const unsigned mod = no_disp ? 0x00 : short_disp ? 0x40 : 0x80;
-    if (m.has_index() || base == 4) {
-      *p++ = static_cast<uint8_t>(mod | reg_bits | 4);
-      *p++ = sib_of(m, base);
-    } else {
-      *p++ = static_cast<uint8_t>(mod | reg_bits | base);
-    }
-    put(p, short_disp ? scaled : m.disp);
-    return p + (no_disp ? 0 : short_disp ? 1 : 4);
+    const unsigned short_disp = static_cast<unsigned>(fits_int8(scaled)) & static_cast<unsigned>(scaled << disp8_shift == m.disp);
+    const unsigned no_disp =
+        static_cast<unsigned>(m.disp == 0) & static_cast<unsigned>(base != 5);  // mod 0 means another thing there
+    const unsigned mod = 2 - short_disp - no_disp;
+    const unsigned sib = static_cast<unsigned>(m.has_index()) | static_cast<unsigned>(base == 4);
+    p[0] = static_cast<uint8_t>(mod << 6 | reg_bits | (sib != 0 ? 4 : base));
+    p[1] = sib_of(m, base);  // overwritten when it is not wanted
+    p += 1 + sib;
+    put(p, short_disp != 0 ? scaled : m.disp);
+    return p + mod + (mod & 2);  // 0, 1 or 4 bytes
   }
 
   // One instruction with a ModRM byte; returns where an immediate would go.
@@ -170,7 +172,7 @@ class Emitter {
                                                          bool force_rex) {
     return put_modrm(put_opcode(p, width, op, reg, 0, rm, force_rex), reg, rm);
   }
-  [[gnu::always_inline]] static uint8_t* put_instruction(uint8_t* p, Width width, Opcode op, unsigned reg, const Mem& m,
+  [[gnu::always_inline]] static uint8_t* put_instruction(uint8_t* p, Width width, Opcode op, unsigned reg, Mem m,
                                                          bool force_rex) {
     return put_modrm(put_opcode(p, width, op, reg, number_of(m.index), number_of(m.base), force_rex), reg, m);
   }
@@ -186,25 +188,20 @@ class Emitter {
   // VEX prefix and opcode (SDM volume 2, 2.3.5). L is 0: scalar, 128-bit or general registers.
   [[gnu::always_inline]] static uint8_t* put_vex(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, unsigned index,
                                                  unsigned rm) {
-    const unsigned not_r = (reg & 8) ? 0 : 0x80;
+    const unsigned not_rxb = ((reg & 8) ? 0 : 0x80) | ((index & 8) ? 0 : 0x40) | ((rm & 8) ? 0 : 0x20);
     const unsigned tail = (~vvvv & 15) << 3 | static_cast<unsigned>(op.prefix);
-    if (op.map == Map::k0F && !w && ((index | rm) & 8) == 0) {
-      *p++ = 0xC5;
-      *p++ = static_cast<uint8_t>(not_r | tail);
-    } else {
-      *p++ = 0xC4;
-      *p++ = static_cast<uint8_t>(not_r | ((index & 8) ? 0 : 0x40) | ((rm & 8) ? 0 : 0x20) | static_cast<unsigned>(op.map));
-      *p++ = static_cast<uint8_t>((w ? 0x80 : 0) | tail);
-    }
-    *p++ = op.byte;
-    return p;
+    const bool two_bytes = op.map == Map::k0F && !w && (not_rxb & 0x60) == 0x60;
+    const uint32_t short_form = 0xC5 | ((not_rxb & 0x80) | tail) << 8 | uint32_t{op.byte} << 16;
+    const uint32_t long_form =
+        0xC4 | (not_rxb | static_cast<unsigned>(op.map)) << 8 | ((w ? 0x80 : 0) | tail) << 16 | uint32_t{op.byte} << 24;
+    put(p, two_bytes ? short_form : long_form);  // registers vary from one instruction to the next: better without a branch
+    return p + 4 - (two_bytes ? 1 : 0);
   }
   [[gnu::always_inline]] static uint8_t* put_vex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
                                                              unsigned rm) {
     return put_modrm(put_vex(p, op, w, reg, vvvv, 0, rm), reg, rm);
   }
-  [[gnu::always_inline]] static uint8_t* put_vex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
-                                                             const Mem& m) {
+  [[gnu::always_inline]] static uint8_t* put_vex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, Mem m) {
     return put_modrm(put_vex(p, op, w, reg, vvvv, number_of(m.index), number_of(m.base)), reg, m);
   }
   [[gnu::always_inline]] static uint8_t* put_vex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, Gpr rm) {
@@ -231,8 +228,8 @@ class Emitter {
                                                                   R rm, unsigned) {
     return put_modrm(put_evex(p, op, w, reg, vvvv, 0, number_of(rm)), reg, number_of(rm));
   }
-  [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv,
-                                                              const Mem& m, unsigned size_log2) {
+  [[gnu::always_inline]] static uint8_t* put_evex_instruction(uint8_t* p, Opcode op, bool w, unsigned reg, unsigned vvvv, Mem m,
+                                                              unsigned size_log2) {
     return put_modrm(put_evex(p, op, w, reg, vvvv, number_of(m.index), number_of(m.base)), reg, m, size_log2);
   }
 
