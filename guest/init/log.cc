@@ -11,8 +11,10 @@ namespace adyton::guest {
 
 void log_line(LogLevel level, std::string_view text) {
   const UniqueFd kmsg(::open("/dev/kmsg", O_WRONLY | O_CLOEXEC));
-  const std::string line = "<" + std::to_string(static_cast<int>(level)) + ">adyton-init: " + std::string(text) + "\n";
-  if (kmsg.valid()) [[maybe_unused]] const ssize_t written = ::write(kmsg.get(), line.data(), line.size());
+  const std::string words = "adyton-init: " + std::string(text) + "\n";
+  const std::string line = kmsg.valid() ? "<" + std::to_string(static_cast<int>(level)) + ">" + words : words;
+  // Before /dev is mounted there is only the console that the kernel opened for init.
+  [[maybe_unused]] const ssize_t written = ::write(kmsg.valid() ? kmsg.get() : STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace adyton::guest
