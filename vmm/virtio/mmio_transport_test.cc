@@ -34,14 +34,15 @@ class ReverseDevice final : public Device {
     ++notifications;
     Virtqueue& queue = queues[index];
     Chain chain;
-    while (queue.pop(chain)) {
-      std::vector<uint8_t> data(chain.readable_bytes());
-      ChainReader(chain).read(data);
-      std::reverse(data.begin(), data.end());
-      queue.push(chain, static_cast<uint32_t>(ChainWriter(chain).write(data)));
-    }
-    host().signal(queue);
-    queue.enable_doorbells();
+    do {
+      while (queue.pop(chain)) {
+        std::vector<uint8_t> data(chain.readable_bytes());
+        ChainReader(chain).read(data);
+        std::reverse(data.begin(), data.end());
+        queue.push(chain, static_cast<uint32_t>(ChainWriter(chain).write(data)));
+      }
+      host().signal(queue);
+    } while (queue.enable_doorbells());
   }
   void reset() override {
     queues = {};

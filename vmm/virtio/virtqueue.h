@@ -54,7 +54,7 @@ class Virtqueue {
   // Doorbell suppression (sections 2.7.7, 2.7.10). A new queue has doorbells enabled. enable_doorbells() returns true when chains are
   // available already: the driver may not ring for those.
   void disable_doorbells();
-  bool enable_doorbells();
+  [[nodiscard]] bool enable_doorbells();
 
  private:
   struct Descriptor {
