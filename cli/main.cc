@@ -11,6 +11,8 @@
 #include "cli/doctor.h"
 #include "cli/message.h"
 #include "cli/options.h"
+#include "cli/prepare.h"
+#include "cli/progress.h"
 #include "cli/run.h"
 #include "guest/exec_protocol.h"
 
@@ -32,8 +34,18 @@ int print(const std::string& text) {
   return guest::kExitError;
 }
 
+int prepare(const PrepareOptions& options) {
+  Progress progress(STDERR_FILENO, !options.quiet && ::isatty(STDERR_FILENO) == 1);
+  auto directory = prepare_cache(progress);
+  progress.clear();
+  if (directory) return print(fmt::format("The guest's kernel is ready in {}\n", *directory));
+  say(directory.error().message);
+  return guest::kExitError;
+}
+
 struct Execute {
   int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const PrepareOptions& options) const { return prepare(options); }
   int operator()(const DoctorOptions& options) const { return print(doctor(options)); }
   int operator()(const PrintText& output) const { return print(output.text); }
 };

@@ -84,6 +84,8 @@ Result<void> check_run(const RunOptions& run) {
     if (run.rootfs || !run.mounts.empty() || !run.env.empty() || run.workdir) {
       return bad("--rootfs, --mount, --env and --workdir are for payloads: they do nothing for --kernel or --firmware");
     }
+  } else if (run.virtio_console) {
+    return bad("--console is for --kernel and --firmware: a payload's streams travel over vsock");
   } else if (run.command.empty() && !run.rootfs) {
     return bad("nothing to run: name a payload (see 'adyton run --help')");
   }
@@ -130,10 +132,11 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
 
   RunOptions run;
   std::string memory = "512M";
+  std::string console = "serial";
   std::vector<std::string> env;
   std::vector<std::string> mounts;
   std::vector<std::string> disks;
-  double timeout = 0;
+  std::optional<double> timeout;
   bool tty = false;
   bool no_tty = false;
   CLI::App* run_command = app.add_subcommand("run", "Run a payload, or a kernel, in a virtual machine of its own");
@@ -155,12 +158,20 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   run_command->add_option("--append", run.append, "Command line for --kernel")->type_name("TEXT");
   run_command->add_option("--firmware", run.firmware, "Boot this firmware (say u-boot) from flash instead of a kernel")->type_name("FILE");
   run_command->add_option("--disk", disks, "A raw disk image as a virtio disk")->type_name("FILE[,ro]")->allow_extra_args(false);
+  run_command->add_option("--console", console, "With --kernel or --firmware: the console device that is yours, serial (PL011) or virtio")
+      ->type_name("DEVICE")
+      ->check(CLI::IsMember({"serial", "virtio"}))
+      ->capture_default_str();
   run_command->add_option("--console-log", run.console_log, "Write the guest's serial console to this file")->type_name("FILE");
-  run_command->add_option("--timeout", timeout, "End the VM after this time, with exit code 125")->type_name("SECONDS")->check(CLI::PositiveNumber);
+  run_command->add_option("--timeout", timeout, "End the VM after this time, with exit code 125")->type_name("SECONDS");
   run_command->add_flag("--tty,-t", tty, "Give the payload a terminal (automatic when stdin and stdout are terminals)");
   run_command->add_flag("--no-tty,-T", no_tty, "Give the payload plain streams, whatever ours are");
   run_command->add_flag("--quiet,-q", run.quiet, "Show no progress");
   run_command->add_flag("--verbose", run.verbose, "Show the guest's serial console on stderr");
+
+  PrepareOptions prepare;
+  CLI::App* prepare_command = app.add_subcommand("prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
+  prepare_command->add_flag("--quiet,-q", prepare.quiet, "Show no progress");
 
   DoctorOptions doctor;
   CLI::App* doctor_command = app.add_subcommand("doctor", "Say what this machine offers and what is missing");
@@ -172,7 +183,9 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   try {
     app.parse(ours);
   } catch (const CLI::CallForHelp&) {
-    return PrintText{run_command->parsed() ? kRunUsage + run_command->help() : app.help()};
+    if (!run_command->parsed()) return PrintText{app.help()};
+    const std::string help = run_command->help();  // with a usage line that kRunUsage says better
+    return PrintText{kRunUsage + help.substr(std::min(help.find("Options:"), help.size()))};
   } catch (const CLI::CallForVersion& version) {
     return PrintText{std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
@@ -181,12 +194,15 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
     return bad(message + (run_command->parsed() ? " (see 'adyton run --help')" : " (see 'adyton --help')"));
   }
   if (doctor_command->parsed()) return doctor;
+  if (prepare_command->parsed()) return prepare;
 
+  run.virtio_console = console == "virtio";
   run.memory = TRY(parse_size(memory));
   run.env = TRY(expand_env(env));
   for (const std::string& text : mounts) run.mounts.push_back(TRY(parse_mount(text)));
   for (const std::string& text : disks) run.disks.push_back(TRY(parse_disk(text)));
-  if (timeout > 0) run.timeout = std::chrono::milliseconds(static_cast<int64_t>(std::min(timeout, 1e9) * 1000));
+  if (timeout && !(*timeout > 0)) return bad("--timeout must be more than 0 seconds");
+  if (timeout) run.timeout = std::chrono::milliseconds(static_cast<int64_t>(std::min(*timeout, 1e9) * 1000));
   if (tty && no_tty) return bad("--tty and --no-tty exclude each other");
   if (tty || no_tty) run.tty = tty;
   TRY(check_run(run));

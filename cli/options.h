@@ -35,6 +35,7 @@ struct RunOptions {
   std::optional<std::string> initrd;
   std::optional<std::string> append;
   std::optional<std::string> firmware;
+  bool virtio_console = false;
   std::vector<DiskOption> disks;
   std::optional<std::string> console_log;
   std::optional<std::chrono::milliseconds> timeout;
@@ -51,12 +52,17 @@ struct DoctorOptions {
   bool json = false;
 };
 
+// Fetches and builds what the first `run` would.
+struct PrepareOptions {
+  bool quiet = false;
+};
+
 // Text to print and be done: --help, --version.
 struct PrintText {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, DoctorOptions, PrintText>;
+using Command = std::variant<RunOptions, PrepareOptions, DoctorOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);

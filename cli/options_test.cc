@@ -102,6 +102,16 @@ TEST(Options, HelpAndVersionSayTheIsolationLevel) {
   }
 }
 
+TEST(Options, PrepareAndConsole) {
+  auto command = parse_command_line({"adyton", "prepare", "-q"});
+  ASSERT_TRUE(command);
+  ASSERT_TRUE(std::holds_alternative<PrepareOptions>(*command));
+  EXPECT_TRUE(std::get<PrepareOptions>(*command).quiet);
+  EXPECT_TRUE(run_options({"--kernel", "Image", "--console", "virtio"})->virtio_console);
+  EXPECT_THAT(run_error({"--kernel", "Image", "--console", "carrier-pigeon"}), HasSubstr("--console"));
+  EXPECT_THAT(run_error({"--console", "virtio", "./hello"}), HasSubstr("--kernel"));
+}
+
 TEST(Options, Doctor) {
   auto command = parse_command_line({"adyton", "doctor"});
   ASSERT_TRUE(command);

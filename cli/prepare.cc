@@ -49,6 +49,25 @@ Result<UniqueFd> open_disk(const DiskOption& disk) {
   return fd;
 }
 
+image::Progress report_to(Progress& progress) {
+  return [&progress](std::string_view step) {
+    std::string text(step);
+    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+    progress.step(std::move(text));
+  };
+}
+
+Result<image::Cache> open_cache() {
+  auto directory = TRY(image::Cache::default_directory());
+  return image::Cache::open(std::move(directory));
+}
+
+Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& report) {
+  const std::string init = TRY(image::find_init());
+  const auto kernel = TRY(image::KernelPackage::locate(cache, {}, report));
+  return kernel.images(cache, init, report);
+}
+
 class Preparation {
  public:
   Preparation(const RunOptions& options, bool tty, Progress& progress) : options_(options), tty_(tty), progress_(progress) {}
@@ -99,6 +118,7 @@ class Preparation {
     config_.console.reset(ends[0]);
     config_.vm.console_output = add_fd(UniqueFd(ends[1]));
     config_.vm.console_input = config_.vm.console_output;
+    config_.vm.virtio_console = options_.virtio_console;
     return {};
   }
 
@@ -126,12 +146,9 @@ class Preparation {
     }
     for (const MountOption& mount : options_.mounts) TRY(check_directory(mount.source, "--mount"));
 
-    const auto report = [this](std::string_view step) { progress_.step(sentence(step)); };
-    auto directory = TRY(image::Cache::default_directory());
-    const image::Cache cache = TRY(image::Cache::open(std::move(directory)));
-    const std::string init = TRY(image::find_init());
-    const auto kernel = TRY(image::KernelPackage::locate(cache, {}, report));
-    auto images = TRY(kernel.images(cache, init, report));
+    const image::Progress report = report_to(progress_);
+    const image::Cache cache = TRY(open_cache());
+    auto images = TRY(guest_images(cache, report));
     config_.vm.kernel = add_fd(std::move(images.kernel.fd));
     config_.vm.initrd = add_fd(archive.cpio.empty() ? std::move(images.initramfs.fd)
                                                     : TRY(image::concatenate_archives(images.initramfs.fd.get(), archive.cpio)));
@@ -219,12 +236,6 @@ class Preparation {
     return std::unexpected(error);
   }
 
-  static std::string sentence(std::string_view step) {
-    std::string text(step);
-    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
-    return text;
-  }
-
   size_t add_fd(UniqueFd fd) {
     config_.vm_fds.push_back(std::move(fd));
     return config_.vm_fds.size() - 1;
@@ -244,6 +255,12 @@ class Preparation {
 
 std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress) {
   return Preparation(options, tty, progress).run();
+}
+
+Result<std::string> prepare_cache(Progress& progress) {
+  const image::Cache cache = TRY(open_cache());
+  TRY(guest_images(cache, report_to(progress)));
+  return cache.directory();
 }
 
 }  // namespace adyton::cli

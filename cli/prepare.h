@@ -13,4 +13,7 @@ namespace adyton::cli {
 // a mistake is reported before anything is fetched or built. The exit code of an Outcome that comes back as error says whose fault it was.
 std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress);
 
+// `adyton prepare`: puts the guest's kernel and initramfs into the cache. Returns where the cache is.
+Result<std::string> prepare_cache(Progress& progress);
+
 }  // namespace adyton::cli

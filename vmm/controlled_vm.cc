@@ -10,7 +10,9 @@
 #include "vmm/console_port.h"
 #include "vmm/machine.h"
 #include "vmm/virtio/block.h"
+#include "vmm/virtio/console.h"
 #include "vmm/virtio/mmio_transport.h"
+#include "vmm/virtio/rng.h"
 #include "vmm/vsock/device.h"
 
 namespace adyton::vmm {
@@ -55,13 +57,20 @@ class MachineVm final : public control::ControlledVm {
   Result<void> assemble(const control::Configure& c, const std::vector<UniqueFd>& fds) {
     auto output = TRY(copy_of(fds[c.console_output]));
     auto input = c.console_input ? TRY(copy_of(fds[*c.console_input])) : UniqueFd();
-    console_ = TRY(ConsolePort::create(std::move(output), std::move(input)));
+    console_ = TRY(ConsolePort::create(std::move(output), c.virtio_console ? UniqueFd() : std::move(input)));
     auto vm = TRY(hypervisor::soft::create_soft_vm());
     machine_ = TRY(Machine::create(
         {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()}, std::move(vm)));
     for (const control::Disk& disk : c.disks) {
       auto file = TRY(copy_of(fds[disk.fd]));
       auto device = TRY(virtio::BlockDevice::create(std::move(file), {.read_only = disk.read_only, .serial = disk.serial}));
+      TRY(add(std::move(device)));
+    }
+    TRY(add(std::make_unique<virtio::RngDevice>()));
+    if (c.virtio_console) {
+      std::vector<virtio::ConsoleDevice::Port> ports(1);
+      ports[0] = {.name = "", .console = true, .input = std::move(input), .output = TRY(copy_of(fds[c.console_output])), .sink = {}};
+      auto device = TRY(virtio::ConsoleDevice::create(std::move(ports), virtio::ConsoleDevice::Size()));
       TRY(add(std::move(device)));
     }
     auto vsock = std::make_unique<vsock::VsockDevice>(kGuestCid);

@@ -106,6 +106,9 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   }
   c.console_output = TRY(fd_index(field(json, "console_output"), "console_output", fd_count));
   c.console_input = TRY(optional_fd_index(field(json, "console_input"), "console_input", fd_count));
+  const Json& virtio_console = field(json, "virtio_console");
+  if (!virtio_console.is_boolean()) return corrupt("virtio_console is not a boolean");
+  c.virtio_console = virtio_console.get<bool>();
   for (const Json& entry : *TRY(array_of(field(json, "listen_ports"), "listen_ports", kMaxListenPorts))) {
     c.listen_ports.push_back(static_cast<uint32_t>(TRY(number(entry, "port", UINT32_MAX))));
   }
@@ -121,6 +124,7 @@ Json to_json(const Configure& c) {
                {"command_line", c.command_line},
                {"disks", disks},
                {"console_output", c.console_output},
+               {"virtio_console", c.virtio_console},
                {"listen_ports", c.listen_ports}};
   if (c.kernel) json["kernel"] = *c.kernel;
   if (c.firmware) json["firmware"] = *c.firmware;

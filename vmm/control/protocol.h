@@ -44,6 +44,7 @@ struct Configure {
   std::vector<Disk> disks;         // in the order of their addresses
   size_t console_output = 0;       // bytes of the PL011 go here
   std::optional<size_t> console_input;
+  bool virtio_console = false;     // a virtio console shares the output, and has the input instead of the PL011
   std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to
   bool operator==(const Configure&) const = default;
 };

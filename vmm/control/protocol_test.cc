@@ -18,6 +18,7 @@ Configure full_configuration() {
                    .disks = {{.fd = 3, .read_only = false, .serial = "root"}, {.fd = 4, .read_only = true, .serial = ""}},
                    .console_output = 5,
                    .console_input = 6,
+                   .virtio_console = true,
                    .listen_ports = {1024, 4294967295u}};
 }
 
