@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "engine/engine.h"
+#include "engine/jit/exec_state.h"
 
 namespace adyton::engine {
 namespace {
@@ -42,10 +43,16 @@ uint64_t counter_frequency() {
   return frequency;
 }
 
-uint64_t physical_count() {
-  // Starts near zero at the first use in this process, as a board's counter does at power-on.
+namespace jit {
+
+uint64_t counter_origin() {
+  // Near zero at the first use in this process, as a board's counter is at power-on.
   static const uint64_t origin = __rdtsc();
-  return __rdtsc() - origin;
+  return origin;
 }
+
+}  // namespace jit
+
+uint64_t physical_count() { return __rdtsc() - jit::counter_origin(); }
 
 }  // namespace adyton::engine

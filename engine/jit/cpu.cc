@@ -3,10 +3,13 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <mutex>
 #include <new>
+#include <shared_mutex>
 
 #include "engine/interp/interpreter.h"
 #include "engine/jit/machine.h"
+#include "engine/jit/thunks.h"
 
 namespace adyton::engine::jit {
 
@@ -20,7 +23,10 @@ Result<std::unique_ptr<CpuImpl>> CpuImpl::create(MachineImpl& machine, const Cpu
 
 CpuImpl::CpuImpl(MachineImpl& machine, const CpuConfig& config, CpuHost& host, Mapping exec_mapping)
     : machine_(machine), host_(host), index_(config.index), exec_mapping_(std::move(exec_mapping)),
-      exec_(*new (exec_mapping_.data()) ExecState()), tlb_(exec_) {
+      exec_(*new (exec_mapping_.data()) ExecState()), tlb_(exec_), translator_(block_, machine.helpers()),
+      compiler_(state_layout(), machine.thunks().for_compiler) {
+  exec_.owner = this;
+  exec_.counter_offset = counter_origin();
   arm64::reset(exec_.cpu, config.affinity);
   exec_.cpu.cntfrq = counter_frequency();
   exec_.exclusive_address = ~0ull;
@@ -35,14 +41,20 @@ void CpuImpl::state_changed() {
   interrupt_mask_changed();
 }
 
+void CpuImpl::update_interrupt_level() {
+  const bool level = irq_.load(std::memory_order_acquire) || fiq_.load(std::memory_order_acquire);
+  exec_.interrupt_level.store(level, std::memory_order_release);
+  if (level) request(kRequestInterrupt);
+}
+
 void CpuImpl::set_irq(bool level) {
   irq_.store(level, std::memory_order_release);
-  if (level) request(kRequestInterrupt);
+  update_interrupt_level();
 }
 
 void CpuImpl::set_fiq(bool level) {
   fiq_.store(level, std::memory_order_release);
-  if (level) request(kRequestInterrupt);
+  update_interrupt_level();
 }
 
 bool CpuImpl::take_pending_interrupt() {
@@ -60,26 +72,52 @@ bool CpuImpl::take_pending_interrupt() {
 
 bool CpuImpl::serve_requests() {
   const uint32_t requests = exec_.requests.exchange(0, std::memory_order_seq_cst);
+  exec_.recheck = 0;
   if (requests & kRequestShootdown) drain_inbox();
+  if (requests & kRequestRendezvous) machine_.flush_code();
   if (requests & kRequestKick) {
     exit_.reason = Exit::Reason::kKicked;
-    if (requests & kRequestInterrupt) request(kRequestInterrupt);
+    interrupt_mask_changed();
     return true;
   }
-  if (requests & kRequestInterrupt) take_pending_interrupt();
+  take_pending_interrupt();
   return false;
+}
+
+bool CpuImpl::step() {
+  device_.replayed = 0;
+  const Outcome outcome = interp::step(exec_.cpu, *this);
+  if (outcome == Outcome::kExit) return false;
+  device_.answered = 0;
+  return true;
 }
 
 Exit CpuImpl::run() {
   inbox_.set_running(true);
   drain_inbox();
   exit_ = {};
+  leaving_ = false;
+  const bool interpret = machine_.config().interpret;
   for (;;) {
-    if (exec_.requests.load(std::memory_order_relaxed) && serve_requests()) break;
-    device_.replayed = 0;
-    const Outcome outcome = interp::step(exec_.cpu, *this);
-    if (outcome == Outcome::kExit) break;
-    device_.answered = 0;
+    if ((exec_.requests.load(std::memory_order_relaxed) | exec_.recheck) && serve_requests()) break;
+    std::shared_lock lock(machine_.code_lock());
+    if (code_generation_ != machine_.code_generation()) {
+      code_generation_ = machine_.code_generation();
+      chunk_ = {};
+      tlb_.flush_instructions(kUserView);
+      tlb_.flush_instructions(kPrivilegedView);
+    }
+    if (interpret || device_.answered) {
+      if (!step()) break;
+      continue;
+    }
+    in_translated_code_ = true;
+    _mm_setcsr(exec_.guest_mxcsr);
+    const void* code = resume();
+    exec_.guest_mxcsr = _mm_getcsr();
+    machine_.thunks().enter(&exec_, code);
+    in_translated_code_ = false;
+    if (leaving_) break;
   }
   inbox_.set_running(false);
   return exit_;
@@ -100,7 +138,6 @@ void CpuImpl::apply(const Invalidation& invalidation) {
     case Invalidation::Kind::kAsid: tlb_.flush_asid(invalidation.asid); break;
     case Invalidation::Kind::kRange: tlb_.flush_range(invalidation.va, invalidation.size); break;
     case Invalidation::Kind::kWrites: tlb_.flush_writes(); break;
-    case Invalidation::Kind::kInstructions: tlb_.flush_instructions(); break;
   }
 }
 

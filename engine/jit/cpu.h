@@ -12,8 +12,13 @@
 #include "engine/engine.h"
 #include "engine/interp/environment.h"
 #include "engine/jit/exec_state.h"
+#include "engine/arm64/translate/translator.h"
+#include "engine/ir/block.h"
+#include "engine/jit/code_cache.h"
+#include "engine/jit/code_pages.h"
 #include "engine/jit/shootdown.h"
 #include "engine/jit/soft_tlb.h"
+#include "engine/x64/block_compiler.h"
 
 namespace adyton::engine::jit {
 
@@ -71,7 +76,30 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   bool read_icc(uint16_t encoding, uint64_t& value) override { return host_.read_icc(encoding, value); }
   bool write_icc(uint16_t encoding, uint64_t value) override { return host_.write_icc(encoding, value); }
 
+  // --- for translated code (runtime.cc), which keeps the page of the PC in cpu.pc
+  // Performs `access` on behalf of the instruction at `page_offset`. Null when it succeeded; else where to go on.
+  template <typename Access>
+  const void* in_block(uint16_t page_offset, Access access) {
+    const uint64_t page = exec_.cpu.pc;
+    exec_.cpu.pc = page + page_offset;
+    device_.replayed = 0;
+    const interp::Outcome outcome = access(*this);
+    if (outcome == interp::Outcome::kDone) [[likely]] {
+      exec_.cpu.pc = page;
+      return nullptr;
+    }
+    return after(outcome);
+  }
+  const void* interpret_in_block(uint32_t insn);
+  const void* interpret_and_go_on(uint32_t insn);
+  // The translation to run at cpu.pc, which becomes the page's address.
+  const void* resume();
+  // The same, and lets the jump at `field` (executable view) lead there from now on if it is in the same page.
+  const void* resume_and_link(uint64_t field);
+  [[nodiscard]] unsigned mode() const { return mode_.number(); }
+
   // --- for the machine
+  void request(uint32_t bits) { exec_.requests.fetch_or(bits, std::memory_order_seq_cst); }
   void post(const Invalidation& invalidation);
   void drain_inbox();
   [[nodiscard]] const ShootdownInbox& inbox() const { return inbox_; }
@@ -89,10 +117,20 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
 
   CpuImpl(MachineImpl& machine, const CpuConfig& config, CpuHost& host, Mapping exec_mapping);
 
-  void request(uint32_t bits) { exec_.requests.fetch_or(bits, std::memory_order_seq_cst); }
   // Serves `requests`. True when run() must return with exit_.
   bool serve_requests();
   bool take_pending_interrupt();
+  void update_interrupt_level();
+  void update_mode();
+  // Merges the host's cumulative floating-point flags into FPSR.
+  void collect_fp_flags();
+  // Where to go on after an instruction that did not just complete.
+  const void* after(interp::Outcome outcome);
+  // Finds or makes the instruction TLB entry for cpu.pc; null when that raised an exception.
+  const InstructionTlbEntry* instruction_page();
+  const void* translate_block(CodePage& page, uint16_t page_offset);
+  // Runs one instruction in the interpreter. False when run() must return.
+  bool step();
 
   Location locate(uint64_t va, arm64::AccessKind kind, bool unprivileged);
   interp::Outcome data_abort(uint32_t iss, uint64_t va);
@@ -124,6 +162,16 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   ShootdownInbox inbox_;
   std::atomic<bool> irq_{false}, fiq_{false}, event_{false};
   TranslationControls controls_;
+  arm64::TranslationMode mode_;
+  unsigned view_mode_[2] = {~0u, ~0u};   // the mode of what each view's instruction TLB holds
+  ir::Block block_;
+  arm64::Translator translator_;
+  x64::BlockCompiler compiler_;
+  CodeChunk chunk_;
+  bool chunk_fresh_ = false;             // nothing has been put in chunk_ yet
+  uint64_t code_generation_ = 0;
+  bool leaving_ = false;                 // run() must return exit_
+  bool in_translated_code_ = false;
   Exit exit_;
 
   // Device accesses of the current instruction: those answered are replayed when it runs again.

@@ -135,20 +135,11 @@ Outcome CpuImpl::alignment_abort(uint64_t va, bool write) {
 }
 
 Outcome CpuImpl::fetch(uint64_t va, uint32_t& insn) {
-  const arm64::CpuState& cpu = exec_.cpu;
-  const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, AccessKind::kExecute, {cpu.el, false});
-  arm64::Fault fault = t.fault;
-  if (fault.type == arm64::FaultType::kNone) {
-    auto bytes = machine_.memory().slice(t.pa, 4);
-    if (!bytes.empty()) {
-      insn = __atomic_load_n(reinterpret_cast<const uint32_t*>(bytes.data()), __ATOMIC_RELAXED);
-      return Outcome::kDone;
-    }
-    fault = {arm64::FaultType::kSyncExternal, 0};
-  }
-  arm64::take_sync_exception(exec_.cpu, arm64::ExceptionClass::kInstructionAbortLower, arm64::instruction_abort_iss(fault), cpu.pc, va);
-  pstate_changed();
-  return Outcome::kException;
+  exec_.cpu.pc = va;
+  const InstructionTlbEntry* entry = instruction_page();
+  if (!entry) return Outcome::kException;
+  insn = __atomic_load_n(&entry->page->words()[(va & (kPageSize - 1)) / 4], __ATOMIC_RELAXED);
+  return Outcome::kDone;
 }
 
 Outcome CpuImpl::read(uint64_t va, unsigned size, Access access, void* data) {

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "engine/arm64/debug.h"
 #include "engine/arm64/system_instruction.h"
 #include "engine/arm64/tlbi.h"
 #include "engine/jit/cpu.h"
@@ -37,10 +38,14 @@ Outcome CpuImpl::sysreg_outcome(arm64::SysRegResult result, uint32_t insn) {
 }
 
 Outcome CpuImpl::read_system_register(uint16_t encoding, uint32_t insn, uint64_t& value) {
+  constexpr uint16_t kFpsr = arm64::sysreg_encoding(3, 3, 4, 4, 1);
+  if (encoding == kFpsr) collect_fp_flags();
   return sysreg_outcome(arm64::read_sysreg(exec_.cpu, *this, encoding, value), insn);
 }
 
 Outcome CpuImpl::write_system_register(uint16_t encoding, uint32_t insn, uint64_t value) {
+  constexpr uint16_t kFpcr = arm64::sysreg_encoding(3, 3, 4, 4, 0);
+  if (encoding == kFpcr) collect_fp_flags();
   return sysreg_outcome(arm64::write_sysreg(exec_.cpu, *this, encoding, value), insn);
 }
 
@@ -136,13 +141,50 @@ void CpuImpl::memory_barrier(bool full) {
 void CpuImpl::instruction_barrier() {}
 
 void CpuImpl::pstate_changed() {
-  translation_context_changed();
+  tlb_.set_context(current_asid(exec_.cpu), exec_.cpu.pan);
+  update_mode();
   interrupt_mask_changed();
 }
 
 void CpuImpl::fp_control_changed() { fp_mode_changed(); }
-void CpuImpl::fp_mode_changed() {}
-void CpuImpl::debug_changed() {}
+
+void CpuImpl::fp_mode_changed() {
+  // FPCR.RMode 0..3: nearest, up, down, zero; MXCSR.RC: nearest, down, up, zero. All exceptions masked, cumulative flags clear.
+  constexpr uint32_t kRounding[] = {0, 2, 1, 3};
+  constexpr uint32_t kMasked = 0x1f80;
+  const uint32_t fresh = kMasked | (kRounding[(exec_.cpu.fpcr >> 22) & 3] << 13);
+  exec_.guest_mxcsr = fresh;
+  if (in_translated_code_) _mm_setcsr(fresh);
+  update_mode();
+}
+
+void CpuImpl::collect_fp_flags() {
+  const uint32_t mxcsr = in_translated_code_ ? _mm_getcsr() : exec_.guest_mxcsr;
+  // MXCSR IE, -, ZE, OE, UE, PE -> FPSR IOC, DZC, OFC, UFC, IXC.
+  exec_.cpu.fpsr |= (mxcsr & 1) | ((mxcsr >> 1) & 0x1e);
+}
+
+void CpuImpl::debug_changed() { update_mode(); }
+
+void CpuImpl::update_mode() {
+  const arm64::CpuState& cpu = exec_.cpu;
+  constexpr uint32_t kSpecialFp = (1u << 26) | (1u << 25) | (1u << 24) | (1u << 19);  // AHP, DN, FZ, FZ16
+  constexpr uint64_t kSctlrDze = 1u << 14;
+  mode_.el = cpu.el;
+  mode_.fp_enabled = arm64::fp_enabled(cpu);
+  mode_.fp_default = !(cpu.fpcr & kSpecialFp);
+  mode_.sp_elx = cpu.sp_sel;
+  mode_.uao = cpu.uao;
+  mode_.cache_by_user = cpu.sctlr_el[1] & kSctlrDze;
+  mode_.single_step = cpu.il || arm64::step_state(cpu) != arm64::StepState::kInactive || arm64::breakpoints_armed(cpu) ||
+                      arm64::watchpoints_armed(cpu);
+  const View view = cpu.el == 0 ? kUserView : kPrivilegedView;
+  const unsigned number = mode_.number();
+  if (view_mode_[view] != number) {
+    view_mode_[view] = number;
+    tlb_.flush_instructions(view);
+  }
+}
 
 void CpuImpl::translation_context_changed() {
   const arm64::CpuState& cpu = exec_.cpu;
@@ -152,13 +194,11 @@ void CpuImpl::translation_context_changed() {
     tlb_.flush_all();
   }
   tlb_.set_context(current_asid(cpu), cpu.pan);
+  update_mode();
 }
 
 void CpuImpl::interrupt_mask_changed() {
-  const uint32_t daif = exec_.cpu.daif;
-  if ((irq_.load(std::memory_order_acquire) && !(daif & arm64::kDaifI)) || (fiq_.load(std::memory_order_acquire) && !(daif & arm64::kDaifF))) {
-    request(kRequestInterrupt);
-  }
+  exec_.recheck = exec_.interrupt_level.load(std::memory_order_acquire);
 }
 
 void CpuImpl::tlbi(uint16_t op, uint64_t value) {
@@ -176,6 +216,13 @@ void CpuImpl::tlbi(uint16_t op, uint64_t value) {
   }
 }
 
-void CpuImpl::instruction_cache(uint16_t, uint64_t) {}
+void CpuImpl::instruction_cache(uint16_t op, uint64_t pa) {
+  constexpr uint64_t kLine = 64;  // CTR_EL0.IminLine
+  if (arm64::decode_system_instruction(op) == arm64::SystemInstruction::kIcIvau) {
+    machine_.pages().invalidate(pa & ~(kLine - 1), kLine);
+  } else {
+    machine_.pages().invalidate_all();
+  }
+}
 
 }  // namespace adyton::engine::jit

@@ -10,6 +10,8 @@
 
 namespace adyton::engine::jit {
 
+class CodePage;
+
 // Why a running vCPU must look up from translated code (ExecState::requests). Any bit set makes the next poll leave the block.
 enum Request : uint32_t {
   kRequestInterrupt = 1u << 0,   // an interrupt input or the mask changed
@@ -29,7 +31,7 @@ struct TlbEntry {
 struct InstructionTlbEntry {
   uint64_t tag;
   const void* const* entry_points;  // host code for each of the page's 1024 instruction slots
-  uint64_t physical_page;           // guest physical address of the page
+  class CodePage* page;             // whose array that is
   uint64_t leaf_size;
 };
 
@@ -47,7 +49,12 @@ enum View : unsigned { kUserView = 0, kPrivilegedView = 1 };
 struct ExecState {
   arm64::CpuState cpu;
 
+  // Polled as one 64-bit word with `requests`: the vCPU itself has unmasked interrupts while an input was asserted.
   alignas(64) std::atomic<uint32_t> requests;
+  uint32_t recheck;
+  std::atomic<uint32_t> interrupt_level;   // non-zero while an interrupt input is asserted
+  uint32_t page_offset;                    // of the instruction that calls a helper
+  const void* owner;                       // the CpuImpl
   // A store-release has happened since the last full barrier: the next load-acquire needs one (RCsc; docs/engine.md, "Memory model").
   uint32_t release_pending;
   // TLB maintenance has been broadcast and not yet waited for: DSB must.
@@ -59,13 +66,18 @@ struct ExecState {
   // Local exclusive monitor of load/store-exclusive pairs that compile to compare-and-swap.
   uint64_t exclusive_address, exclusive_value[2];
   // Home of values that do not fit registers inside one block, and of call arguments.
-  alignas(64) uint64_t spill[64];
+  alignas(64) arm64::Vector spill[32];
+  arm64::Vector call_vectors[4];
 
   alignas(64) InstructionTlbEntry itlb[2][kInstructionTlbEntries];
   alignas(64) TlbEntry tlb[2][kTlbEntries];
 };
 
 static_assert(offsetof(ExecState, cpu) == 0);
+static_assert(offsetof(ExecState, recheck) == offsetof(ExecState, requests) + 4 && offsetof(ExecState, requests) % 8 == 0);
+
+// What the TSC was when the physical counter read 0.
+uint64_t counter_origin();
 
 inline unsigned tlb_index(uint64_t va) { return static_cast<unsigned>(va / kPageSize) & (kTlbEntries - 1); }
 inline unsigned instruction_tlb_index(uint64_t va) { return static_cast<unsigned>(va / kPageSize) & (kInstructionTlbEntries - 1); }

@@ -3,19 +3,28 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <mutex>
+
 #include "engine/jit/cpu.h"
+#include "engine/jit/runtime.h"
 
 namespace adyton::engine {
 
 Result<std::unique_ptr<Machine>> Machine::create(const EngineConfig& config, const GuestMemory& memory) {
-  return std::make_unique<jit::MachineImpl>(config, memory);
+  std::unique_ptr<jit::CodeCache> code = TRY(jit::CodeCache::create(config.code_cache_size));
+  return std::make_unique<jit::MachineImpl>(config, memory, std::move(code));
 }
 
 }  // namespace adyton::engine
 
 namespace adyton::engine::jit {
 
-MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory) : config_(config), memory_(memory), monitor_(memory) {}
+MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory, std::unique_ptr<CodeCache> code)
+    : config_(config), memory_(memory), monitor_(memory), code_(std::move(code)), thunks_(emit_thunks(*code_, runtime_entries())),
+      helpers_(translator_helpers()) {
+  set_slow_paths(thunks_.for_compiler);
+  pages_.set_thunks(thunks_.for_compiler.translate, thunks_.invalidated, code_->exec_delta());
+}
 
 MachineImpl::~MachineImpl() = default;
 
@@ -40,6 +49,19 @@ void MachineImpl::await_shootdowns(CpuImpl& sender) {
       if (spins < 1000) _mm_pause(); else ::sched_yield();
     }
   }
+}
+
+void MachineImpl::request_code_flush() {
+  code_flush_wanted_.store(true, std::memory_order_release);
+  for (const auto& cpu : cpus_) cpu->request(kRequestRendezvous);
+}
+
+void MachineImpl::flush_code() {
+  std::unique_lock lock(code_lock_);
+  if (!code_flush_wanted_.exchange(false, std::memory_order_acq_rel)) return;
+  pages_.clear();
+  code_->reset();
+  code_generation_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 }  // namespace adyton::engine::jit

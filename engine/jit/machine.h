@@ -1,11 +1,16 @@
 // What the vCPUs of one VM share.
 #pragma once
+#include <atomic>
 #include <memory>
+#include <shared_mutex>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/jit/code_cache.h"
+#include "engine/jit/code_pages.h"
 #include "engine/jit/exclusive_monitor.h"
 #include "engine/jit/shootdown.h"
+#include "engine/jit/thunks.h"
 
 namespace adyton::engine::jit {
 
@@ -13,7 +18,7 @@ class CpuImpl;
 
 class MachineImpl final : public Machine {
  public:
-  MachineImpl(const EngineConfig& config, const GuestMemory& memory);
+  MachineImpl(const EngineConfig& config, const GuestMemory& memory, std::unique_ptr<CodeCache> code);
   ~MachineImpl() override;
 
   Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) override;
@@ -28,10 +33,30 @@ class MachineImpl final : public Machine {
   // Returns when all that was broadcast before has been applied wherever guest code runs. `sender` keeps serving its own queue.
   void await_shootdowns(CpuImpl& sender);
 
+  [[nodiscard]] CodeCache& code() { return *code_; }
+  [[nodiscard]] CodePages& pages() { return pages_; }
+  [[nodiscard]] const Thunks& thunks() const { return thunks_; }
+  [[nodiscard]] const arm64::TranslatorHelpers& helpers() const { return helpers_; }
+
+  // Held shared by a vCPU while it is in translated code or holds pointers to it.
+  [[nodiscard]] std::shared_mutex& code_lock() { return code_lock_; }
+  // Counts code cache flushes; a vCPU that sees it change drops its instruction TLB and its chunk.
+  [[nodiscard]] uint64_t code_generation() const { return code_generation_.load(std::memory_order_acquire); }
+  // The code cache is full: asks every vCPU out of translated code. Each then calls flush_code(), the first one does it.
+  void request_code_flush();
+  void flush_code();
+
  private:
   const EngineConfig config_;
   const GuestMemory& memory_;
   ExclusiveMonitor monitor_;
+  std::unique_ptr<CodeCache> code_;
+  CodePages pages_;
+  Thunks thunks_;
+  arm64::TranslatorHelpers helpers_;
+  std::shared_mutex code_lock_;
+  std::atomic<uint64_t> code_generation_{0};
+  std::atomic<bool> code_flush_wanted_{false};
   std::vector<std::unique_ptr<CpuImpl>> cpus_;
 };
 

@@ -15,7 +15,6 @@ struct Invalidation {
     kAsid,           // `asid`
     kRange,          // [va, va + size) in any address space
     kWrites,         // every write permission (exclusive monitor armed a page)
-    kInstructions,   // every instruction TLB entry (translated code has gone)
   } kind = Kind::kAll;
   uint16_t asid = 0;
   uint64_t va = 0, size = 0;

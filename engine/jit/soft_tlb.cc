@@ -14,7 +14,7 @@ bool same_page(uint64_t tag, uint64_t va) { return tag != kNoTag && ((tag ^ va) 
 bool in_range(uint64_t tag, uint64_t va, uint64_t size) { return tag != kNoTag && ((tag - va) & kTagAddressMask) < size; }
 
 void clear(TlbEntry& entry) { entry = {kNoTag, kNoTag, 0, 0}; }
-void clear(InstructionTlbEntry& entry) { entry = {kNoTag, nullptr, 0, 0}; }
+void clear(InstructionTlbEntry& entry) { entry = {kNoTag, nullptr, nullptr, 0}; }
 
 unsigned large_leaf_bucket(uint64_t va) { return static_cast<unsigned>(va / kLargeLeafGranule) & 255; }
 
@@ -61,10 +61,10 @@ void SoftTlb::insert(View view, uint64_t va, const arm64::Translation& t, uint8_
   if (t.page_size > kPageSize) remember_large_leaf(va, t.page_size);
 }
 
-void SoftTlb::insert_instruction(View view, uint64_t va, const arm64::Translation& t, const void* const* entry_points, uint64_t physical_page) {
+void SoftTlb::insert_instruction(View view, uint64_t va, const arm64::Translation& t, const void* const* entry_points, CodePage* code) {
   const uint64_t page = va & kPageMask;
   const unsigned index = instruction_tlb_index(va);
-  state_.itlb[view][index] = {page | state_.context[view], entry_points, physical_page, t.page_size};
+  state_.itlb[view][index] = {page | state_.context[view], entry_points, code, t.page_size};
   instructions_used_[view].set(index / 64);
   if (view == kPrivilegedView && !t.global) privileged_context_dependent_ = true;
   if (t.page_size > kPageSize) remember_large_leaf(va, t.page_size);
@@ -156,9 +156,11 @@ void SoftTlb::flush_writes() {
   }
 }
 
-void SoftTlb::flush_instructions() {
-  for (auto& view : state_.itlb) std::ranges::for_each(view, [](InstructionTlbEntry& e) { clear(e); });
-  for (auto& used : instructions_used_) used.reset();
+void SoftTlb::flush_instructions(View view) {
+  for (unsigned group = 0; group < instructions_used_[view].size(); ++group) {
+    if (instructions_used_[view][group]) std::for_each_n(&state_.itlb[view][group * 64], 64, [](InstructionTlbEntry& e) { clear(e); });
+  }
+  instructions_used_[view].reset();
 }
 
 }  // namespace adyton::engine::jit

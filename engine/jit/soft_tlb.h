@@ -25,7 +25,7 @@ class SoftTlb {
 
   // Caches a translation of the page of `va`. `host` is the host address of the page's first byte. `writable` false keeps stores on the slow path.
   void insert(View view, uint64_t va, const arm64::Translation& translation, uint8_t* host, bool writable);
-  void insert_instruction(View view, uint64_t va, const arm64::Translation& translation, const void* const* entry_points, uint64_t physical_page);
+  void insert_instruction(View view, uint64_t va, const arm64::Translation& translation, const void* const* entry_points, CodePage* page);
 
   void flush_all();
   void flush_asid(uint16_t asid);
@@ -34,7 +34,7 @@ class SoftTlb {
   // Forgets every write permission, so that stores come to the slow path once more.
   void flush_writes();
   // Forgets all instruction translations (the code behind them has gone or the translation mode has changed).
-  void flush_instructions();
+  void flush_instructions(View view);
 
  private:
   void flush_view(View view);

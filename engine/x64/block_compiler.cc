@@ -30,11 +30,9 @@ bool BlockCompiler::compile(const ir::Block& block, uint16_t page_offset, unsign
   hot_.emit64(page_offset);
   result.entry = hot_.cursor();
   entry_exec_ = hot_.exec_cursor();
-  // The interrupt poll. Eight bytes long with its padding, so that invalidation can replace it by a call in one store.
-  hot_.emit8(0x90);
+  // The interrupt poll: eight bytes, so that invalidation can replace it by a call in one store.
   const uint8_t* poll_stub = cold_.exec_cursor();
-  hot_.emit8(0x83), hot_.emit8(0xbd), hot_.emit32(static_cast<uint32_t>(layout_.requests)),
-      hot_.emit8(0);  // cmp dword [rbp + requests], 0
+  hot_.emit8(0x48), hot_.emit8(0x83), hot_.emit8(0xbd), hot_.emit32(static_cast<uint32_t>(layout_.requests)), hot_.emit8(0);  // cmp qword [rbp + requests], 0
   hot_.jcc(Cond::ne, poll_stub);
   cold_.mov_imm32(Gpr::rax, page_offset);
   cold_.jmp(thunks_.poll);

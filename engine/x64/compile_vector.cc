@@ -11,6 +11,11 @@ bool BlockCompiler::vector(Value v, const Inst& inst) {
       vuse(inst.args[0]);
       xmms_.set_guest(static_cast<unsigned>(inst.imm), inst.args[0]);
       return true;
+    case Opcode::kVecZero: {
+      const Xmm d = xmms_.define(v);
+      hot_.vpxor(d, d, d);
+      return true;
+    }
     case Opcode::kVecCall1: vector_call(v, inst, 1); return true;
     case Opcode::kVecCall2: vector_call(v, inst, 2); return true;
     case Opcode::kVecCall3: vector_call(v, inst, 3); return true;

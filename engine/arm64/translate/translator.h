@@ -1,0 +1,141 @@
+// The A64 front end of the translator: guest instructions to IR, one block at a time.
+//
+// A block starts where control enters and runs, through conditional branches not taken, to the first instruction that always leaves or changes how
+// instructions are to be translated, to the end of the page, or to the length limit. Instructions without a translation of their own are
+// executed by a helper (the reference interpreter) in the middle of the block.
+// Threading: one Translator per thread; it keeps no state between blocks.
+#pragma once
+#include <cstdint>
+
+#include "engine/arm64/cpu_state.h"
+#include "engine/ir/builder.h"
+
+namespace adyton::engine::arm64 {
+
+// Everything in the CPU's state that a translation may depend on. Two CPUs with equal modes share translations.
+struct TranslationMode {
+  uint8_t el = 0;
+  bool fp_enabled = true;     // CPACR_EL1.FPEN allows FP at this level
+  bool fp_default = true;     // FPCR asks for nothing but a rounding mode and (without NaN or denormal rules) exact IEEE arithmetic
+  bool sp_elx = true;         // PSTATE.SP
+  bool uao = false;           // PSTATE.UAO
+  bool cache_by_user = true;  // EL0 may use DC ZVA (SCTLR_EL1.DZE)
+  bool single_step = false;   // one instruction per block, by the interpreter
+  [[nodiscard]] constexpr unsigned number() const {
+    return el | (fp_enabled << 1) | (fp_default << 2) | (sp_elx << 3) | (uao << 4) | (cache_by_user << 5) | (single_step << 6);
+  }
+  static constexpr unsigned kNumbers = 128;
+};
+
+// Addresses of the runtime's functions, as ir::Opcode::kCall* take them. `insn` is the instruction word.
+struct TranslatorHelpers {
+  const void* interpret = nullptr;        // CallMayExit(insn): executes it, leaves the block unless it just fell through
+  const void* interpret_exit = nullptr;   // ExitThroughCall(insn): executes it and goes on wherever the PC then is
+  const void* supervisor_call = nullptr;  // ExitThroughCall(immediate)
+  const void* exception_return = nullptr; // ExitThroughCall()
+  const void* read_sysreg = nullptr;      // CallMayExit(encoding, insn) -> value
+  const void* write_sysreg = nullptr;     // CallMayExit(encoding, insn, value)
+  const void* data_barrier = nullptr;     // Call(): DSB, waits for TLB maintenance
+  const void* crc32 = nullptr;            // CallPure(accumulator, data, bytes)
+  // Runtime words in the state: the interrupt inputs' level, and what makes the next poll look at them.
+  int32_t interrupt_level_offset = 0;
+  int32_t recheck_offset = 0;
+};
+
+class Translator {
+ public:
+  Translator(ir::Block& block, const TranslatorHelpers& helpers) : b_(block), helpers_(helpers) {}
+
+  // Translates from `page_offset` of the page whose 1024 instruction words are at `page` (guest memory: read once per word).
+  // Returns the number of guest instructions in the block; at least 1, at most `limit`.
+  unsigned translate(const uint32_t* page, uint16_t page_offset, const TranslationMode& mode, unsigned limit = kMaxInstructions);
+
+  static constexpr unsigned kMaxInstructions = 96;
+
+ private:
+  using Value = ir::Value;
+  using Type = ir::Type;
+
+  // Whether the block goes on after an instruction.
+  enum class Flow : uint8_t { kNext, kEnd, kInterpret, kInterpretExit };
+
+  Flow instruction(uint32_t insn);
+  Flow data_immediate(uint32_t insn);
+  Flow data_register(uint32_t insn);
+  Flow branch_or_system(uint32_t insn);
+  Flow load_store(uint32_t insn);
+  Flow simd_fp(uint32_t insn);
+  Flow fp_scalar(uint32_t insn);  // fp_*.cc
+  Flow simd(uint32_t insn);       // simd*.cc
+  // The floating-point members of the Advanced SIMD classes (vector_fp*.cc), vector and scalar alike.
+  Flow vector_fp_three_same(uint32_t insn);
+  Flow vector_fp_two_reg_misc(uint32_t insn);
+  Flow vector_fp_by_element(uint32_t insn);
+  Flow vector_fp_pairwise_scalar(uint32_t insn);
+  Flow vector_fp_across_lanes(uint32_t insn);
+  Flow vector_fp_shift_imm(uint32_t insn);
+  Flow vector_fp_three_same_extra(uint32_t insn);  // FCMLA, FCADD
+
+  Flow add_sub_immediate(uint32_t insn);
+  Flow logical_immediate(uint32_t insn);
+  Flow move_wide(uint32_t insn);
+  Flow bitfield(uint32_t insn);
+  Flow extract(uint32_t insn);
+
+  Flow logical_shifted(uint32_t insn);
+  Flow add_sub_shifted(uint32_t insn);
+  Flow add_sub_extended(uint32_t insn);
+  Flow add_sub_carry(uint32_t insn);
+  Flow conditional_compare(uint32_t insn);
+  Flow conditional_select(uint32_t insn);
+  Flow one_source(uint32_t insn);
+  Flow two_source(uint32_t insn);
+  Flow three_source(uint32_t insn);
+
+  Flow system(uint32_t insn);
+  Flow system_register(uint32_t insn);
+  Flow barrier(uint32_t insn);
+
+  Flow load_store_register(uint32_t insn);
+  Flow load_store_pair(uint32_t insn);
+  Flow load_literal(uint32_t insn);
+  Flow load_store_ordered(uint32_t insn);
+  Flow load_store_rcpc(uint32_t insn);
+  Flow atomic(uint32_t insn);
+  Flow compare_and_swap(uint32_t insn);
+  Flow single_access(uint32_t insn, Value address, unsigned size, unsigned opc, bool vector, bool unprivileged);
+  [[nodiscard]] ir::MemoryInfo memory_info(unsigned size, bool unprivileged = false) const;
+
+  // --- operands. Register 31 is zero in `reg`, the stack pointer in `reg_or_sp`.
+  static Type type_of(uint32_t insn) { return insn >> 31 ? Type::kI64 : Type::kI32; }
+  Value reg(unsigned n) { return n == 31 ? b_.constant(0) : b_.get_reg(n); }
+  void set_reg(unsigned n, Value v) {
+    if (n != 31) b_.set_reg(n, v);
+  }
+  // Register content as an operand of the width: for 32-bit moves the upper half must go.
+  Value low(Type type, Value v) { return type == Type::kI32 ? b_.zero_extend(v, 32) : v; }
+  Value shifted(Type type, unsigned n, unsigned shift, unsigned amount);
+  Value extended(unsigned n, unsigned option, unsigned shift);
+  void add_sub(Type type, bool subtract, bool set_flags, unsigned d, bool d_is_sp, Value a, Value b);
+
+  [[nodiscard]] int64_t here() const { return offset_; }  // page offset of the current instruction
+  // Can the flags be read at `page_offset` of this page before they are written? Looks a few instructions ahead.
+  [[nodiscard]] bool flags_live_at(int64_t page_offset) const;
+  unsigned exit_to(int64_t page_offset) { return b_.exit_target(page_offset, flags_live_at(page_offset)); }
+  void end_block_at(int64_t page_offset) { b_.exit(exit_to(page_offset)); }
+
+  ir::Builder b_;
+  const TranslatorHelpers& helpers_;
+  const uint32_t* page_ = nullptr;
+  TranslationMode mode_;
+  int64_t offset_ = 0;
+};
+
+// Bits high:low of an instruction word.
+constexpr uint32_t bits(uint32_t insn, unsigned high, unsigned low) { return (insn >> low) & ((2u << (high - low)) - 1); }
+constexpr bool bit(uint32_t insn, unsigned n) { return (insn >> n) & 1; }
+constexpr int64_t signed_bits(uint32_t insn, unsigned high, unsigned low) {
+  return static_cast<int64_t>(static_cast<uint64_t>(bits(insn, high, low)) << (63 - (high - low))) >> (63 - (high - low));
+}
+
+}  // namespace adyton::engine::arm64
