@@ -46,7 +46,7 @@ bool FakeGuest::send(const PacketHeader& header, std::span<const uint8_t> payloa
   const GuestPhysAddr buffer = tx_free_.back();
   tx_free_.pop_back();
   memory_->store(buffer, header).value();
-  memory_->write(buffer + sizeof(header), payload).value();
+  if (!payload.empty()) memory_->write(buffer + sizeof(header), payload).value();
   const virtio::testing::Buffer parts[] = {{buffer, sizeof(header), false},
                                            {buffer + sizeof(header), static_cast<uint32_t>(payload.size()), false}};
   const auto head = driver_->queue(kTx).add(std::span(parts, payload.empty() ? 1 : 2));
