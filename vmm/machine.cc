@@ -136,11 +136,13 @@ Result<void> Machine::add_doorbell(unsigned slot, uint64_t offset, uint32_t valu
 Result<void> Machine::load(const BootConfig& boot) {
   if (!boot.kernel) return fail(ErrorCode::kInvalidArgument, "there is nothing to boot");
   const GuestRegion& ram = *region_at(board::kRamBase);
+  // A flat program does not say how much memory it uses, so the device tree goes as far away as possible.
+  GuestRegion room = ram;
+  if (boot.mode == BootConfig::Mode::kFlat) room.size -= kMaxFdtSize;
   Result<LoadedKernel> kernel;
-  GuestPhysAddr fdt_base = 0, initrd_base = 0;
   switch (boot.mode) {
     case BootConfig::Mode::kKernel: kernel = load_kernel(*boot.kernel, ram); break;
-    case BootConfig::Mode::kFlat: kernel = load_flat(*boot.kernel, ram); break;
+    case BootConfig::Mode::kFlat: kernel = load_flat(*boot.kernel, room); break;
     case BootConfig::Mode::kFirmware: {
       const GuestRegion* rom = region_at(board::kFirmwareBase);
       if (!rom) return fail(ErrorCode::kInvalidArgument, "this machine was made without memory for firmware");
@@ -150,12 +152,15 @@ Result<void> Machine::load(const BootConfig& boot) {
   }
   if (!kernel) return in_context(boot.mode == BootConfig::Mode::kFirmware ? "firmware" : "kernel", std::move(kernel).error());
   // Firmware finds the device tree where RAM begins; a kernel gets it, and the initrd, behind its own memory.
-  fdt_base = boot.mode == BootConfig::Mode::kFirmware ? ram.base : align_up(kernel->end, kMaxFdtSize);
+  uint64_t fdt_base = room.base + room.size, initrd_base = align_up(kernel->end, kInitrdAlignment);
+  if (boot.mode != BootConfig::Mode::kFlat) {
+    fdt_base = boot.mode == BootConfig::Mode::kFirmware ? ram.base : align_up(kernel->end, kMaxFdtSize);
+    initrd_base = fdt_base + kMaxFdtSize;
+  }
 
   FdtConfig fdt{.cpus = config_.cpus, .ram_size = ram.size, .bootargs = boot.command_line};
-  initrd_base = align_up(fdt_base + kMaxFdtSize, kInitrdAlignment);
   if (boot.initrd && boot.initrd->size() > 0) {
-    if (auto done = load_initrd(*boot.initrd, ram, initrd_base); !done) return in_context("initrd", std::move(done).error());
+    if (auto done = load_initrd(*boot.initrd, room, initrd_base); !done) return in_context("initrd", std::move(done).error());
     fdt.initrd = {initrd_base, boot.initrd->size()};
   }
   for (unsigned slot = 0; slot < slots_.size(); ++slot) {
