@@ -46,7 +46,9 @@ std::string configuration(const std::string& directory, const Repository& reposi
 
 Result<std::string> debian_mirror() {
   if (const char* mirror = std::getenv("ADYTON_DEBIAN_MIRROR"); mirror && *mirror) return std::string(mirror);
-  const std::string targets = TRY(run_command_checked({"apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages"}));
+  // Without release information: a fresh machine has fetched none yet, and would list nothing.
+  const std::string targets = TRY(run_command_checked(
+      {"apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages"}));
   for (size_t begin = 0; begin < targets.size();) {
     const size_t end = std::min(targets.find('\n', begin), targets.size());
     const std::string line = targets.substr(begin, end - begin);
