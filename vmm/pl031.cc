@@ -1,5 +1,11 @@
 #include "vmm/pl031.h"
 
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
 namespace adyton::vmm {
 namespace {
 
@@ -8,7 +14,7 @@ constexpr uint8_t kIds[8] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 }  // namespace
 
-int64_t Pl031::poll_locked() {
+int64_t Pl031::check_alarm() {
   int64_t left = -1;
   if (armed_) {
     left = static_cast<int32_t>(match_ - counter());
@@ -22,14 +28,23 @@ int64_t Pl031::poll_locked() {
   return left;
 }
 
-int64_t Pl031::poll() {
-  std::lock_guard lock(mutex_);
-  return poll_locked();
+void Pl031::watch(const std::stop_token& stop) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals belong to the program's own threads
+  // The wall clock may be set: look again from time to time.
+  constexpr int64_t kLongestSleep = 10;
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    int64_t left = check_alarm();
+    if (left < 0) alarm_changed_.wait(lock, stop, [this] { return armed_; });
+    else alarm_changed_.wait_for(lock, stop, std::chrono::seconds(std::min(left, kLongestSleep)), [this, match = match_] { return match_ != match; });
+  }
 }
 
 void Pl031::read(uint64_t offset, std::span<uint8_t> data) {
   std::lock_guard lock(mutex_);
-  poll_locked();
+  check_alarm();
   uint32_t value = 0;
   switch (offset) {
     case kDr: value = counter(); break;
@@ -53,6 +68,8 @@ void Pl031::write(uint64_t offset, std::span<const uint8_t> data) {
     case kMr:
       match_ = value;
       armed_ = true;
+      if (!watcher_.joinable()) watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
+      alarm_changed_.notify_all();
       break;
     case kLr:
       load_ = value;
@@ -64,7 +81,7 @@ void Pl031::write(uint64_t offset, std::span<const uint8_t> data) {
       break;
     default: break;
   }
-  poll_locked();
+  check_alarm();
 }
 
 }  // namespace adyton::vmm
