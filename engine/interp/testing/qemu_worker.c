@@ -21,6 +21,7 @@ extern char slot[], leave[];  // the instructions; what follows them
 void enter(struct QemuWorkerState* s);
 __asm__(
     ".text\n"
+    ".globl enter, slot, leave\n"
     "enter:\n"
     "  stp x19, x20, [sp, #-160]!\n"
     "  stp x21, x22, [sp, #16]\n"
