@@ -133,6 +133,7 @@ TEST(Subprocess, ReportsStatusAndOutput) {
   const auto checked = run_command_checked({"sh", "-c", "echo first >&2; echo last >&2; exit 1"});
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().message, "sh: last");
+  EXPECT_EQ(run_command_checked({"sh", "-c", "echo 'W: first' >&2; echo 'E: cause' >&2; echo 'E: effect' >&2; exit 100"}).error().message, "sh: cause");
   const auto missing = run_command({"adyton-no-such-program"});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);

@@ -86,10 +86,19 @@ void collect(int out, int err, CommandOutput& output) {
   }
 }
 
-std::string last_line(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const size_t newline = text.rfind('\n');
-  return newline == std::string::npos ? text : text.substr(newline + 1);
+// The line of a program's errors that tells most: the first that is marked as an error (apt's "E: ", erofs-utils' "<E> "), else the last.
+std::string telling_line(const std::string& text) {
+  std::string last;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    for (const std::string_view mark : {"E: ", "<E> "}) {
+      if (line.starts_with(mark)) return line.substr(mark.size());
+    }
+    if (line.find_first_not_of(' ') != std::string::npos) last = std::move(line);
+  }
+  return last;
 }
 
 }  // namespace
@@ -128,7 +137,7 @@ Result<CommandOutput> run_command(const std::vector<std::string>& argv, const st
 Result<std::string> run_command_checked(const std::vector<std::string>& argv, const std::string& directory) {
   CommandOutput output = TRY(run_command(argv, directory));
   if (output.status == 0) return std::move(output.output);
-  const std::string why = last_line(output.errors);
+  const std::string why = telling_line(output.errors);
   return fail(ErrorCode::kUnavailable, why.empty() ? fmt::format("{} failed with status {}", argv[0], output.status) : fmt::format("{}: {}", argv[0], why));
 }
 

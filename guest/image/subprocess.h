@@ -17,7 +17,7 @@ struct CommandOutput {
 // is empty. The program is killed when this thread dies. kNotFound when there is no such program.
 Result<CommandOutput> run_command(const std::vector<std::string>& argv, const std::string& directory = "");
 
-// The same, and a non-zero exit status is an error that carries the last line the program wrote to standard error.
+// The same, and a non-zero exit status is an error that carries the most telling line of the program's standard error.
 Result<std::string> run_command_checked(const std::vector<std::string>& argv, const std::string& directory = "");
 
 }  // namespace adyton::image
