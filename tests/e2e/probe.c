@@ -1,0 +1,165 @@
+// The payload of the end-to-end tests: does one thing per word, as `probe WORD ARGUMENTS...`.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t seen;
+static void note(int number) { seen = number; }
+
+static void say(const char* text) {
+  fputs(text, stdout);
+  fflush(stdout);
+}
+
+// Copies stdin to stdout, unbuffered.
+static int cat(void) {
+  static char buffer[1 << 16];
+  ssize_t got;
+  while ((got = read(0, buffer, sizeof buffer)) > 0) {
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t put = write(1, buffer + done, (size_t)(got - done));
+      if (put < 0) return 1;
+      done += put;
+    }
+  }
+  return got < 0;
+}
+
+static void* add_many(void* counter) {
+  for (int i = 0; i < 100000; ++i) __atomic_fetch_add((long*)counter, 1, __ATOMIC_SEQ_CST);
+  return NULL;
+}
+
+static int threads(int count) {
+  pthread_t thread[64];
+  long counter = 0;
+  for (int i = 0; i < count; ++i) pthread_create(&thread[i], NULL, add_many, &counter);
+  for (int i = 0; i < count; ++i) pthread_join(thread[i], NULL);
+  printf("%ld on %ld\n", counter, sysconf(_SC_NPROCESSORS_ONLN));
+  return 0;
+}
+
+static int forks(int count) {
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child < 0) return 1;
+    if (child == 0) _exit(i & 0x7f);
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != (i & 0x7f)) return 2;
+  }
+  printf("%d children\n", count);
+  return 0;
+}
+
+static int copy_file(const char* path) {
+  FILE* file = fopen(path, "r");
+  if (file == NULL) {
+    printf("%s: %s\n", path, strerror(errno));
+    return 1;
+  }
+  for (int c; (c = fgetc(file)) != EOF;) putchar(c);
+  return fclose(file);
+}
+
+int main(int argc, char** argv) {
+  const char* word = argc > 1 ? argv[1] : "";
+  const int number = argc > 2 ? atoi(argv[2]) : 0;
+  if (strcmp(word, "exit") == 0) return number;
+  if (strcmp(word, "args") == 0) {
+    for (int i = 2; i < argc; ++i) printf("[%s]\n", argv[i]);
+    return 0;
+  }
+  if (strcmp(word, "kill") == 0) return raise(number);
+  if (strcmp(word, "abort") == 0) abort();
+  if (strcmp(word, "cat") == 0) return cat();
+  if (strcmp(word, "both") == 0) {
+    say("to stdout\n");
+    fputs("to stderr\n", stderr);
+    return 0;
+  }
+  if (strcmp(word, "env") == 0) {
+    const char* value = getenv(argv[2]);
+    puts(value != NULL ? value : "(unset)");
+    return 0;
+  }
+  if (strcmp(word, "cwd") == 0) {
+    char path[4096];
+    puts(getcwd(path, sizeof path) != NULL ? path : "?");
+    return 0;
+  }
+  if (strcmp(word, "file") == 0) return copy_file(argv[2]);
+  if (strcmp(word, "write") == 0) {
+    FILE* file = fopen(argv[2], "w");
+    if (file == NULL) {
+      puts(strerror(errno));
+      return 1;
+    }
+    fputs("written\n", file);
+    fclose(file);
+    return copy_file(argv[2]);
+  }
+  if (strcmp(word, "wait-signal") == 0) {
+    signal(number, note);
+    say("ready\n");
+    while (!seen) pause();
+    printf("signal %d\n", (int)seen);
+    return 3;
+  }
+  if (strcmp(word, "ignore") == 0) {
+    signal(SIGINT, SIG_IGN);
+    say("ready\n");
+    for (;;) pause();
+  }
+  if (strcmp(word, "wait") == 0) {
+    say("ready\n");
+    for (;;) pause();
+  }
+  if (strcmp(word, "flood") == 0) {
+    static char line[4096];
+    memset(line, 'x', sizeof line);
+    for (;;) {
+      if (write(1, line, sizeof line) < 0) return errno == EPIPE ? 32 : 1;
+    }
+  }
+  if (strcmp(word, "terminal") == 0) {
+    struct winsize size = {0};
+    ioctl(0, TIOCGWINSZ, &size);
+    printf("%d %d %d %dx%d\n", isatty(0), isatty(1), isatty(2), size.ws_row, size.ws_col);
+    return 0;
+  }
+  if (strcmp(word, "wait-resize") == 0) {
+    struct winsize size = {0};
+    signal(SIGWINCH, note);
+    say("ready\n");
+    while (!seen) pause();
+    ioctl(0, TIOCGWINSZ, &size);
+    printf("%dx%d\n", size.ws_row, size.ws_col);
+    return 0;
+  }
+  if (strcmp(word, "threads") == 0) return threads(number);
+  if (strcmp(word, "forks") == 0) return forks(number);
+  if (strcmp(word, "crash-kernel") == 0) {
+    FILE* trigger = fopen("/proc/sysrq-trigger", "w");
+    if (trigger == NULL) return 1;
+    fputs(argv[2], trigger);
+    fclose(trigger);
+    for (;;) pause();
+  }
+  if (strcmp(word, "memory") == 0) {
+    FILE* info = fopen("/proc/meminfo", "r");
+    long kilobytes = 0;
+    if (info == NULL || fscanf(info, "MemTotal: %ld", &kilobytes) != 1) return 1;
+    printf("%ld\n", kilobytes / 1024);
+    return 0;
+  }
+  fprintf(stderr, "probe: no such word: %s\n", word);
+  return 2;
+}
