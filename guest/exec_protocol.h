@@ -1,7 +1,8 @@
 // What the host and the guest's init say to each other over vsock, and how it is laid out in bytes.
 //
 // The guest connects, always. Right after its modules are loaded, init connects to kHostCid:kControlPort and sends Hello. The host
-// answers with one ExecRequest. Init prepares root and mounts, then connects the payload's streams:
+// answers with one ExecRequest. Init prepares root and mounts, executes the payload, sends Started, and then connects the payload's
+// streams (after ExecFailed it connects none):
 //   without a terminal   kStdinPort, kStdoutPort, kStderrPort, in this order
 //   with a terminal      kTerminalPort only (both directions)
 // Streams carry raw bytes and nothing else: a half-close (shutdown(SHUT_WR)) is end of file, vsock credit is the back-pressure.
