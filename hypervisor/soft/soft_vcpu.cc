@@ -11,6 +11,9 @@
 namespace adyton::hypervisor::soft {
 namespace {
 
+// About a microsecond.
+constexpr unsigned kPausesPerYield = 32;
+
 // A guest that spins with WFE first gets the processor back at once, then lets other threads of the host run, then sleeps.
 constexpr unsigned kWfePauses = 8, kWfeYields = 64;
 constexpr uint64_t kWfeSleepNanoseconds = 50'000;
@@ -90,17 +93,36 @@ bool SoftVcpu::wait_until_on() {
   return true;
 }
 
-void SoftVcpu::wait_for_interrupt() {
-  while (true) {
-    uint32_t ticket = wake_.ticket();
-    if (kicked_.load() || shared_.gic->interrupt_signalled(index_)) return;
-    uint64_t deadline = timer_.begin_idle();
-    // A deadline that passed by now has raised its line, if the guest lets it through.
-    if (!shared_.gic->interrupt_signalled(index_)) {
-      wake_.wait(ticket, deadline == kNever ? WakeEvent::kForever : shared_.counter.nanoseconds_until(deadline));
+bool SoftVcpu::poll_for_interrupt() {
+  if (!shared_.may_poll || halt_poll_.window() == 0) return false;
+  const uint64_t end = shared_.counter.now() + halt_poll_.window() * shared_.counter.frequency / 1'000'000'000;
+  do {
+    for (unsigned i = 0; i < kPausesPerYield; ++i) {
+      if (has_work()) return true;
+      _mm_pause();
     }
-    timer_.end_idle();
+    ::sched_yield();  // whoever is to send the interrupt may need this processor
+  } while (shared_.counter.now() < end);
+  return false;
+}
+
+void SoftVcpu::wait_for_interrupt() {
+  if (has_work()) return;
+  const uint64_t start = shared_.counter.now();
+  if (!poll_for_interrupt()) {
+    while (true) {
+      uint32_t ticket = wake_.ticket();
+      if (has_work()) break;
+      uint64_t deadline = timer_.begin_idle();
+      // A deadline that passed by now has raised its line, if the guest lets it through.
+      if (!shared_.gic->interrupt_signalled(index_)) {
+        wake_.wait(ticket, deadline == kNever ? WakeEvent::kForever : shared_.counter.nanoseconds_until(deadline));
+      }
+      timer_.end_idle();
+    }
   }
+  const unsigned __int128 counts = shared_.counter.now() - start;
+  halt_poll_.waited(static_cast<uint64_t>(counts * 1'000'000'000 / shared_.counter.frequency));
 }
 
 void SoftVcpu::wait_for_event() {
@@ -117,7 +139,7 @@ void SoftVcpu::wait_for_event() {
   } else {
     shared_.event_waiters.fetch_add(1);
     uint32_t ticket = wake_.ticket();
-    bool stay = !kicked_.load() && !shared_.gic->interrupt_signalled(index_) && shared_.events.load() == events_seen_;
+    bool stay = !has_work() && shared_.events.load() == events_seen_;
     if (stay) wake_.wait(ticket, kWfeSleepNanoseconds);
     shared_.event_waiters.fetch_sub(1);
   }

@@ -8,6 +8,7 @@
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/soft/generic_timer.h"
 #include "hypervisor/soft/gic.h"
+#include "hypervisor/soft/halt_poll.h"
 #include "hypervisor/soft/io_eventfd_table.h"
 #include "hypervisor/soft/psci.h"
 #include "hypervisor/soft/timer_queue.h"
@@ -23,6 +24,8 @@ struct SoftShared {
   std::unique_ptr<Gic> gic;
   std::unique_ptr<TimerQueue> timers;
   IoEventFdTable doorbells;
+  // The host has a processor for each vCPU, so a vCPU that waits may keep its own for a moment.
+  bool may_poll = false;
   // SEV: everyone who is in WFE, or comes to one, goes on.
   std::atomic<uint64_t> events = 0;
   std::atomic<uint32_t> event_waiters = 0;
@@ -62,6 +65,10 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   void start(uint64_t entry, uint64_t x0);
   // False: kicked before it was powered on.
   bool wait_until_on();
+  // Kicked, or an interrupt is signalled.
+  [[nodiscard]] bool has_work() const { return kicked_.load() || shared_.gic->interrupt_signalled(index_); }
+  // False: nothing came in the time that polling is worth.
+  bool poll_for_interrupt();
   void wait_for_interrupt();
   void wait_for_event();
   // True when the access was done here; otherwise `mmio_` describes it for the caller of run().
@@ -83,6 +90,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   std::array<uint8_t, 8> mmio_data_{};
   uint8_t mmio_size_ = 0;
   bool mmio_is_write_ = false;
+  HaltPoll halt_poll_;
   uint64_t events_seen_ = 0;
   uint64_t last_wfe_ = 0;
   unsigned wfe_streak_ = 0;

@@ -1,10 +1,17 @@
 #include "hypervisor/soft/soft_vm.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 
 namespace adyton::hypervisor::soft {
 namespace {
 constexpr unsigned kMaxVcpus = 256;
+
+unsigned available_processors() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
+}
+
 }
 
 SoftVm::SoftVm(const SoftConfig& config, EnginePort engine) : config_(config), engine_(std::move(engine)) {
@@ -56,6 +63,7 @@ Result<void> SoftVm::create_irqchip(const IrqchipConfig& config) {
     shared_.gic->set_spi(intid, true);
     shared_.gic->set_spi(intid, false);
   }));
+  shared_.may_poll = vcpus_.size() <= available_processors();
   shared_.gic = std::move(gic);
   shared_.timers =
       std::make_unique<TimerQueue>(static_cast<unsigned>(vcpus_.size()), shared_.counter, [this](unsigned cpu) { vcpus_[cpu]->timer_expired(); });
