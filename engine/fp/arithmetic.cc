@@ -7,13 +7,18 @@ namespace adyton::engine::fp {
 namespace {
 
 // An exact zero that came of non-zero operands, or of zeros with different signs.
-template <class T> T cancelled_zero(const FpContext& fp) { return zero<T>(fp.rounding() == Rounding::kMinusInfinity); }
+template <class T>
+T cancelled_zero(const FpContext& fp) {
+  return zero<T>(fp.rounding() == Rounding::kMinusInfinity);
+}
 
-template <class T> T round_or_zero(FpContext& fp, const Real& value) {
+template <class T>
+T round_or_zero(FpContext& fp, const Real& value) {
   return value.significand == 0 ? cancelled_zero<T>(fp) : round<T>(fp, value, fp.rounding());
 }
 
-template <class T> T add_or_subtract(FpContext& fp, T a, T b, bool subtracts) {
+template <class T>
+T add_or_subtract(FpContext& fp, T a, T b, bool subtracts) {
   const Unpacked ua = unpack(fp, a);
   Unpacked ub = unpack(fp, b);
   T result;
@@ -29,7 +34,8 @@ bool zero_times_infinity(const Unpacked& a, const Unpacked& b) {
   return (a.is_zero() && b.is_infinity()) || (a.is_infinity() && b.is_zero());
 }
 
-template <class T> T multiply_with(FpContext& fp, T a, T b, bool extended) {
+template <class T>
+T multiply_with(FpContext& fp, T a, T b, bool extended) {
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   T result;
   if (propagate_nans(fp, ua, ub, a, b, result)) return result;
@@ -56,7 +62,8 @@ int order(const Unpacked& a, const Unpacked& b) {
   return a.sign ? -magnitude(a, b) : magnitude(a, b);
 }
 
-template <class T> T extremum(FpContext& fp, T a, T b, bool want_maximum) {
+template <class T>
+T extremum(FpContext& fp, T a, T b, bool want_maximum) {
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   T result;
   if (propagate_nans(fp, ua, ub, a, b, result)) return result;
@@ -66,7 +73,8 @@ template <class T> T extremum(FpContext& fp, T a, T b, bool want_maximum) {
   return take_a ? a : b;
 }
 
-template <class T> T extremum_number(FpContext& fp, T a, T b, bool want_maximum) {
+template <class T>
+T extremum_number(FpContext& fp, T a, T b, bool want_maximum) {
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   const bool quiet_a = ua.kind == Kind::kQuietNan, quiet_b = ub.kind == Kind::kQuietNan;
   if (quiet_a && !quiet_b) a = infinity<T>(want_maximum);
@@ -89,7 +97,8 @@ Uint128 integer_square_root(Uint128 n, bool& exact) {
 }
 
 // constant + (-a) * b with the special cases of the step instructions; `halve` divides the sum by two.
-template <class T> T step(FpContext& fp, T a, T b, uint64_t constant, T zero_times_infinity_result, bool halve) {
+template <class T>
+T step(FpContext& fp, T a, T b, uint64_t constant, T zero_times_infinity_result, bool halve) {
   a = negate(a);
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   T result;
@@ -103,18 +112,49 @@ template <class T> T step(FpContext& fp, T a, T b, uint64_t constant, T zero_tim
 
 }  // namespace
 
-template <class T> T add(FpContext& fp, T a, T b) { return add_or_subtract(fp, a, b, false); }
-template <class T> T subtract(FpContext& fp, T a, T b) { return add_or_subtract(fp, a, b, true); }
-template <class T> T multiply(FpContext& fp, T a, T b) { return multiply_with(fp, a, b, false); }
-template <class T> T multiply_extended(FpContext& fp, T a, T b) { return multiply_with(fp, a, b, true); }
-template <class T> T maximum(FpContext& fp, T a, T b) { return extremum(fp, a, b, true); }
-template <class T> T minimum(FpContext& fp, T a, T b) { return extremum(fp, a, b, false); }
-template <class T> T maximum_number(FpContext& fp, T a, T b) { return extremum_number(fp, a, b, true); }
-template <class T> T minimum_number(FpContext& fp, T a, T b) { return extremum_number(fp, a, b, false); }
-template <class T> T reciprocal_step(FpContext& fp, T a, T b) { return step(fp, a, b, 2, two<T>(false), false); }
-template <class T> T reciprocal_sqrt_step(FpContext& fp, T a, T b) { return step(fp, a, b, 3, one_point_five<T>(), true); }
+template <class T>
+T add(FpContext& fp, T a, T b) {
+  return add_or_subtract(fp, a, b, false);
+}
+template <class T>
+T subtract(FpContext& fp, T a, T b) {
+  return add_or_subtract(fp, a, b, true);
+}
+template <class T>
+T multiply(FpContext& fp, T a, T b) {
+  return multiply_with(fp, a, b, false);
+}
+template <class T>
+T multiply_extended(FpContext& fp, T a, T b) {
+  return multiply_with(fp, a, b, true);
+}
+template <class T>
+T maximum(FpContext& fp, T a, T b) {
+  return extremum(fp, a, b, true);
+}
+template <class T>
+T minimum(FpContext& fp, T a, T b) {
+  return extremum(fp, a, b, false);
+}
+template <class T>
+T maximum_number(FpContext& fp, T a, T b) {
+  return extremum_number(fp, a, b, true);
+}
+template <class T>
+T minimum_number(FpContext& fp, T a, T b) {
+  return extremum_number(fp, a, b, false);
+}
+template <class T>
+T reciprocal_step(FpContext& fp, T a, T b) {
+  return step(fp, a, b, 2, two<T>(false), false);
+}
+template <class T>
+T reciprocal_sqrt_step(FpContext& fp, T a, T b) {
+  return step(fp, a, b, 3, one_point_five<T>(), true);
+}
 
-template <class T> T divide(FpContext& fp, T a, T b) {
+template <class T>
+T divide(FpContext& fp, T a, T b) {
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   T result;
   if (propagate_nans(fp, ua, ub, a, b, result)) return result;
@@ -133,7 +173,8 @@ template <class T> T divide(FpContext& fp, T a, T b) {
   return round<T>(fp, {sign, ua.exponent - shift - ub.exponent, quotient | sticky}, fp.rounding());
 }
 
-template <class T> T square_root(FpContext& fp, T a) {
+template <class T>
+T square_root(FpContext& fp, T a) {
   const Unpacked ua = unpack(fp, a);
   if (ua.nan()) return propagate_nan(fp, ua, a);
   if (ua.is_zero()) return zero<T>(ua.sign);
@@ -146,7 +187,8 @@ template <class T> T square_root(FpContext& fp, T a) {
   return round<T>(fp, {false, (ua.exponent - shift) / 2, root | !exact}, fp.rounding());
 }
 
-template <class T> T multiply_add(FpContext& fp, T addend, T a, T b) {
+template <class T>
+T multiply_add(FpContext& fp, T addend, T a, T b) {
   const Unpacked uc = unpack(fp, addend), ua = unpack(fp, a), ub = unpack(fp, b);
   const bool invalid_product = zero_times_infinity(ua, ub);
   if (uc.nan() || ua.nan() || ub.nan()) {
@@ -167,7 +209,8 @@ template <class T> T multiply_add(FpContext& fp, T addend, T a, T b) {
   return round_or_zero<T>(fp, sum(to_real(uc), product(ua, ub)));
 }
 
-template <class T> uint32_t compare(FpContext& fp, T a, T b, bool signal_all_nans) {
+template <class T>
+uint32_t compare(FpContext& fp, T a, T b, bool signal_all_nans) {
   const Unpacked ua = unpack(fp, a), ub = unpack(fp, b);
   if (ua.nan() || ub.nan()) {
     if (signal_all_nans || ua.kind == Kind::kSignallingNan || ub.kind == Kind::kSignallingNan) fp.fpsr |= kFpsrIoc;
@@ -177,30 +220,37 @@ template <class T> uint32_t compare(FpContext& fp, T a, T b, bool signal_all_nan
   return result == 0 ? 0b0110 : result < 0 ? 0b1000 : 0b0010;
 }
 
-template <class T> bool compare_equal(FpContext& fp, T a, T b) { return compare(fp, a, b, false) == 0b0110; }
-template <class T> bool compare_greater_equal(FpContext& fp, T a, T b) {
+template <class T>
+bool compare_equal(FpContext& fp, T a, T b) {
+  return compare(fp, a, b, false) == 0b0110;
+}
+template <class T>
+bool compare_greater_equal(FpContext& fp, T a, T b) {
   const uint32_t nzcv = compare(fp, a, b, true);
   return nzcv == 0b0110 || nzcv == 0b0010;
 }
-template <class T> bool compare_greater(FpContext& fp, T a, T b) { return compare(fp, a, b, true) == 0b0010; }
+template <class T>
+bool compare_greater(FpContext& fp, T a, T b) {
+  return compare(fp, a, b, true) == 0b0010;
+}
 
-#define ADYTON_INSTANTIATE(T)                                      \
-  template T add<T>(FpContext&, T, T);                             \
-  template T subtract<T>(FpContext&, T, T);                        \
-  template T multiply<T>(FpContext&, T, T);                        \
-  template T multiply_extended<T>(FpContext&, T, T);               \
-  template T divide<T>(FpContext&, T, T);                          \
-  template T square_root<T>(FpContext&, T);                        \
-  template T multiply_add<T>(FpContext&, T, T, T);                 \
-  template T maximum<T>(FpContext&, T, T);                         \
-  template T minimum<T>(FpContext&, T, T);                         \
-  template T maximum_number<T>(FpContext&, T, T);                  \
-  template T minimum_number<T>(FpContext&, T, T);                  \
-  template T reciprocal_step<T>(FpContext&, T, T);                 \
-  template T reciprocal_sqrt_step<T>(FpContext&, T, T);            \
-  template uint32_t compare<T>(FpContext&, T, T, bool);            \
-  template bool compare_equal<T>(FpContext&, T, T);                \
-  template bool compare_greater_equal<T>(FpContext&, T, T);        \
+#define ADYTON_INSTANTIATE(T)                               \
+  template T add<T>(FpContext&, T, T);                      \
+  template T subtract<T>(FpContext&, T, T);                 \
+  template T multiply<T>(FpContext&, T, T);                 \
+  template T multiply_extended<T>(FpContext&, T, T);        \
+  template T divide<T>(FpContext&, T, T);                   \
+  template T square_root<T>(FpContext&, T);                 \
+  template T multiply_add<T>(FpContext&, T, T, T);          \
+  template T maximum<T>(FpContext&, T, T);                  \
+  template T minimum<T>(FpContext&, T, T);                  \
+  template T maximum_number<T>(FpContext&, T, T);           \
+  template T minimum_number<T>(FpContext&, T, T);           \
+  template T reciprocal_step<T>(FpContext&, T, T);          \
+  template T reciprocal_sqrt_step<T>(FpContext&, T, T);     \
+  template uint32_t compare<T>(FpContext&, T, T, bool);     \
+  template bool compare_equal<T>(FpContext&, T, T);         \
+  template bool compare_greater_equal<T>(FpContext&, T, T); \
   template bool compare_greater<T>(FpContext&, T, T);
 ADYTON_INSTANTIATE(uint32_t)
 ADYTON_INSTANTIATE(uint64_t)

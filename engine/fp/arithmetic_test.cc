@@ -1,5 +1,5 @@
-// Arithmetic against the host's FPU: results in the four rounding modes, and the exception flags, whose x86 definition differs from Arm's
-// only in tininess (after rounding) and where NaNs are involved.
+// Arithmetic against the host's FPU: results in the four rounding modes, and the exception flags, whose x86 definition differs
+// from Arm's only in tininess (after rounding) and where NaNs are involved.
 #include <immintrin.h>
 
 #include <bit>
@@ -14,33 +14,51 @@
 namespace adyton::engine::fp {
 namespace {
 
-template <class T> struct Host;
-template <> struct Host<uint32_t> { using Type = float; };
-template <> struct Host<uint64_t> { using Type = double; };
+template <class T>
+struct Host;
+template <>
+struct Host<uint32_t> {
+  using Type = float;
+};
+template <>
+struct Host<uint64_t> {
+  using Type = double;
+};
 
 uint64_t seed() {
   static const uint64_t value = std::random_device{}();
   return value;
 }
 
-template <class T> class ValueSource {
+template <class T>
+class ValueSource {
  public:
   using Float = typename Host<T>::Type;
   explicit ValueSource(uint64_t s) : engine_(s) {}
 
   T next() {
-    static const T kSpecial[] = {bits(0), bits(-Float{0}), bits(1), bits(-1), bits(2), bits(Float{1.5}), bits(Float{0.5}),
-                                 bits(std::numeric_limits<Float>::min()), bits(std::numeric_limits<Float>::max()),
-                                 bits(-std::numeric_limits<Float>::max()), bits(std::numeric_limits<Float>::denorm_min()),
-                                 static_cast<T>(bits(std::numeric_limits<Float>::min()) - 1), bits(std::numeric_limits<Float>::infinity()),
-                                 bits(-std::numeric_limits<Float>::infinity()), bits(std::numeric_limits<Float>::epsilon())};
+    static const T kSpecial[] = {bits(0),
+                                 bits(-Float{0}),
+                                 bits(1),
+                                 bits(-1),
+                                 bits(2),
+                                 bits(Float{1.5}),
+                                 bits(Float{0.5}),
+                                 bits(std::numeric_limits<Float>::min()),
+                                 bits(std::numeric_limits<Float>::max()),
+                                 bits(-std::numeric_limits<Float>::max()),
+                                 bits(std::numeric_limits<Float>::denorm_min()),
+                                 static_cast<T>(bits(std::numeric_limits<Float>::min()) - 1),
+                                 bits(std::numeric_limits<Float>::infinity()),
+                                 bits(-std::numeric_limits<Float>::infinity()),
+                                 bits(std::numeric_limits<Float>::epsilon())};
     const uint64_t r = engine_();
     switch (r % 8) {
       case 0: return kSpecial[(r >> 8) % std::size(kSpecial)];
       case 1: return static_cast<T>(kSpecial[(r >> 8) % std::size(kSpecial)] + (r >> 40) % 7 - 3);
-      case 2: return static_cast<T>((engine_() & mask(mantissa())) | (r & sign_bit<T>()));          // subnormal
-      case 3: return bits(static_cast<Float>(static_cast<int64_t>(r >> 8) % 4096 - 2048) / 8);    // few bits: ties
-      case 4: {                                                                                    // near one: cancellation
+      case 2: return static_cast<T>((engine_() & mask(mantissa())) | (r & sign_bit<T>()));      // subnormal
+      case 3: return bits(static_cast<Float>(static_cast<int64_t>(r >> 8) % 4096 - 2048) / 8);  // few bits: ties
+      case 4: {                                                                                 // near one: cancellation
         const T one = bits(1);
         return static_cast<T>((one ^ (engine_() & mask(mantissa() + 2))) ^ (r & sign_bit<T>()));
       }
@@ -69,7 +87,8 @@ uint32_t flags_of_mxcsr(uint32_t mxcsr) {
 }
 
 // Runs `operation` on the FPU under the rounding mode and returns its flags.
-template <class Operation> uint32_t on_host(unsigned rounding, Operation operation) {
+template <class Operation>
+uint32_t on_host(unsigned rounding, Operation operation) {
   const uint32_t saved = _mm_getcsr();
   _mm_setcsr(0x1f80 | kMxcsrRounding[rounding]);
   operation();
@@ -78,14 +97,19 @@ template <class Operation> uint32_t on_host(unsigned rounding, Operation operati
   return flags;
 }
 
-template <class T> bool is_nan(T a) { return std::isnan(std::bit_cast<typename Host<T>::Type>(a)); }
+template <class T>
+bool is_nan(T a) {
+  return std::isnan(std::bit_cast<typename Host<T>::Type>(a));
+}
 
 // Tiny results that round up to the smallest normal number: Underflow on Arm, none on x86.
-template <class T> bool smallest_normal(T a) {
+template <class T>
+bool smallest_normal(T a) {
   return absolute(a) == std::bit_cast<T>(std::numeric_limits<typename Host<T>::Type>::min());
 }
 
-template <class T, class Soft, class Hard> void check(const char* name, unsigned arity, int iterations, Soft soft, Hard hard) {
+template <class T, class Soft, class Hard>
+void check(const char* name, unsigned arity, int iterations, Soft soft, Hard hard) {
   using Float = typename Host<T>::Type;
   ValueSource<T> source(seed() ^ std::hash<std::string>{}(name));
   for (int i = 0; i < iterations; ++i) {
@@ -104,41 +128,47 @@ template <class T, class Soft, class Hard> void check(const char* name, unsigned
     if (smallest_normal(want)) got_flags &= ~kFpsrUfc;
     uint32_t want_flags = host_flags;
     if (smallest_normal(want)) want_flags &= ~kFpsrUfc;
-    ASSERT_EQ(got, want) << name << std::hex << " of " << +in[0] << ", " << +in[1] << ", " << +in[2] << " rounding " << rounding << " seed 0x"
-                         << seed();
-    ASSERT_EQ(got_flags, want_flags) << name << std::hex << " of " << +in[0] << ", " << +in[1] << ", " << +in[2] << " rounding " << rounding
-                                     << " seed 0x" << seed();
+    ASSERT_EQ(got, want) << name << std::hex << " of " << +in[0] << ", " << +in[1] << ", " << +in[2] << " rounding " << rounding
+                         << " seed 0x" << seed();
+    ASSERT_EQ(got_flags, want_flags) << name << std::hex << " of " << +in[0] << ", " << +in[1] << ", " << +in[2] << " rounding "
+                                     << rounding << " seed 0x" << seed();
   }
 }
 
-template <class T> class Arithmetic : public testing::Test {};
+template <class T>
+class Arithmetic : public testing::Test {};
 using Formats = testing::Types<uint32_t, uint64_t>;
 TYPED_TEST_SUITE(Arithmetic, Formats);
 
 constexpr int kIterations = 300'000;
 
 TYPED_TEST(Arithmetic, AddAgreesWithTheHost) {
-  check<TypeParam>("add", 2, kIterations, [](FpContext& fp, auto* in) { return add<TypeParam>(fp, in[0], in[1]); },
-                   [](auto x, auto y, auto) { return x + y; });
+  check<TypeParam>(
+      "add", 2, kIterations, [](FpContext& fp, auto* in) { return add<TypeParam>(fp, in[0], in[1]); },
+      [](auto x, auto y, auto) { return x + y; });
 }
 TYPED_TEST(Arithmetic, SubtractAgreesWithTheHost) {
-  check<TypeParam>("subtract", 2, kIterations, [](FpContext& fp, auto* in) { return subtract<TypeParam>(fp, in[0], in[1]); },
-                   [](auto x, auto y, auto) { return x - y; });
+  check<TypeParam>(
+      "subtract", 2, kIterations, [](FpContext& fp, auto* in) { return subtract<TypeParam>(fp, in[0], in[1]); },
+      [](auto x, auto y, auto) { return x - y; });
 }
 TYPED_TEST(Arithmetic, MultiplyAgreesWithTheHost) {
-  check<TypeParam>("multiply", 2, kIterations, [](FpContext& fp, auto* in) { return multiply<TypeParam>(fp, in[0], in[1]); },
-                   [](auto x, auto y, auto) { return x * y; });
+  check<TypeParam>(
+      "multiply", 2, kIterations, [](FpContext& fp, auto* in) { return multiply<TypeParam>(fp, in[0], in[1]); },
+      [](auto x, auto y, auto) { return x * y; });
 }
 TYPED_TEST(Arithmetic, DivideAgreesWithTheHost) {
-  check<TypeParam>("divide", 2, kIterations, [](FpContext& fp, auto* in) { return divide<TypeParam>(fp, in[0], in[1]); },
-                   [](auto x, auto y, auto) { return x / y; });
+  check<TypeParam>(
+      "divide", 2, kIterations, [](FpContext& fp, auto* in) { return divide<TypeParam>(fp, in[0], in[1]); },
+      [](auto x, auto y, auto) { return x / y; });
 }
 
 float host_sqrt(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 double host_sqrt(double x) { return _mm_cvtsd_f64(_mm_sqrt_sd(_mm_set_sd(x), _mm_set_sd(x))); }
 TYPED_TEST(Arithmetic, SquareRootAgreesWithTheHost) {
-  check<TypeParam>("square_root", 1, kIterations, [](FpContext& fp, auto* in) { return square_root<TypeParam>(fp, in[0]); },
-                   [](auto x, auto, auto) { return host_sqrt(x); });
+  check<TypeParam>(
+      "square_root", 1, kIterations, [](FpContext& fp, auto* in) { return square_root<TypeParam>(fp, in[0]); },
+      [](auto x, auto, auto) { return host_sqrt(x); });
 }
 
 __attribute__((target("fma"))) float host_fma(float x, float y, float z) {
@@ -149,9 +179,10 @@ __attribute__((target("fma"))) double host_fma(double x, double y, double z) {
 }
 TYPED_TEST(Arithmetic, MultiplyAddAgreesWithTheHost) {
   if (!__builtin_cpu_supports("fma")) GTEST_SKIP() << "the host has no FMA";
-  check<TypeParam>("multiply_add", 3, 2 * kIterations,
-                   [](FpContext& fp, auto* in) { return multiply_add<TypeParam>(fp, in[2], in[0], in[1]); },
-                   [](auto x, auto y, auto z) { return host_fma(x, y, z); });
+  check<TypeParam>(
+      "multiply_add", 3, 2 * kIterations,
+      [](FpContext& fp, auto* in) { return multiply_add<TypeParam>(fp, in[2], in[0], in[1]); },
+      [](auto x, auto y, auto z) { return host_fma(x, y, z); });
 }
 
 TYPED_TEST(Arithmetic, ComparisonAgreesWithTheHost) {

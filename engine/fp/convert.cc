@@ -2,7 +2,8 @@
 
 namespace adyton::engine::fp {
 
-template <class T> T round_to_integral(FpContext& fp, T a, Rounding rounding, bool exact) {
+template <class T>
+T round_to_integral(FpContext& fp, T a, Rounding rounding, bool exact) {
   const Unpacked ua = unpack(fp, a);
   if (ua.nan()) return propagate_nan(fp, ua, a);
   if (ua.is_infinity()) return a;
@@ -15,7 +16,8 @@ template <class T> T round_to_integral(FpContext& fp, T a, Rounding rounding, bo
   return round<T>(fp, {ua.sign, 0, magnitude}, Rounding::kZero);
 }
 
-template <class T> T round_to_integral_in_range(FpContext& fp, T a, Rounding rounding, unsigned integer_bits) {
+template <class T>
+T round_to_integral_in_range(FpContext& fp, T a, Rounding rounding, unsigned integer_bits) {
   const Unpacked ua = unpack(fp, a);
   if (ua.is_zero()) return zero<T>(ua.sign);
   const Uint128 limit = Uint128{1} << (integer_bits - 1);
@@ -31,7 +33,8 @@ template <class T> T round_to_integral_in_range(FpContext& fp, T a, Rounding rou
   return round<T>(fp, {true, 0, limit}, Rounding::kZero);
 }
 
-template <class To, class From> To convert(FpContext& fp, From a, Rounding rounding) {
+template <class To, class From>
+To convert(FpContext& fp, From a, Rounding rounding) {
   const Unpacked ua = unpack(fp, a);
   const bool alternative_half = sizeof(To) == 2 && (fp.fpcr & kFpcrAhp);
   if (ua.nan()) {
@@ -41,7 +44,8 @@ template <class To, class From> To convert(FpContext& fp, From a, Rounding round
     // FPConvertNaN: the top bits of the fraction are kept.
     constexpr int kNarrowing = kFractionBits<From> - kFractionBits<To>;
     const uint64_t fraction = a & kFractionMask<From>;
-    return pack<To>(ua.sign, kExponentMax<To>, (kNarrowing > 0 ? fraction >> (kNarrowing & 63) : fraction << (-kNarrowing & 63)) | kQuietBit<To>);
+    return pack<To>(ua.sign, kExponentMax<To>,
+                    (kNarrowing > 0 ? fraction >> (kNarrowing & 63) : fraction << (-kNarrowing & 63)) | kQuietBit<To>);
   }
   if (ua.is_infinity()) {
     if (!alternative_half) return infinity<To>(ua.sign);
@@ -77,11 +81,13 @@ uint64_t to_fixed(FpContext& fp, T a, unsigned fraction_bits, bool is_unsigned, 
   return static_cast<uint64_t>((ua.sign ? -value.magnitude : value.magnitude) & mask);
 }
 
-template <class T> T from_unsigned(FpContext& fp, uint64_t a, unsigned fraction_bits) {
+template <class T>
+T from_unsigned(FpContext& fp, uint64_t a, unsigned fraction_bits) {
   return a == 0 ? zero<T>(false) : round<T>(fp, {false, -static_cast<int>(fraction_bits), a}, fp.rounding());
 }
 
-template <class T> T from_signed(FpContext& fp, int64_t a, unsigned fraction_bits) {
+template <class T>
+T from_signed(FpContext& fp, int64_t a, unsigned fraction_bits) {
   if (a >= 0) return from_unsigned<T>(fp, static_cast<uint64_t>(a), fraction_bits);
   return round<T>(fp, {true, -static_cast<int>(fraction_bits), uint64_t{0} - static_cast<uint64_t>(a)}, fp.rounding());
 }
@@ -114,11 +120,11 @@ uint32_t to_javascript_int32(FpContext& fp, uint64_t a, uint32_t& nzcv) {
   return ua.sign ? 0 - low : low;
 }
 
-#define ADYTON_INSTANTIATE(T)                                                              \
-  template T round_to_integral<T>(FpContext&, T, Rounding, bool);                          \
-  template T round_to_integral_in_range<T>(FpContext&, T, Rounding, unsigned);             \
-  template uint64_t to_fixed<T>(FpContext&, T, unsigned, bool, unsigned, Rounding);        \
-  template T from_unsigned<T>(FpContext&, uint64_t, unsigned);                             \
+#define ADYTON_INSTANTIATE(T)                                                       \
+  template T round_to_integral<T>(FpContext&, T, Rounding, bool);                   \
+  template T round_to_integral_in_range<T>(FpContext&, T, Rounding, unsigned);      \
+  template uint64_t to_fixed<T>(FpContext&, T, unsigned, bool, unsigned, Rounding); \
+  template T from_unsigned<T>(FpContext&, uint64_t, unsigned);                      \
   template T from_signed<T>(FpContext&, int64_t, unsigned);
 ADYTON_INSTANTIATE(uint32_t)
 ADYTON_INSTANTIATE(uint64_t)

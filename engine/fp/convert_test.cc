@@ -79,7 +79,8 @@ TEST_F(Conversion, EveryHalfWidensExactlyAndComesBack) {
       }
       continue;
     }
-    const double value = (h & 0x8000 ? -1 : 1) * std::ldexp(exponent ? 1024.0 + fraction : fraction, exponent ? static_cast<int>(exponent) - 25 : -24);
+    const double value = (h & 0x8000 ? -1 : 1) *
+                         std::ldexp(exponent ? 1024.0 + fraction : fraction, exponent ? static_cast<int>(exponent) - 25 : -24);
     ASSERT_EQ(std::bit_cast<double>(wide), value);
     ASSERT_EQ(std::bit_cast<float>(single), static_cast<float>(value));
     ASSERT_EQ(convert<uint16_t>(fp, single), half);
@@ -88,7 +89,9 @@ TEST_F(Conversion, EveryHalfWidensExactlyAndComesBack) {
   }
 }
 
-__attribute__((target("f16c"))) uint16_t host_half(float x) { return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_CUR_DIRECTION)); }
+__attribute__((target("f16c"))) uint16_t host_half(float x) {
+  return static_cast<uint16_t>(_cvtss_sh(x, _MM_FROUND_CUR_DIRECTION));
+}
 
 TEST_F(Conversion, SingleToHalfAgreesWithTheHost) {
   if (!__builtin_cpu_supports("f16c")) GTEST_SKIP() << "the host has no F16C";
@@ -111,7 +114,8 @@ TEST_F(Conversion, IntegersBecomeFloatsAsOnTheHost) {
     const auto s = static_cast<int64_t>(random_() & 1 ? a : 0 - a);
     const uint64_t u = a;
     const uint64_t from_s = from_signed<uint64_t>(fp, s, fraction_bits), from_u = from_unsigned<uint64_t>(fp, u, fraction_bits);
-    const uint32_t from_s32 = from_signed<uint32_t>(fp, s, fraction_bits), from_u32 = from_unsigned<uint32_t>(fp, u, fraction_bits);
+    const uint32_t from_s32 = from_signed<uint32_t>(fp, s, fraction_bits),
+                   from_u32 = from_unsigned<uint32_t>(fp, u, fraction_bits);
     Rounded rounded(mode);
     volatile int64_t vs = s;
     const volatile long double vl = static_cast<long double>(u);  // exact
@@ -148,8 +152,10 @@ TEST_F(Conversion, FloatsBecomeSaturatedIntegers) {
     const long double highest = std::ldexp(1.0L, static_cast<int>(is_unsigned ? width : width - 1)) - 1;
     const long double clamped = std::min(std::max(want, lowest), highest);
     const uint64_t mask = width == 64 ? ~uint64_t{0} : 0xffffffffu;
-    const uint64_t expected = (clamped < 0 ? static_cast<uint64_t>(static_cast<int64_t>(clamped)) : static_cast<uint64_t>(clamped)) & mask;
-    ASSERT_EQ(got, expected) << std::hex << a << std::dec << " fraction bits " << fraction_bits << " mode " << static_cast<int>(rounding);
+    const uint64_t expected =
+        (clamped < 0 ? static_cast<uint64_t>(static_cast<int64_t>(clamped)) : static_cast<uint64_t>(clamped)) & mask;
+    ASSERT_EQ(got, expected) << std::hex << a << std::dec << " fraction bits " << fraction_bits << " mode "
+                             << static_cast<int>(rounding);
     ASSERT_EQ(fp.fpsr, clamped != want ? kFpsrIoc : want != scaled ? kFpsrIxc : 0) << std::hex << a;
 
     // The same for the roundings that stay in the format.
@@ -193,12 +199,12 @@ TEST_F(Conversion, JavascriptConversionWrapsAndTellsExactness) {
   };
   uint32_t fpsr;
   EXPECT_EQ(run(0, 0, fpsr), 4u);
-  EXPECT_EQ(run(uint64_t{1} << 63, 0, fpsr), 0u);           // -0
-  EXPECT_EQ(run(1, kFpcrFz, fpsr), 0u);                     // flushed
+  EXPECT_EQ(run(uint64_t{1} << 63, 0, fpsr), 0u);  // -0
+  EXPECT_EQ(run(1, kFpcrFz, fpsr), 0u);            // flushed
   EXPECT_EQ(fpsr, kFpsrIdc);
-  EXPECT_EQ(run(0x7ff0'0000'0000'0000, 0, fpsr), 0u);       // infinity
+  EXPECT_EQ(run(0x7ff0'0000'0000'0000, 0, fpsr), 0u);  // infinity
   EXPECT_EQ(fpsr, kFpsrIoc);
-  EXPECT_EQ(run(0x7ff8'0000'0000'0000, 0, fpsr), 0u);       // NaN
+  EXPECT_EQ(run(0x7ff8'0000'0000'0000, 0, fpsr), 0u);  // NaN
   EXPECT_EQ(fpsr, kFpsrIoc);
 }
 

@@ -19,23 +19,32 @@ unsigned table_reciprocal_sqrt(unsigned a) {
   return (b + 1) / 2;
 }
 
-template <class T> int biased_exponent(T a) { return static_cast<int>((a >> kFractionBits<T>)&kExponentMax<T>); }
+template <class T>
+int biased_exponent(T a) {
+  return static_cast<int>((a >> kFractionBits<T>)&kExponentMax<T>);
+}
 // The fraction, aligned to 52 bits.
-template <class T> uint64_t fraction52(T a) { return static_cast<uint64_t>(a & kFractionMask<T>) << (52 - kFractionBits<T>); }
+template <class T>
+uint64_t fraction52(T a) {
+  return static_cast<uint64_t>(a & kFractionMask<T>) << (52 - kFractionBits<T>);
+}
 constexpr uint64_t kFractionTop = uint64_t{1} << 51;
 constexpr uint64_t kMask52 = (uint64_t{1} << 52) - 1;
 
-template <class T> T assemble(bool sign, int exponent, uint64_t fraction) {
+template <class T>
+T assemble(bool sign, int exponent, uint64_t fraction) {
   return pack<T>(sign, exponent, fraction >> (52 - kFractionBits<T>));
 }
 
 constexpr bool overflow_gives_infinity(Rounding rounding, bool sign) {
-  return rounding == Rounding::kTieEven || (rounding == Rounding::kPlusInfinity && !sign) || (rounding == Rounding::kMinusInfinity && sign);
+  return rounding == Rounding::kTieEven || (rounding == Rounding::kPlusInfinity && !sign) ||
+         (rounding == Rounding::kMinusInfinity && sign);
 }
 
 }  // namespace
 
-template <class T> T reciprocal_estimate(FpContext& fp, T a) {
+template <class T>
+T reciprocal_estimate(FpContext& fp, T a) {
   const Unpacked ua = unpack(fp, a);
   if (ua.nan()) return propagate_nan(fp, ua, a);
   if (ua.is_infinity()) return zero<T>(ua.sign);
@@ -75,7 +84,8 @@ template <class T> T reciprocal_estimate(FpContext& fp, T a) {
   return assemble<T>(ua.sign, result_exponent, fraction);
 }
 
-template <class T> T reciprocal_sqrt_estimate(FpContext& fp, T a) {
+template <class T>
+T reciprocal_sqrt_estimate(FpContext& fp, T a) {
   const Unpacked ua = unpack(fp, a);
   if (ua.nan()) return propagate_nan(fp, ua, a);
   if (ua.is_zero()) {
@@ -93,22 +103,22 @@ template <class T> T reciprocal_sqrt_estimate(FpContext& fp, T a) {
     }
     fraction = (fraction << 1) & kMask52;
   }
-  const unsigned scaled = (exponent & 1) ? 128 | static_cast<unsigned>(fraction >> 45) : 256 | static_cast<unsigned>(fraction >> 44);
+  const unsigned scaled =
+      (exponent & 1) ? 128 | static_cast<unsigned>(fraction >> 45) : 256 | static_cast<unsigned>(fraction >> 44);
   constexpr int kBias = 1 - kMinimumExponent<T>;
   const int result_exponent = (3 * kBias - 1 - exponent) / 2;
   return assemble<T>(false, result_exponent, static_cast<uint64_t>(table_reciprocal_sqrt(scaled) & 0xff) << 44);
 }
 
-template <class T> T reciprocal_exponent(FpContext& fp, T a) {
+template <class T>
+T reciprocal_exponent(FpContext& fp, T a) {
   const Unpacked ua = unpack(fp, a);
   if (ua.nan()) return propagate_nan(fp, ua, a);
   const int exponent = biased_exponent(a);
   return pack<T>(ua.sign, exponent == 0 ? kExponentMax<T> - 1 : exponent ^ kExponentMax<T>, 0);
 }
 
-uint32_t unsigned_reciprocal_estimate(uint32_t a) {
-  return (a >> 31) == 0 ? ~uint32_t{0} : table_reciprocal(a >> 23) << 23;
-}
+uint32_t unsigned_reciprocal_estimate(uint32_t a) { return (a >> 31) == 0 ? ~uint32_t{0} : table_reciprocal(a >> 23) << 23; }
 
 uint32_t unsigned_reciprocal_sqrt_estimate(uint32_t a) {
   return (a >> 30) == 0 ? ~uint32_t{0} : table_reciprocal_sqrt(a >> 23) << 23;

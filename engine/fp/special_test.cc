@@ -1,4 +1,5 @@
-// Directed cases where Arm's rules leave a choice to no one: NaN propagation, flush to zero, estimates, the alternative half format.
+// Directed cases where Arm's rules leave a choice to no one: NaN propagation, flush to zero, estimates, the alternative half
+// format.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -10,17 +11,20 @@ namespace adyton::engine::fp {
 namespace {
 
 constexpr uint32_t kInf = 0x7f80'0000, kMinusInf = 0xff80'0000, kDefaultNan = 0x7fc0'0000;
-constexpr uint32_t kQ1 = 0x7fc0'0001, kQ2 = 0xffc0'0002, kQ3 = 0x7fc0'0003, kS1 = 0x7f80'0011, kS2 = 0xff80'0012, kS3 = 0x7f80'0013;
+constexpr uint32_t kQ1 = 0x7fc0'0001, kQ2 = 0xffc0'0002, kQ3 = 0x7fc0'0003, kS1 = 0x7f80'0011, kS2 = 0xff80'0012,
+                   kS3 = 0x7f80'0013;
 constexpr uint32_t kQuiet = 0x0040'0000;
 constexpr uint32_t kOne = 0x3f80'0000, kTwo = 0x4000'0000, kMinNormal = 0x0080'0000, kMaxNormal = 0x7f7f'ffff;
 constexpr uint32_t kMinusZero = 0x8000'0000;
 
 TEST(Nan, TheFirstSignallingNanWinsThenTheFirstQuietOne) {
-  struct Case { uint32_t a, b, result, fpsr; };
+  struct Case {
+    uint32_t a, b, result, fpsr;
+  };
   for (const auto& c : {Case{kQ1, kQ2, kQ1, 0}, Case{kQ1, kS2, kS2 | kQuiet, kFpsrIoc}, Case{kS1, kS2, kS1 | kQuiet, kFpsrIoc},
                         Case{kOne, kQ2, kQ2, 0}, Case{kS1, kQ2, kS1 | kQuiet, kFpsrIoc}, Case{kQ1, kOne, kQ1, 0}}) {
-    for (auto* operation : {&add<uint32_t>, &subtract<uint32_t>, &multiply<uint32_t>, &multiply_extended<uint32_t>, &divide<uint32_t>,
-                            &maximum<uint32_t>, &minimum<uint32_t>}) {
+    for (auto* operation : {&add<uint32_t>, &subtract<uint32_t>, &multiply<uint32_t>, &multiply_extended<uint32_t>,
+                            &divide<uint32_t>, &maximum<uint32_t>, &minimum<uint32_t>}) {
       FpContext fp;
       EXPECT_EQ(operation(fp, c.a, c.b), c.result);
       EXPECT_EQ(fp.fpsr, c.fpsr);
@@ -41,13 +45,16 @@ TEST(Nan, StepsNegateTheirFirstOperandFirst) {
 }
 
 TEST(Nan, MultiplyAddPutsTheAddendFirst) {
-  struct Case { uint32_t addend, a, b, result, fpsr; };
-  for (const auto& c : {Case{kQ3, kQ1, kQ2, kQ3, 0}, Case{kQ3, kS1, kQ2, kS1 | kQuiet, kFpsrIoc}, Case{kS3, kS1, kS2, kS3 | kQuiet, kFpsrIoc},
-                        Case{kOne, kQ1, kQ2, kQ1, 0}, Case{kOne, kQ1, kS2, kS2 | kQuiet, kFpsrIoc},
-                        // A quiet addend does not hide that infinity times zero is invalid; a signalling one comes before.
-                        Case{kQ3, kInf, 0, kDefaultNan, kFpsrIoc}, Case{kQ3, kMinusZero, kInf, kDefaultNan, kFpsrIoc},
-                        Case{kS3, kInf, 0, kS3 | kQuiet, kFpsrIoc}, Case{kOne, kInf, 0, kDefaultNan, kFpsrIoc},
-                        Case{kMinusInf, kInf, kOne, kDefaultNan, kFpsrIoc}}) {
+  struct Case {
+    uint32_t addend, a, b, result, fpsr;
+  };
+  for (const auto& c :
+       {Case{kQ3, kQ1, kQ2, kQ3, 0}, Case{kQ3, kS1, kQ2, kS1 | kQuiet, kFpsrIoc}, Case{kS3, kS1, kS2, kS3 | kQuiet, kFpsrIoc},
+        Case{kOne, kQ1, kQ2, kQ1, 0}, Case{kOne, kQ1, kS2, kS2 | kQuiet, kFpsrIoc},
+        // A quiet addend does not hide that infinity times zero is invalid; a signalling one comes before.
+        Case{kQ3, kInf, 0, kDefaultNan, kFpsrIoc}, Case{kQ3, kMinusZero, kInf, kDefaultNan, kFpsrIoc},
+        Case{kS3, kInf, 0, kS3 | kQuiet, kFpsrIoc}, Case{kOne, kInf, 0, kDefaultNan, kFpsrIoc},
+        Case{kMinusInf, kInf, kOne, kDefaultNan, kFpsrIoc}}) {
     FpContext fp;
     EXPECT_EQ(multiply_add(fp, c.addend, c.a, c.b), c.result) << std::hex << c.addend << ' ' << c.a << ' ' << c.b;
     EXPECT_EQ(fp.fpsr, c.fpsr);
@@ -177,12 +184,15 @@ TEST(Estimates, AreCloseAndMonotonousTables) {
 }
 
 TEST(Estimates, EdgesOfTheRange) {
-  struct Case { uint32_t fpcr, a, result, fpsr; };
+  struct Case {
+    uint32_t fpcr, a, result, fpsr;
+  };
   constexpr uint32_t kToZero = 3u << kFpcrRModeShift;
-  for (const auto& c : {Case{0, 0, kInf, kFpsrDzc}, Case{0, kMinusZero, kMinusInf, kFpsrDzc}, Case{0, kInf, 0, 0},
-                        Case{0, 0x001f'ffff, kInf, kFpsrOfc | kFpsrIxc}, Case{kToZero, 0x801f'ffff, 0xff7f'ffff, kFpsrOfc | kFpsrIxc},
-                        Case{0, 0x0020'0000, 0x7f7f'8000, 0}, Case{kFpcrFz, 0x7e80'0000, 0, kFpsrUfc},
-                        Case{0, 0x7e80'0000, 0x007f'c000, 0}, Case{0, kMaxNormal, 0x0020'0000, 0}, Case{0, kS1, kS1 | kQuiet, kFpsrIoc}}) {
+  for (const auto& c :
+       {Case{0, 0, kInf, kFpsrDzc}, Case{0, kMinusZero, kMinusInf, kFpsrDzc}, Case{0, kInf, 0, 0},
+        Case{0, 0x001f'ffff, kInf, kFpsrOfc | kFpsrIxc}, Case{kToZero, 0x801f'ffff, 0xff7f'ffff, kFpsrOfc | kFpsrIxc},
+        Case{0, 0x0020'0000, 0x7f7f'8000, 0}, Case{kFpcrFz, 0x7e80'0000, 0, kFpsrUfc}, Case{0, 0x7e80'0000, 0x007f'c000, 0},
+        Case{0, kMaxNormal, 0x0020'0000, 0}, Case{0, kS1, kS1 | kQuiet, kFpsrIoc}}) {
     FpContext fp{c.fpcr, 0};
     EXPECT_EQ(reciprocal_estimate(fp, c.a), c.result) << std::hex << c.a;
     EXPECT_EQ(fp.fpsr, c.fpsr) << std::hex << c.a;

@@ -7,8 +7,8 @@ namespace adyton::engine::fp {
 Real sum(Real a, Real b) {
   if (a.significand == 0) return b;
   if (b.significand == 0) return a;
-  // Both get their highest bit at 125, so that a carry fits and the sticky bit of the smaller one stays far below the result's last
-  // bit: more than one bit cancels only when the exponents differ by at most one, and then nothing was shifted out.
+  // Both get their highest bit at 125, so that a carry fits and the sticky bit of the smaller one stays far below the result's
+  // last bit: more than one bit cancels only when the exponents differ by at most one, and then nothing was shifted out.
   constexpr int kTop = 125;
   for (Real* r : {&a, &b}) {
     const int shift = kTop - highest_bit(r->significand);
@@ -67,13 +67,14 @@ bool overflows_to_infinity(Rounding rounding, bool sign) {
 
 }  // namespace
 
-template <class T> T round(FpContext& fp, const Real& value, Rounding rounding) {
+template <class T>
+T round(FpContext& fp, const Real& value, Rounding rounding) {
   const int exponent = value.exponent + highest_bit(value.significand);
   if (sizeof(T) > 2 && (fp.fpcr & kFpcrFz) && exponent < kMinimumExponent<T>) {
     fp.fpsr |= kFpsrUfc;
     return zero<T>(value.sign);
   }
-  const int unit = std::max(exponent, kMinimumExponent<T>)-kFractionBits<T>;
+  const int unit = std::max(exponent, kMinimumExponent<T>) - kFractionBits<T>;
   auto [wide, remainder] = split(value.significand, value.exponent - unit);
   auto mantissa = static_cast<uint64_t>(wide);
   int biased = std::max(exponent - kMinimumExponent<T> + 1, 0);
@@ -105,12 +106,16 @@ template uint16_t round<uint16_t>(FpContext&, const Real&, Rounding);
 template uint32_t round<uint32_t>(FpContext&, const Real&, Rounding);
 template uint64_t round<uint64_t>(FpContext&, const Real&, Rounding);
 
-template <class T> T default_nan() { return pack<T>(false, kExponentMax<T>, kQuietBit<T>); }
+template <class T>
+T default_nan() {
+  return pack<T>(false, kExponentMax<T>, kQuietBit<T>);
+}
 template uint16_t default_nan<uint16_t>();
 template uint32_t default_nan<uint32_t>();
 template uint64_t default_nan<uint64_t>();
 
-template <class T> T expand_immediate(uint8_t imm8) {
+template <class T>
+T expand_immediate(uint8_t imm8) {
   // exponent = NOT(b6) : Replicate(b6, E - 3) : imm8<5:4>
   constexpr int kExponentBits = Format<T>::kExponentBits;
   const bool b6 = imm8 & 0x40;

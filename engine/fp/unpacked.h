@@ -9,26 +9,58 @@ namespace adyton::engine::fp {
 
 using Uint128 = unsigned __int128;
 
-template <class T> struct Format;
-template <> struct Format<uint16_t> { static constexpr int kExponentBits = 5, kFractionBits = 10; };
-template <> struct Format<uint32_t> { static constexpr int kExponentBits = 8, kFractionBits = 23; };
-template <> struct Format<uint64_t> { static constexpr int kExponentBits = 11, kFractionBits = 52; };
+template <class T>
+struct Format;
+template <>
+struct Format<uint16_t> {
+  static constexpr int kExponentBits = 5, kFractionBits = 10;
+};
+template <>
+struct Format<uint32_t> {
+  static constexpr int kExponentBits = 8, kFractionBits = 23;
+};
+template <>
+struct Format<uint64_t> {
+  static constexpr int kExponentBits = 11, kFractionBits = 52;
+};
 
-template <class T> constexpr int kFractionBits = Format<T>::kFractionBits;
-template <class T> constexpr int kExponentMax = (1 << Format<T>::kExponentBits) - 1;  // biased
-template <class T> constexpr int kMinimumExponent = 2 - (1 << (Format<T>::kExponentBits - 1));
-template <class T> constexpr T kFractionMask = static_cast<T>((T{1} << kFractionBits<T>)-1);
-template <class T> constexpr T kQuietBit = static_cast<T>(T{1} << (kFractionBits<T> - 1));
+template <class T>
+constexpr int kFractionBits = Format<T>::kFractionBits;
+template <class T>
+constexpr int kExponentMax = (1 << Format<T>::kExponentBits) - 1;  // biased
+template <class T>
+constexpr int kMinimumExponent = 2 - (1 << (Format<T>::kExponentBits - 1));
+template <class T>
+constexpr T kFractionMask = static_cast<T>((T{1} << kFractionBits<T>)-1);
+template <class T>
+constexpr T kQuietBit = static_cast<T>(T{1} << (kFractionBits<T> - 1));
 
-template <class T> constexpr T pack(bool sign, int biased_exponent, uint64_t fraction) {
-  return static_cast<T>((sign ? sign_bit<T>() : T{0}) | (static_cast<T>(biased_exponent) << kFractionBits<T>) | static_cast<T>(fraction));
+template <class T>
+constexpr T pack(bool sign, int biased_exponent, uint64_t fraction) {
+  return static_cast<T>((sign ? sign_bit<T>() : T{0}) | (static_cast<T>(biased_exponent) << kFractionBits<T>) |
+                        static_cast<T>(fraction));
 }
-template <class T> constexpr T zero(bool sign) { return pack<T>(sign, 0, 0); }
-template <class T> constexpr T infinity(bool sign) { return pack<T>(sign, kExponentMax<T>, 0); }
-template <class T> constexpr T largest_normal(bool sign) { return pack<T>(sign, kExponentMax<T> - 1, kFractionMask<T>); }
+template <class T>
+constexpr T zero(bool sign) {
+  return pack<T>(sign, 0, 0);
+}
+template <class T>
+constexpr T infinity(bool sign) {
+  return pack<T>(sign, kExponentMax<T>, 0);
+}
+template <class T>
+constexpr T largest_normal(bool sign) {
+  return pack<T>(sign, kExponentMax<T> - 1, kFractionMask<T>);
+}
 // 2^exponent times (1 + fraction / 2^52), for constants
-template <class T> constexpr T two(bool sign) { return pack<T>(sign, 1 - kMinimumExponent<T> + 1, 0); }
-template <class T> constexpr T one_point_five() { return pack<T>(false, 1 - kMinimumExponent<T>, kQuietBit<T>); }
+template <class T>
+constexpr T two(bool sign) {
+  return pack<T>(sign, 1 - kMinimumExponent<T> + 1, 0);
+}
+template <class T>
+constexpr T one_point_five() {
+  return pack<T>(false, 1 - kMinimumExponent<T>, kQuietBit<T>);
+}
 
 enum class Kind : uint8_t { kZero, kFinite, kInfinity, kQuietNan, kSignallingNan };
 
@@ -45,7 +77,8 @@ struct Unpacked {
 };
 
 // FPUnpackBase. Subnormals are zeros under FPCR.FZ (Input Denormal is raised), except in half precision.
-template <class T> Unpacked unpack(FpContext& fp, T a) {
+template <class T>
+Unpacked unpack(FpContext& fp, T a) {
   const bool sign = (a & sign_bit<T>()) != 0;
   const int biased = static_cast<int>((a >> kFractionBits<T>)&kExponentMax<T>);
   const uint64_t fraction = a & kFractionMask<T>;
@@ -66,26 +99,29 @@ template <class T> Unpacked unpack(FpContext& fp, T a) {
 }
 
 // FPProcessNaN
-template <class T> T propagate_nan(FpContext& fp, const Unpacked& unpacked, T a) {
+template <class T>
+T propagate_nan(FpContext& fp, const Unpacked& unpacked, T a) {
   if (unpacked.kind == Kind::kSignallingNan) fp.fpsr |= kFpsrIoc;
   return (fp.fpcr & kFpcrDn) ? default_nan<T>() : static_cast<T>(a | kQuietBit<T>);
 }
 
 // FPProcessNaNs: the first signalling NaN, else the first quiet one.
-template <class T> bool propagate_nans(FpContext& fp, const Unpacked& ua, const Unpacked& ub, T a, T b, T& result) {
+template <class T>
+bool propagate_nans(FpContext& fp, const Unpacked& ua, const Unpacked& ub, T a, T b, T& result) {
   if (!ua.nan() && !ub.nan()) return false;
   const bool first = ua.kind == Kind::kSignallingNan || (ub.kind != Kind::kSignallingNan && ua.kind == Kind::kQuietNan);
   result = first ? propagate_nan(fp, ua, a) : propagate_nan(fp, ub, b);
   return true;
 }
 
-template <class T> T invalid(FpContext& fp) {
+template <class T>
+T invalid(FpContext& fp) {
   fp.fpsr |= kFpsrIoc;
   return default_nan<T>();
 }
 
-// A real number +-significand * 2^exponent. Bit 0 of the significand may stand for any non-zero amount below it ("sticky"), provided
-// that at least two bits lie between it and the last bit of the rounded result.
+// A real number +-significand * 2^exponent. Bit 0 of the significand may stand for any non-zero amount below it ("sticky"),
+// provided that at least two bits lie between it and the last bit of the rounded result.
 struct Real {
   bool sign;
   int exponent;
@@ -122,6 +158,7 @@ Integral split(Uint128 significand, int exponent);
 bool rounds_up(Rounding rounding, bool sign, bool odd, Remainder remainder);
 
 // FPRoundBase: rounds a non-zero real to the format and raises Underflow (tininess before rounding), Overflow and Inexact.
-template <class T> T round(FpContext& fp, const Real& value, Rounding rounding);
+template <class T>
+T round(FpContext& fp, const Real& value, Rounding rounding);
 
 }  // namespace adyton::engine::fp

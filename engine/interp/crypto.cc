@@ -81,7 +81,8 @@ AesState mix_columns(const AesState& in, bool inverse) {
 using Words = std::array<uint32_t, 4>;
 
 Words to_words(const Vector& v) {
-  return {static_cast<uint32_t>(v.d[0]), static_cast<uint32_t>(v.d[0] >> 32), static_cast<uint32_t>(v.d[1]), static_cast<uint32_t>(v.d[1] >> 32)};
+  return {static_cast<uint32_t>(v.d[0]), static_cast<uint32_t>(v.d[0] >> 32), static_cast<uint32_t>(v.d[1]),
+          static_cast<uint32_t>(v.d[1] >> 32)};
 }
 Vector from_words(const Words& w) { return {{w[0] | (uint64_t{w[1]} << 32), w[2] | (uint64_t{w[3]} << 32)}}; }
 
@@ -157,12 +158,13 @@ bool crypto_sha_three_reg(CpuState& cpu, uint32_t insn) {
     case 0b010: destination = from_words(sha1_rounds(d, n[0], m, majority)); return true;  // SHA1M
     case 0b011: {                                                                          // SHA1SU0
       const Words shifted = {d[2], d[3], n[0], n[1]};
-      destination = from_words({shifted[0] ^ d[0] ^ m[0], shifted[1] ^ d[1] ^ m[1], shifted[2] ^ d[2] ^ m[2], shifted[3] ^ d[3] ^ m[3]});
+      destination =
+          from_words({shifted[0] ^ d[0] ^ m[0], shifted[1] ^ d[1] ^ m[1], shifted[2] ^ d[2] ^ m[2], shifted[3] ^ d[3] ^ m[3]});
       return true;
     }
-    case 0b100: destination = from_words(sha256_rounds(d, n, m, true)); return true;         // SHA256H
-    case 0b101: destination = from_words(sha256_rounds(n, d, m, false)); return true;        // SHA256H2
-    case 0b110: destination = from_words(sha256_schedule_update1(d, n, m)); return true;     // SHA256SU1
+    case 0b100: destination = from_words(sha256_rounds(d, n, m, true)); return true;      // SHA256H
+    case 0b101: destination = from_words(sha256_rounds(n, d, m, false)); return true;     // SHA256H2
+    case 0b110: destination = from_words(sha256_schedule_update1(d, n, m)); return true;  // SHA256SU1
     default: return false;
   }
 }
@@ -175,7 +177,8 @@ bool crypto_sha_two_reg(CpuState& cpu, uint32_t insn) {
     case 0b00000: destination = scalar_vector(std::rotl(n[0], 30)); return true;  // SHA1H
     case 0b00001: {                                                               // SHA1SU1
       const Words t = {d[0] ^ n[1], d[1] ^ n[2], d[2] ^ n[3], d[3]};
-      destination = from_words({std::rotl(t[0], 1), std::rotl(t[1], 1), std::rotl(t[2], 1), std::rotl(t[3], 1) ^ std::rotl(t[0], 2)});
+      destination =
+          from_words({std::rotl(t[0], 1), std::rotl(t[1], 1), std::rotl(t[2], 1), std::rotl(t[3], 1) ^ std::rotl(t[0], 2)});
       return true;
     }
     case 0b00010: destination = from_words(sha256_schedule_update0(d, n)); return true;  // SHA256SU0

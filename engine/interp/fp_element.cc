@@ -10,9 +10,13 @@ using fp::Rounding;
 namespace {
 
 // Calls f with a zero of the lane's type.
-template <class F> uint64_t in_format(unsigned esize, F f) { return esize == 64 ? f(uint64_t{}) : f(uint32_t{}); }
+template <class F>
+uint64_t in_format(unsigned esize, F f) {
+  return esize == 64 ? f(uint64_t{}) : f(uint32_t{});
+}
 
-template <class T> T binary(FpContext& context, FpBinary operation, T a, T b) {
+template <class T>
+T binary(FpContext& context, FpBinary operation, T a, T b) {
   const auto mask = [](bool holds) { return holds ? static_cast<T>(~T{0}) : T{0}; };
   switch (operation) {
     case FpBinary::kAdd: return fp::add(context, a, b);
@@ -37,7 +41,8 @@ template <class T> T binary(FpContext& context, FpBinary operation, T a, T b) {
   return 0;
 }
 
-template <class T> T unary(FpContext& context, FpUnary operation, T a) {
+template <class T>
+T unary(FpContext& context, FpUnary operation, T a) {
   switch (operation) {
     case FpUnary::kAbsolute: return fp::absolute(a);
     case FpUnary::kNegate: return fp::negate(a);
@@ -52,7 +57,8 @@ template <class T> T unary(FpContext& context, FpUnary operation, T a) {
 }  // namespace
 
 uint64_t fp_binary(FpContext& context, FpBinary operation, unsigned esize, uint64_t a, uint64_t b) {
-  return in_format(esize, [&]<class T>(T) -> uint64_t { return binary(context, operation, static_cast<T>(a), static_cast<T>(b)); });
+  return in_format(esize,
+                   [&]<class T>(T) -> uint64_t { return binary(context, operation, static_cast<T>(a), static_cast<T>(b)); });
 }
 
 uint64_t fp_unary(FpContext& context, FpUnary operation, unsigned esize, uint64_t a) {
@@ -78,14 +84,15 @@ uint64_t fp_round_in_range(FpContext& context, unsigned esize, uint64_t a, Round
   });
 }
 
-uint64_t fp_to_fixed(FpContext& context, unsigned esize, uint64_t a, unsigned fraction_bits, bool is_unsigned, unsigned integer_bits,
-                     Rounding rounding) {
+uint64_t fp_to_fixed(FpContext& context, unsigned esize, uint64_t a, unsigned fraction_bits, bool is_unsigned,
+                     unsigned integer_bits, Rounding rounding) {
   return in_format(esize, [&]<class T>(T) -> uint64_t {
     return fp::to_fixed(context, static_cast<T>(a), fraction_bits, is_unsigned, integer_bits, rounding);
   });
 }
 
-uint64_t fp_from_fixed(FpContext& context, unsigned esize, uint64_t a, unsigned fraction_bits, bool is_unsigned, unsigned integer_bits) {
+uint64_t fp_from_fixed(FpContext& context, unsigned esize, uint64_t a, unsigned fraction_bits, bool is_unsigned,
+                       unsigned integer_bits) {
   return in_format(esize, [&]<class T>(T) -> uint64_t {
     if (is_unsigned) return fp::from_unsigned<T>(context, a & ones(integer_bits), fraction_bits);
     return fp::from_signed<T>(context, sign_extend(a, integer_bits), fraction_bits);
@@ -95,8 +102,10 @@ uint64_t fp_from_fixed(FpContext& context, unsigned esize, uint64_t a, unsigned 
 uint64_t fp_convert(FpContext& context, unsigned from, unsigned to, uint64_t a, Rounding rounding) {
   const auto half = static_cast<uint16_t>(a);
   const auto single = static_cast<uint32_t>(a);
-  if (from == 16) return to == 32 ? fp::convert<uint32_t>(context, half, rounding) : fp::convert<uint64_t>(context, half, rounding);
-  if (from == 32) return to == 16 ? fp::convert<uint16_t>(context, single, rounding) : fp::convert<uint64_t>(context, single, rounding);
+  if (from == 16)
+    return to == 32 ? fp::convert<uint32_t>(context, half, rounding) : fp::convert<uint64_t>(context, half, rounding);
+  if (from == 32)
+    return to == 16 ? fp::convert<uint16_t>(context, single, rounding) : fp::convert<uint64_t>(context, single, rounding);
   return to == 16 ? fp::convert<uint16_t>(context, a, rounding) : fp::convert<uint32_t>(context, a, rounding);
 }
 

@@ -67,12 +67,14 @@ bool fp_fixed_conversion(CpuState& cpu, uint32_t insn) {
   switch (operation) {
     case 0b00'010:  // SCVTF, UCVTF
     case 0b00'011:
-      cpu.v[rd(insn)] = scalar_vector(fp_from_fixed(context, esize, read_reg(cpu, rn(insn), is64), fraction_bits, is_unsigned, integer_bits));
+      cpu.v[rd(insn)] =
+          scalar_vector(fp_from_fixed(context, esize, read_reg(cpu, rn(insn), is64), fraction_bits, is_unsigned, integer_bits));
       break;
     case 0b11'000:  // FCVTZS, FCVTZU
     case 0b11'001:
-      write_reg(cpu, rd(insn), is64,
-                fp_to_fixed(context, esize, scalar(cpu, rn(insn), esize), fraction_bits, is_unsigned, integer_bits, Rounding::kZero));
+      write_reg(
+          cpu, rd(insn), is64,
+          fp_to_fixed(context, esize, scalar(cpu, rn(insn), esize), fraction_bits, is_unsigned, integer_bits, Rounding::kZero));
       break;
     default: return false;
   }
@@ -110,7 +112,8 @@ bool fp_integer_conversion(CpuState& cpu, uint32_t insn) {
     case 4:  // FCVTA{S,U}
     case 5: {
       const Rounding rounding = opcode >= 4 ? Rounding::kTieAway : static_cast<Rounding>(rmode);
-      write_reg(cpu, rd(insn), is64, fp_to_fixed(context, esize, scalar(cpu, rn(insn), esize), 0, is_unsigned, integer_bits, rounding));
+      write_reg(cpu, rd(insn), is64,
+                fp_to_fixed(context, esize, scalar(cpu, rn(insn), esize), 0, is_unsigned, integer_bits, rounding));
       cpu.fpsr |= context.fpsr;
       return true;
     }
@@ -158,13 +161,14 @@ bool fp_one_source(CpuState& cpu, uint32_t insn) {
 }
 
 bool fp_two_source(CpuState& cpu, uint32_t insn) {
-  static constexpr FpBinary kOperations[] = {FpBinary::kMultiply, FpBinary::kDivide,        FpBinary::kAdd,
-                                             FpBinary::kSubtract, FpBinary::kMaximum,       FpBinary::kMinimum,
+  static constexpr FpBinary kOperations[] = {FpBinary::kMultiply,      FpBinary::kDivide,        FpBinary::kAdd,
+                                             FpBinary::kSubtract,      FpBinary::kMaximum,       FpBinary::kMinimum,
                                              FpBinary::kMaximumNumber, FpBinary::kMinimumNumber, FpBinary::kNegatedMultiply};
   const unsigned esize = format_of(insn), opcode = field(insn, 15, 12);
   if (m_or_s(insn) || esize == kUnallocated || opcode >= std::size(kOperations)) return false;
   FpContext context{cpu.fpcr, 0};
-  const uint64_t value = fp_binary(context, kOperations[opcode], esize, scalar(cpu, rn(insn), esize), scalar(cpu, rm(insn), esize));
+  const uint64_t value =
+      fp_binary(context, kOperations[opcode], esize, scalar(cpu, rn(insn), esize), scalar(cpu, rm(insn), esize));
   finish(cpu, insn, context, value);
   return true;
 }

@@ -1,7 +1,8 @@
 // Inside of the FP and SIMD part of the interpreter: vector elements, widths, saturation, and the groups of encodings.
 //
-// Element sizes are in bits (8, 16, 32, 64) and chosen at run time; a lane is a uint64_t with zero bits above its size. A group computes its
-// result in a zeroed Vector and stores it last, which also gives the architecture's zeroing of the bits above the result.
+// Element sizes are in bits (8, 16, 32, 64) and chosen at run time; a lane is a uint64_t with zero bits above its size. A group
+// computes its result in a zeroed Vector and stores it last, which also gives the architecture's zeroing of the bits above the
+// result.
 #pragma once
 #include <cstdint>
 
@@ -32,7 +33,9 @@ inline void set_lane(Vector& v, unsigned index, unsigned esize, uint64_t value) 
   const uint64_t mask = ones(esize) << (position % 64);
   word = (word & ~mask) | ((value << (position % 64)) & mask);
 }
-inline void set_lane(Vector& v, unsigned index, unsigned esize, Int128 value) { set_lane(v, index, esize, static_cast<uint64_t>(value)); }
+inline void set_lane(Vector& v, unsigned index, unsigned esize, Int128 value) {
+  set_lane(v, index, esize, static_cast<uint64_t>(value));
+}
 
 // --- fields that most encodings share
 inline bool is_q(uint32_t insn) { return bit(insn, 30); }
@@ -59,7 +62,8 @@ uint64_t shift_by(FpContext& context, Int128 value, int shift, unsigned esize, b
 // SQDMULH, SQRDMULH
 uint64_t doubling_multiply_high(FpContext& context, int64_t a, int64_t b, unsigned esize, bool rounds);
 // SQRDMLAH, SQRDMLSH
-uint64_t doubling_multiply_accumulate_high(FpContext& context, int64_t accumulator, int64_t a, int64_t b, unsigned esize, bool subtracts);
+uint64_t doubling_multiply_accumulate_high(FpContext& context, int64_t accumulator, int64_t a, int64_t b, unsigned esize,
+                                           bool subtracts);
 // SQDMULL, and SQDMLAL and SQDMLSL when `accumulate` is 1 or -1. `accumulator` has twice `esize` bits.
 uint64_t doubling_multiply_long(FpContext& context, int64_t accumulator, int64_t a, int64_t b, unsigned esize, int accumulate);
 // One 32-bit lane of SDOT and UDOT

@@ -72,8 +72,9 @@ bool dot_by_element(CpuState& cpu, uint32_t insn) {
   const auto element = static_cast<uint32_t>(lane(cpu.v[index.reg], index.lane, 32));
   Vector result{};
   for (unsigned i = 0; i < lanes(insn, 32, false); ++i) {
-    set_lane(result, i, 32,
-             uint64_t{dot_product(static_cast<uint32_t>(lane(d, i, 32)), static_cast<uint32_t>(lane(n, i, 32)), element, is_u(insn))});
+    set_lane(
+        result, i, 32,
+        uint64_t{dot_product(static_cast<uint32_t>(lane(d, i, 32)), static_cast<uint32_t>(lane(n, i, 32)), element, is_u(insn))});
   }
   cpu.v[rd(insn)] = result;
   return true;

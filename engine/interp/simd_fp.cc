@@ -1,4 +1,5 @@
-// Scalar floating point, Advanced SIMD and cryptography (Arm ARM C4.1.95, "Data Processing -- Scalar Floating-Point and Advanced SIMD").
+// Scalar floating point, Advanced SIMD and cryptography (Arm ARM C4.1.95, "Data Processing -- Scalar Floating-Point and Advanced
+// SIMD").
 #include "engine/interp/execute.h"
 #include "engine/interp/simd.h"
 

@@ -42,7 +42,8 @@ constexpr Encoding kWrongInVixl[] = {
     Encoding("PolynomialMultiplyLong", "0Q 0 01110 zz 1 mmmmm 1110 00 nnnnn ddddd", kPlain),
 };
 
-template <size_t N> bool matches(const Encoding (&encodings)[N], uint32_t insn) {
+template <size_t N>
+bool matches(const Encoding (&encodings)[N], uint32_t insn) {
   for (const Encoding& encoding : encodings) {
     if ((insn & encoding.mask) == encoding.bits) return true;
   }
@@ -81,7 +82,9 @@ class SimdFp : public ::testing::Test {
     const auto qemu = QemuOracle::create();
     if (!qemu) GTEST_SKIP() << "no qemu-aarch64, or no cross compiler when this was built";
     FuzzConfig config = fuzz_config(count);
-    config.skip = [=](uint32_t insn) { return matches(kUnadvertised, insn) || (flush_to_zero && is_javascript_conversion(insn)); };
+    config.skip = [=](uint32_t insn) {
+      return matches(kUnadvertised, insn) || (flush_to_zero && is_javascript_conversion(insn));
+    };
     config.prepare = [=](Random& random, MachineState& state) {
       state.fpcr = static_cast<uint32_t>(random.next()) & (fp::kFpcrRMode | fp::kFpcrDn | fp::kFpcrAhp);
       if (flush_to_zero) state.fpcr |= fp::kFpcrFz;

@@ -39,9 +39,11 @@ uint64_t doubling_multiply_high(FpContext& context, int64_t a, int64_t b, unsign
   return saturate(context, (doubled + (rounds ? Int128{1} << (esize - 1) : 0)) >> esize, esize, false);
 }
 
-uint64_t doubling_multiply_accumulate_high(FpContext& context, int64_t accumulator, int64_t a, int64_t b, unsigned esize, bool subtracts) {
+uint64_t doubling_multiply_accumulate_high(FpContext& context, int64_t accumulator, int64_t a, int64_t b, unsigned esize,
+                                           bool subtracts) {
   const Int128 doubled = 2 * static_cast<Int128>(a) * b;
-  const Int128 wide = (static_cast<Int128>(accumulator) * (Int128{1} << esize)) + (subtracts ? -doubled : doubled) + (Int128{1} << (esize - 1));
+  const Int128 wide =
+      (static_cast<Int128>(accumulator) * (Int128{1} << esize)) + (subtracts ? -doubled : doubled) + (Int128{1} << (esize - 1));
   return saturate(context, wide >> esize, esize, false);
 }
 
@@ -49,13 +51,15 @@ uint64_t doubling_multiply_long(FpContext& context, int64_t accumulator, int64_t
   const unsigned wide = 2 * esize;
   const uint64_t doubled = saturate(context, 2 * static_cast<Int128>(a) * b, wide, false);
   if (accumulate == 0) return doubled;
-  return saturate(context, static_cast<Int128>(accumulator) + static_cast<Int128>(accumulate) * sign_extend(doubled, wide), wide, false);
+  return saturate(context, static_cast<Int128>(accumulator) + static_cast<Int128>(accumulate) * sign_extend(doubled, wide), wide,
+                  false);
 }
 
 uint32_t dot_product(uint32_t accumulator, uint32_t a, uint32_t b, bool is_unsigned) {
   for (unsigned shift = 0; shift < 32; shift += 8) {
     const auto x = static_cast<uint8_t>(a >> shift), y = static_cast<uint8_t>(b >> shift);
-    accumulator += is_unsigned ? static_cast<uint32_t>(x * y) : static_cast<uint32_t>(static_cast<int8_t>(x) * static_cast<int8_t>(y));
+    accumulator +=
+        is_unsigned ? static_cast<uint32_t>(x * y) : static_cast<uint32_t>(static_cast<int8_t>(x) * static_cast<int8_t>(y));
   }
   return accumulator;
 }

@@ -1,4 +1,5 @@
-// Advanced SIMD instructions that move lanes about or fold them: copy, permute, extract, table lookup, across lanes, scalar pairwise.
+// Advanced SIMD instructions that move lanes about or fold them: copy, permute, extract, table lookup, across lanes, scalar
+// pairwise.
 #include <algorithm>
 #include <bit>
 
@@ -85,8 +86,8 @@ bool simd_permute(CpuState& cpu, uint32_t insn) {
         value = source < count ? lane(n, source, esize) : lane(m, source - count, esize);
         break;
       }
-      case 0b10: value = lane(i % 2 ? m : n, (i & ~1u) + part, esize); break;               // TRN
-      case 0b11: value = lane(i % 2 ? m : n, part * count / 2 + i / 2, esize); break;       // ZIP
+      case 0b10: value = lane(i % 2 ? m : n, (i & ~1u) + part, esize); break;          // TRN
+      case 0b11: value = lane(i % 2 ? m : n, part * count / 2 + i / 2, esize); break;  // ZIP
     }
     set_lane(result, i, esize, value);
   }

@@ -71,18 +71,18 @@ bool simd_three_different(CpuState& cpu, uint32_t insn, bool scalar) {
     };
     Int128 value = 0;
     switch (opcode) {
-      case 0b0000: value = a + b; break;                    // SADDL, UADDL
-      case 0b0001: value = a_wide + b; break;               // SADDW, UADDW
-      case 0b0010: value = a - b; break;                    // SSUBL, USUBL
-      case 0b0011: value = a_wide - b; break;               // SSUBW, USUBW
-      case 0b0101: value = accumulator + difference; break; // SABAL, UABAL
-      case 0b0111: value = difference; break;               // SABDL, UABDL
-      case 0b1000: value = accumulator + a * b; break;      // SMLAL, UMLAL
-      case 0b1010: value = accumulator - a * b; break;      // SMLSL, UMLSL
-      case 0b1100: value = a * b; break;                    // SMULL, UMULL
-      case 0b1001: value = double_multiply(1); break;       // SQDMLAL
-      case 0b1011: value = double_multiply(-1); break;      // SQDMLSL
-      case 0b1101: value = double_multiply(0); break;       // SQDMULL
+      case 0b0000: value = a + b; break;                     // SADDL, UADDL
+      case 0b0001: value = a_wide + b; break;                // SADDW, UADDW
+      case 0b0010: value = a - b; break;                     // SSUBL, USUBL
+      case 0b0011: value = a_wide - b; break;                // SSUBW, USUBW
+      case 0b0101: value = accumulator + difference; break;  // SABAL, UABAL
+      case 0b0111: value = difference; break;                // SABDL, UABDL
+      case 0b1000: value = accumulator + a * b; break;       // SMLAL, UMLAL
+      case 0b1010: value = accumulator - a * b; break;       // SMLSL, UMLSL
+      case 0b1100: value = a * b; break;                     // SMULL, UMULL
+      case 0b1001: value = double_multiply(1); break;        // SQDMLAL
+      case 0b1011: value = double_multiply(-1); break;       // SQDMLSL
+      case 0b1101: value = double_multiply(0); break;        // SQDMULL
     }
     set_lane(result, i, wide, value);
   }

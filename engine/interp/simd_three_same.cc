@@ -9,7 +9,7 @@ namespace adyton::engine::interp {
 
 namespace {
 
-// What an instruction without a result for this encoding gives
+// The result of an unallocated encoding
 constexpr std::optional<uint64_t> kUnallocated = std::nullopt;
 
 bool logical(CpuState& cpu, uint32_t insn) {
@@ -18,14 +18,14 @@ bool logical(CpuState& cpu, uint32_t insn) {
   for (unsigned i = 0; i < (is_q(insn) ? 2u : 1u); ++i) {
     const uint64_t a = n.d[i], b = m.d[i], c = d.d[i];
     switch ((is_u(insn) ? 4 : 0) | size_field(insn)) {
-      case 0: result.d[i] = a & b; break;              // AND
-      case 1: result.d[i] = a & ~b; break;             // BIC
-      case 2: result.d[i] = a | b; break;              // ORR
-      case 3: result.d[i] = a | ~b; break;             // ORN
-      case 4: result.d[i] = a ^ b; break;              // EOR
-      case 5: result.d[i] = b ^ ((b ^ a) & c); break;  // BSL
-      case 6: result.d[i] = c ^ ((c ^ a) & b); break;  // BIT
-      case 7: result.d[i] = c ^ ((c ^ a) & ~b); break; // BIF
+      case 0: result.d[i] = a & b; break;               // AND
+      case 1: result.d[i] = a & ~b; break;              // BIC
+      case 2: result.d[i] = a | b; break;               // ORR
+      case 3: result.d[i] = a | ~b; break;              // ORN
+      case 4: result.d[i] = a ^ b; break;               // EOR
+      case 5: result.d[i] = b ^ ((b ^ a) & c); break;   // BSL
+      case 6: result.d[i] = c ^ ((c ^ a) & b); break;   // BIT
+      case 7: result.d[i] = c ^ ((c ^ a) & ~b); break;  // BIF
     }
   }
   cpu.v[rd(insn)] = result;
@@ -57,43 +57,46 @@ uint8_t polynomial_multiply(uint64_t a, uint64_t b) {
 }
 
 // One lane; x and y are the operands as mathematical integers.
-std::optional<uint64_t> integer_lane_result(FpContext& context, unsigned opcode, bool u, unsigned esize, bool scalar, Int128 x, Int128 y, Int128 z) {
+std::optional<uint64_t> integer_lane_result(FpContext& context, unsigned opcode, bool u, unsigned esize, bool scalar, Int128 x,
+                                            Int128 y, Int128 z) {
   const auto raw = [](Int128 v) { return static_cast<uint64_t>(v); };
   const auto mask = [&](bool holds) { return holds ? ones(esize) : 0; };
   const bool doubleword = esize == 64;
   const int shift = static_cast<int8_t>(raw(y));
-  // In scalar form, these and the saturating ones are all there is.
+  // Those that the scalar form has in every size
   switch (opcode) {
-    case 0b00001: return saturate(context, x + y, esize, u);                         // SQADD, UQADD
-    case 0b00101: return saturate(context, x - y, esize, u);                         // SQSUB, UQSUB
-    case 0b01001: return shift_by(context, x, shift, esize, u, false, true);         // SQSHL, UQSHL
-    case 0b01011: return shift_by(context, x, shift, esize, u, true, true);          // SQRSHL, UQRSHL
-    case 0b10110:                                                                    // SQDMULH, SQRDMULH
+    case 0b00001: return saturate(context, x + y, esize, u);                  // SQADD, UQADD
+    case 0b00101: return saturate(context, x - y, esize, u);                  // SQSUB, UQSUB
+    case 0b01001: return shift_by(context, x, shift, esize, u, false, true);  // SQSHL, UQSHL
+    case 0b01011: return shift_by(context, x, shift, esize, u, true, true);   // SQRSHL, UQRSHL
+    case 0b10110:                                                             // SQDMULH, SQRDMULH
       if (esize == 8 || doubleword) return kUnallocated;
       return doubling_multiply_high(context, sign_extend(raw(x), esize), sign_extend(raw(y), esize), esize, u);
     default: break;
   }
   if (scalar && !doubleword) return kUnallocated;
+  // Those that the scalar form has for doublewords
   switch (opcode) {
-    case 0b00110: return mask(x > y);                                                // CMGT, CMHI
-    case 0b00111: return mask(x >= y);                                               // CMGE, CMHS
-    case 0b01000: return shift_by(context, x, shift, esize, u, false, false);        // SSHL, USHL
-    case 0b01010: return shift_by(context, x, shift, esize, u, true, false);         // SRSHL, URSHL
-    case 0b10000: return raw(u ? x - y : x + y);                                     // ADD, SUB
-    case 0b10001: return mask(u ? x == y : (x & y) != 0);                            // CMTST, CMEQ
+    case 0b00110: return mask(x > y);                                          // CMGT, CMHI
+    case 0b00111: return mask(x >= y);                                         // CMGE, CMHS
+    case 0b01000: return shift_by(context, x, shift, esize, u, false, false);  // SSHL, USHL
+    case 0b01010: return shift_by(context, x, shift, esize, u, true, false);   // SRSHL, URSHL
+    case 0b10000: return raw(u ? x - y : x + y);                               // ADD, SUB
+    case 0b10001: return mask(u ? x == y : (x & y) != 0);                      // CMTST, CMEQ
     default: break;
   }
   if (doubleword) return kUnallocated;
+  // Vectors of up to 32-bit lanes only
   switch (opcode) {
-    case 0b00000: return raw((x + y) >> 1);                                          // SHADD, UHADD
-    case 0b00010: return raw((x + y + 1) >> 1);                                      // SRHADD, URHADD
-    case 0b00100: return raw((x - y) >> 1);                                          // SHSUB, UHSUB
-    case 0b01100: return raw(std::max(x, y));                                        // SMAX, UMAX
-    case 0b01101: return raw(std::min(x, y));                                        // SMIN, UMIN
-    case 0b01110: return raw(x > y ? x - y : y - x);                                 // SABD, UABD
-    case 0b01111: return raw(z + (x > y ? x - y : y - x));                           // SABA, UABA
-    case 0b10010: return raw(u ? z - x * y : z + x * y);                             // MLA, MLS
-    case 0b10011:                                                                    // MUL, PMUL
+    case 0b00000: return raw((x + y) >> 1);                 // SHADD, UHADD
+    case 0b00010: return raw((x + y + 1) >> 1);             // SRHADD, URHADD
+    case 0b00100: return raw((x - y) >> 1);                 // SHSUB, UHSUB
+    case 0b01100: return raw(std::max(x, y));               // SMAX, UMAX
+    case 0b01101: return raw(std::min(x, y));               // SMIN, UMIN
+    case 0b01110: return raw(x > y ? x - y : y - x);        // SABD, UABD
+    case 0b01111: return raw(z + (x > y ? x - y : y - x));  // SABA, UABA
+    case 0b10010: return raw(u ? z - x * y : z + x * y);    // MLA, MLS
+    case 0b10011:                                           // MUL, PMUL
       if (!u) return raw(x * y);
       if (esize != 8) return kUnallocated;
       return polynomial_multiply(raw(x), raw(y));
@@ -109,8 +112,9 @@ bool integer_three_same(CpuState& cpu, uint32_t insn, bool scalar, unsigned opco
   FpContext context{cpu.fpcr, 0};
   Vector result{};
   for (unsigned i = 0; i < lanes(insn, esize, scalar); ++i) {
-    const auto value = integer_lane_result(context, opcode, u, esize, scalar, integer_lane(cpu.v[rn(insn)], i, esize, u),
-                                           integer_lane(cpu.v[rm(insn)], i, esize, u), integer_lane(cpu.v[rd(insn)], i, esize, u));
+    const auto value =
+        integer_lane_result(context, opcode, u, esize, scalar, integer_lane(cpu.v[rn(insn)], i, esize, u),
+                            integer_lane(cpu.v[rm(insn)], i, esize, u), integer_lane(cpu.v[rd(insn)], i, esize, u));
     if (!value) return false;
     set_lane(result, i, esize, *value);
   }
@@ -239,15 +243,17 @@ bool simd_three_same_extra(CpuState& cpu, uint32_t insn, bool scalar) {
     if (!u || esize == 8 || esize == 64) return false;
     FpContext context{cpu.fpcr, 0};
     for (unsigned i = 0; i < lanes(insn, esize, scalar); ++i) {
-      set_lane(result, i, esize, doubling_multiply_accumulate_high(context, signed_lane(d, i, esize), signed_lane(n, i, esize),
-                                                                   signed_lane(m, i, esize), esize, opcode == 1));
+      set_lane(result, i, esize,
+               doubling_multiply_accumulate_high(context, signed_lane(d, i, esize), signed_lane(n, i, esize),
+                                                 signed_lane(m, i, esize), esize, opcode == 1));
     }
     cpu.fpsr |= context.fpsr;
   } else if (opcode == 2 && !scalar) {  // SDOT, UDOT
     if (esize != 32) return false;
     for (unsigned i = 0; i < lanes(insn, 32, false); ++i) {
-      set_lane(result, i, 32, uint64_t{dot_product(static_cast<uint32_t>(lane(d, i, 32)), static_cast<uint32_t>(lane(n, i, 32)),
-                                                   static_cast<uint32_t>(lane(m, i, 32)), u)});
+      set_lane(result, i, 32,
+               uint64_t{dot_product(static_cast<uint32_t>(lane(d, i, 32)), static_cast<uint32_t>(lane(n, i, 32)),
+                                    static_cast<uint32_t>(lane(m, i, 32)), u)});
     }
   } else {
     return opcode >= 8 && u && !scalar && complex_arithmetic(cpu, insn, opcode);

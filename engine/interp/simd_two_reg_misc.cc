@@ -79,8 +79,8 @@ uint64_t reverse_bits(uint64_t byte) {
 }
 
 // One lane of the instructions that map a lane to a lane.
-std::optional<uint64_t> integer_lane_result(FpContext& context, unsigned opcode, bool u, unsigned esize, bool scalar, const Vector& n,
-                                            const Vector& d, unsigned i) {
+std::optional<uint64_t> integer_lane_result(FpContext& context, unsigned opcode, bool u, unsigned esize, bool scalar,
+                                            const Vector& n, const Vector& d, unsigned i) {
   const uint64_t raw = lane(n, i, esize);
   const Int128 value = signed_lane(n, i, esize);
   const auto mask = [&](bool holds) { return holds ? ones(esize) : 0; };
@@ -186,7 +186,9 @@ bool convert_format(CpuState& cpu, uint32_t insn, bool scalar, unsigned opcode) 
 std::optional<uint64_t> fp_lane_result(FpContext& context, unsigned selector, unsigned esize, bool scalar, uint64_t value) {
   constexpr unsigned kA = 1 << 5, kU = 1 << 6;
   const auto compare = [&](FpBinary operation, uint64_t x, uint64_t y) { return fp_binary(context, operation, esize, x, y); };
-  const auto to_integer = [&](Rounding rounding) { return fp_to_fixed(context, esize, value, 0, selector & kU, esize, rounding); };
+  const auto to_integer = [&](Rounding rounding) {
+    return fp_to_fixed(context, esize, value, 0, selector & kU, esize, rounding);
+  };
   const auto unary = [&](FpUnary operation) { return fp_unary(context, operation, esize, value); };
   switch (selector) {
     case kA | 0b01100: return compare(FpBinary::kGreater, value, 0);            // FCMGT zero
@@ -215,23 +217,25 @@ std::optional<uint64_t> fp_lane_result(FpContext& context, unsigned selector, un
   }
   if (scalar) return std::nullopt;
   const auto round = [&](Rounding rounding, bool exact) { return fp_round(context, esize, value, rounding, exact); };
-  const auto round_in_range = [&](Rounding rounding, unsigned bits) { return fp_round_in_range(context, esize, value, rounding, bits); };
+  const auto round_in_range = [&](Rounding rounding, unsigned bits) {
+    return fp_round_in_range(context, esize, value, rounding, bits);
+  };
   switch (selector) {
     case kA | 0b01111: return unary(FpUnary::kAbsolute);
     case kU | kA | 0b01111: return unary(FpUnary::kNegate);
-    case 0b11000: return round(Rounding::kTieEven, false);                           // FRINTN
-    case 0b11001: return round(Rounding::kMinusInfinity, false);                     // FRINTM
-    case kA | 0b11000: return round(Rounding::kPlusInfinity, false);                 // FRINTP
-    case kA | 0b11001: return round(Rounding::kZero, false);                         // FRINTZ
-    case kU | 0b11000: return round(Rounding::kTieAway, false);                      // FRINTA
-    case kU | 0b11001: return round(context.rounding(), true);                       // FRINTX
-    case kU | kA | 0b11001: return round(context.rounding(), false);                 // FRINTI
-    case 0b11110: return round_in_range(Rounding::kZero, 32);                        // FRINT32Z
-    case 0b11111: return round_in_range(Rounding::kZero, 64);                        // FRINT64Z
-    case kU | 0b11110: return round_in_range(context.rounding(), 32);                // FRINT32X
-    case kU | 0b11111: return round_in_range(context.rounding(), 64);                // FRINT64X
-    case kA | 0b11100:                                                               // URECPE
-    case kU | kA | 0b11100: {                                                        // URSQRTE
+    case 0b11000: return round(Rounding::kTieEven, false);             // FRINTN
+    case 0b11001: return round(Rounding::kMinusInfinity, false);       // FRINTM
+    case kA | 0b11000: return round(Rounding::kPlusInfinity, false);   // FRINTP
+    case kA | 0b11001: return round(Rounding::kZero, false);           // FRINTZ
+    case kU | 0b11000: return round(Rounding::kTieAway, false);        // FRINTA
+    case kU | 0b11001: return round(context.rounding(), true);         // FRINTX
+    case kU | kA | 0b11001: return round(context.rounding(), false);   // FRINTI
+    case 0b11110: return round_in_range(Rounding::kZero, 32);          // FRINT32Z
+    case 0b11111: return round_in_range(Rounding::kZero, 64);          // FRINT64Z
+    case kU | 0b11110: return round_in_range(context.rounding(), 32);  // FRINT32X
+    case kU | 0b11111: return round_in_range(context.rounding(), 64);  // FRINT64X
+    case kA | 0b11100:                                                 // URECPE
+    case kU | kA | 0b11100: {                                          // URSQRTE
       if (esize == 64) return std::nullopt;
       const auto word = static_cast<uint32_t>(value);
       return (selector & kU) ? fp::unsigned_reciprocal_sqrt_estimate(word) : fp::unsigned_reciprocal_estimate(word);

@@ -1,5 +1,5 @@
-// QEMU's user mode as an Executor: a second implementation that we did not write, for what VIXL's simulator does not model (FPSR, FPCR.RMode,
-// FPCR.FZ, cryptography, UNDEFINED). Straight-line code without memory accesses and without SP only.
+// QEMU's user mode as an Executor: a second implementation that we did not write, for what VIXL's simulator does not model (FPSR,
+// FPCR.RMode, FPCR.FZ, cryptography, UNDEFINED). Straight-line code without memory accesses and without SP only.
 #pragma once
 #include <sys/types.h>
 
@@ -18,7 +18,8 @@ class QemuOracle final : public Executor {
   QemuOracle(const QemuOracle&) = delete;
   QemuOracle& operator=(const QemuOracle&) = delete;
 
-  // At most 64 instructions. A signal is reported as an exception with class 0 (UNDEFINED). Aborts the test program when QEMU dies.
+  // At most 64 instructions. A signal is reported as an exception with class 0 (UNDEFINED). Aborts the test program when QEMU
+  // dies.
   void run(std::span<const uint32_t> program, MachineState& state) override;
 
  private:

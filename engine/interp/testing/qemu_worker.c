@@ -1,5 +1,5 @@
-// Runs inside QEMU's user mode: reads a processor state and some instructions from standard input, executes them, and writes the state that
-// results to standard output, until the input ends. The instructions must not use SP or memory, nor branch.
+// Runs inside QEMU's user mode: reads a processor state and some instructions from standard input, executes them, and writes the
+// state that results to standard output, until the input ends. The instructions must not use SP or memory, nor branch.
 #define _GNU_SOURCE
 #include "engine/interp/testing/qemu_worker.h"
 

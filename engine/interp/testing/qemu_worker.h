@@ -1,5 +1,5 @@
-// What qemu_oracle.cc and the program that it runs inside QEMU say to each other: one request, one answer, both of this shape. Compiled for the
-// host and for the guest, both little-endian LP64.
+// What qemu_oracle.cc and the program that it runs inside QEMU say to each other: one request, one answer, both of this shape.
+// Compiled for the host and for the guest, both little-endian LP64.
 #pragma once
 #include <stdint.h>
 
@@ -8,7 +8,7 @@ enum { kQemuWorkerMaxWords = 64 };
 struct QemuWorkerState {
   uint64_t x[32];  // x[31] is unused
   uint64_t v[64];
-  uint32_t nzcv;   // bits 31:28
+  uint32_t nzcv;  // bits 31:28
   uint32_t fpcr;
   uint32_t fpsr;
   uint32_t signal;           // answer: 0, or the number of the signal that ended the run
