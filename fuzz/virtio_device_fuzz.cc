@@ -1,5 +1,5 @@
-// A device behind its registers: the input is a driver that writes to them and to its queues as it likes, and a host that does things in
-// between. One program per device; ADYTON_FUZZ_<DEVICE> says which.
+// A device behind its registers: the input is a driver that writes to them and to its queues as it likes, and a host that does
+// things in between. One program per device; ADYTON_FUZZ_<DEVICE> says which.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -61,7 +61,8 @@ std::unique_ptr<virtio::Device> Host::make() {
   ports[1].name = "port";
   return virtio::ConsoleDevice::create(std::move(ports), {}).value();
 #elif defined(ADYTON_FUZZ_VSOCK)
-  auto device = std::make_unique<vsock::VsockDevice>(3, vsock::Muxer::Limits{.max_connections = 16, .buffer_bytes = 4096, .max_replies = 8});
+  auto device = std::make_unique<vsock::VsockDevice>(
+      3, vsock::Muxer::Limits{.max_connections = 16, .buffer_bytes = 4096, .max_replies = 8});
   vsock = device.get();
   return device;
 #else
@@ -132,7 +133,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           if (i + 1 < count) flags |= virtio::kDescNext;
           const auto contents = input.take_bytes(input.below(64));
           std::memcpy(ram.data() + offset, contents.data(), contents.size());
-          queue.write_descriptor(static_cast<uint16_t>((first + i) % queue.size), address, length, flags, static_cast<uint16_t>((first + i + 1) % queue.size));
+          queue.write_descriptor(static_cast<uint16_t>((first + i) % queue.size), address, length, flags,
+                                 static_cast<uint16_t>((first + i + 1) % queue.size));
         }
         queue.offer(first);
         break;

@@ -76,7 +76,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (sockets.empty()) break;
         const size_t index = input.below(sockets.size());
         switch (input.below(4)) {
-          case 0: static_cast<void>(::send(sockets[index].get(), memory, input.below(sizeof(memory)), MSG_DONTWAIT | MSG_NOSIGNAL)); break;
+          case 0:
+            static_cast<void>(::send(sockets[index].get(), memory, input.below(sizeof(memory)), MSG_DONTWAIT | MSG_NOSIGNAL));
+            break;
           case 1: static_cast<void>(::recv(sockets[index].get(), memory, sizeof(memory), MSG_DONTWAIT)); break;
           case 2: ::shutdown(sockets[index].get(), static_cast<int>(input.below(3))); break;
           case 3: sockets.erase(sockets.begin() + static_cast<ptrdiff_t>(index)); break;

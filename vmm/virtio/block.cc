@@ -70,8 +70,9 @@ struct [[gnu::packed]] Config {
 };
 static_assert(sizeof(Config) == 60);
 
-// A discard is quick wherever it works; zeroes may have to be written, so one request is bounded to what a disk writes in a moment.
-constexpr uint32_t kMaxDiscardSectors = 4 << 20;     // 2 GiB
+// A discard is quick wherever it works; zeroes may have to be written, so one request is bounded to what a disk writes in a
+// moment.
+constexpr uint32_t kMaxDiscardSectors = 4 << 20;       // 2 GiB
 constexpr uint32_t kMaxWriteZeroesSectors = 64 << 10;  // 32 MiB
 constexpr uint32_t kMaxZeroSegments = 16;
 
@@ -92,7 +93,7 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create(UniqueFd disk, const Op
   if (options.block_size != 512 && options.block_size != 4096) {
     return fail(ErrorCode::kInvalidArgument, "a disk's block size is 512 or 4096 bytes");
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(disk.get(), &status) != 0) return fail_errno("look at a disk");
   uint64_t bytes = 0;
   const bool is_block_device = S_ISBLK(status.st_mode);
@@ -107,9 +108,11 @@ Result<std::unique_ptr<BlockDevice>> BlockDevice::create(UniqueFd disk, const Op
   if (flags < 0) return fail_errno("look at a disk");
   const int mode = flags & O_ACCMODE;
   if (mode == O_WRONLY || (mode == O_RDONLY && !options.read_only)) {
-    return fail(ErrorCode::kPermission, "a disk is not open for what it shall do: open it for reading and writing, or make it read-only");
+    return fail(ErrorCode::kPermission,
+                "a disk is not open for what it shall do: open it for reading and writing, or make it read-only");
   }
-  return std::unique_ptr<BlockDevice>(new BlockDevice(std::move(disk), options, bytes / options.block_size * options.block_size, is_block_device));
+  return std::unique_ptr<BlockDevice>(
+      new BlockDevice(std::move(disk), options, bytes / options.block_size * options.block_size, is_block_device));
 }
 
 uint64_t BlockDevice::features() const {
@@ -218,7 +221,8 @@ BlockDevice::Status BlockDevice::transfer(uint64_t sector, Direction direction, 
   std::span<iovec> left = data_;
   while (!left.empty()) {
     const int count = static_cast<int>(left.size());  // at most Chain::kMaxSegments
-    ssize_t done = direction == Direction::kFromDisk ? ::preadv(disk_.get(), left.data(), count, offset) : ::pwritev(disk_.get(), left.data(), count, offset);
+    ssize_t done = direction == Direction::kFromDisk ? ::preadv(disk_.get(), left.data(), count, offset)
+                                                     : ::pwritev(disk_.get(), left.data(), count, offset);
     if (done < 0 && errno == EINTR) continue;
     // Zero on reading: the file is shorter than it was.
     if (done <= 0) return Status::kIoError;
@@ -238,9 +242,7 @@ BlockDevice::Status BlockDevice::transfer(uint64_t sector, Direction direction, 
 BlockDevice::Status BlockDevice::flush() {
   if (options_.read_only) return Status::kOk;
   int result;
-  do {
-    result = ::fdatasync(disk_.get());
-  } while (result != 0 && errno == EINTR);
+  do { result = ::fdatasync(disk_.get()); } while (result != 0 && errno == EINTR);
   return result == 0 ? Status::kOk : Status::kIoError;
 }
 
@@ -292,7 +294,8 @@ BlockDevice::Status BlockDevice::write_zeroes(const Range& range, bool unmap) {
     uint64_t argument[2] = {range.offset, range.bytes};
     result = ::ioctl(disk_.get(), BLKZEROOUT, argument);
   } else {
-    result = retry_fallocate(disk_.get(), (unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE, range.offset, range.bytes);
+    result = retry_fallocate(disk_.get(), (unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE) | FALLOC_FL_KEEP_SIZE,
+                             range.offset, range.bytes);
   }
   if (result == 0) return Status::kOk;
   return errno == EOPNOTSUPP || errno == ENOTTY ? write_zero_bytes(range) : Status::kIoError;
@@ -301,8 +304,8 @@ BlockDevice::Status BlockDevice::write_zeroes(const Range& range, bool unmap) {
 BlockDevice::Status BlockDevice::write_zero_bytes(const Range& range) {
   static constexpr std::array<uint8_t, 64 * 1024> kZeroes{};
   for (uint64_t done = 0; done < range.bytes;) {
-    const ssize_t count =
-        ::pwrite(disk_.get(), kZeroes.data(), std::min<uint64_t>(kZeroes.size(), range.bytes - done), static_cast<off_t>(range.offset + done));
+    const ssize_t count = ::pwrite(disk_.get(), kZeroes.data(), std::min<uint64_t>(kZeroes.size(), range.bytes - done),
+                                   static_cast<off_t>(range.offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return Status::kIoError;
     done += static_cast<uint64_t>(count);

@@ -1,5 +1,5 @@
-// The virtio block device (virtio 1.2 section 5.2) on a raw file or block device: one disk, one request queue, requests served in order
-// on the device's thread.
+// The virtio block device (virtio 1.2 section 5.2) on a raw file or block device: one disk, one request queue, requests served in
+// order on the device's thread.
 //
 // What the host cannot do for the guest (a bad sector, a full disk, a file that shrank) is VIRTIO_BLK_S_IOERR for that request.
 #pragma once
@@ -21,11 +21,12 @@ class BlockDevice final : public Device {
 
   struct Options {
     bool read_only = false;
-    std::string serial;              // what VIRTIO_BLK_T_GET_ID answers; 20 bytes count
-    uint32_t block_size = 512;       // logical block: 512 or 4096 bytes
+    std::string serial;         // what VIRTIO_BLK_T_GET_ID answers; 20 bytes count
+    uint32_t block_size = 512;  // logical block: 512 or 4096 bytes
   };
 
-  // `disk` is a regular file or a block device, open for what the options ask. Its size is taken now; a last incomplete block is left out.
+  // `disk` is a regular file or a block device, open for what the options ask. Its size is taken now; a last incomplete block is
+  // left out.
   static Result<std::unique_ptr<BlockDevice>> create(UniqueFd disk, const Options& options);
 
   [[nodiscard]] uint64_t capacity() const { return capacity_; }  // bytes

@@ -54,7 +54,8 @@ struct BlockTest : ::testing::Test {
       uint32_t type, reserved;
       uint64_t sector;
     } header{type, 0, sector};
-    std::vector<Buffer> buffers{{driver->place(std::span(reinterpret_cast<const uint8_t*>(&header), sizeof(header))), sizeof(header), false}};
+    std::vector<Buffer> buffers{
+        {driver->place(std::span(reinterpret_cast<const uint8_t*>(&header), sizeof(header))), sizeof(header), false}};
     buffers.insert(buffers.end(), data.begin(), data.end());
     const uint8_t unset = 0xff;
     const auto status = driver->place(std::span(&unset, 1));
@@ -80,7 +81,9 @@ struct BlockTest : ::testing::Test {
       uint64_t sector;
       uint32_t sectors, flags;
     } segment{sector, sectors, flags};
-    return request(type, 0, {{driver->place(std::span(reinterpret_cast<const uint8_t*>(&segment), sizeof(segment))), sizeof(segment), false}});
+    return request(
+        type, 0,
+        {{driver->place(std::span(reinterpret_cast<const uint8_t*>(&segment), sizeof(segment))), sizeof(segment), false}});
   }
   std::vector<uint8_t> disk(uint64_t offset, size_t bytes) const {
     std::vector<uint8_t> out(bytes);
@@ -289,7 +292,8 @@ TEST(BlockDeviceCreate, RefusesDescriptorsThatAreNoDisk) {
   EXPECT_FALSE(BlockDevice::create(UniqueFd(), {}));
   EXPECT_FALSE(BlockDevice::create(UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), {}));
   EXPECT_TRUE(BlockDevice::create(UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), {.read_only = true}));
-  EXPECT_FALSE(BlockDevice::create(UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), {.read_only = true, .block_size = 1000}));
+  EXPECT_FALSE(
+      BlockDevice::create(UniqueFd(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC)), {.read_only = true, .block_size = 1000}));
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ class SegmentCursor {
 
   // Skips up to `bytes`; returns how many there were.
   size_t skip(size_t bytes);
-  // Appends to `out` the segments of the next `bytes` bytes (fewer when the list ends) and moves past them; returns how many bytes.
+  // Appends to `out` the segments of the next `bytes` bytes (fewer when the list ends) and moves past them; returns how many
+  // bytes.
   size_t take(size_t bytes, std::vector<iovec>& out);
 
  protected:

@@ -183,7 +183,8 @@ bool ConsoleDevice::give_control() {
 void ConsoleDevice::pump_control() {
   if (!multiport_) return;
   Virtqueue& in = queues_[kControlTx];
-  // One message of the guest makes at most this many of ours, so a guest that does not read its own queue is not listened to any more.
+  // One message of the guest makes at most this many of ours, so a guest that does not read its own queue is not listened to any
+  // more.
   const size_t bound = 4 * kMaxPorts;
   bool again = true;
   for (int turns = 0; again && turns < kTurn; ++turns) {
@@ -223,9 +224,7 @@ void ConsoleDevice::take_control(uint32_t port, uint16_t event, uint16_t value) 
       send_control({port, kConsolePort, 1, {}});
       send_size(port);
     }
-    if (!state.port.name.empty()) {
-      send_control({port, kPortName, 1, {state.port.name.begin(), state.port.name.end()}});
-    }
+    if (!state.port.name.empty()) { send_control({port, kPortName, 1, {state.port.name.begin(), state.port.name.end()}}); }
     send_control({port, kPortOpen, static_cast<uint16_t>(state.port.console || !state.input_ended), {}});
   } else if (event == kPortOpen) {
     state.guest_open = value == 1;
@@ -239,7 +238,8 @@ void ConsoleDevice::watch_input(size_t index) {
   PortState& state = ports_[index];
   if (state.input_watch) return;
   // Fails for a regular file, which is always ready and not waited for.
-  if (auto watch = host().loop().watch(state.port.input.get(), EPOLLIN, [this, index](uint32_t) { pump_input(index); })) state.input_watch = *watch;
+  if (auto watch = host().loop().watch(state.port.input.get(), EPOLLIN, [this, index](uint32_t) { pump_input(index); }))
+    state.input_watch = *watch;
 }
 
 void ConsoleDevice::end_input(size_t index) {

@@ -1,8 +1,9 @@
-// The virtio console device with multiple ports (virtio 1.2 section 5.3): each port joins a guest's character device to host descriptors.
+// The virtio console device with multiple ports (virtio 1.2 section 5.3): each port joins a guest's character device to host
+// descriptors.
 //
-// Nothing is buffered here: bytes go straight between the guest's buffers and the host's descriptors, and whichever side does not keep up
-// makes the other wait. Output is never written to a descriptor that poll() calls full, and in small parts, so descriptors need not be
-// non-blocking (a terminal is shared with other processes, whose mode must not be changed).
+// Nothing is buffered here: bytes go straight between the guest's buffers and the host's descriptors, and whichever side does not
+// keep up makes the other wait. Output is never written to a descriptor that poll() calls full, and in small parts, so
+// descriptors need not be non-blocking (a terminal is shared with other processes, whose mode must not be changed).
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -27,10 +28,10 @@ class ConsoleDevice final : public Device {
   using Sink = std::function<void(std::span<const uint8_t>)>;
 
   struct Port {
-    std::string name;        // the guest's name for it, /dev/virtio-ports/NAME; may be empty
-    bool console = false;    // a terminal (hvc) rather than a plain port
-    UniqueFd input;          // what the guest reads; none: nothing
-    UniqueFd output;         // what the guest writes goes here, or to the sink, or nowhere
+    std::string name;      // the guest's name for it, /dev/virtio-ports/NAME; may be empty
+    bool console = false;  // a terminal (hvc) rather than a plain port
+    UniqueFd input;        // what the guest reads; none: nothing
+    UniqueFd output;       // what the guest writes goes here, or to the sink, or nowhere
     Sink sink;
   };
   struct Size {
@@ -41,7 +42,8 @@ class ConsoleDevice final : public Device {
   static constexpr size_t kMaxPorts = 32;
 
   // Port 0 is the one that a driver without VIRTIO_CONSOLE_F_MULTIPORT sees. 1 to kMaxPorts ports.
-  static Result<std::unique_ptr<ConsoleDevice>> create(std::vector<Port> ports, Size size, ResizeOrder order = ResizeOrder::kColumnsFirst);
+  static Result<std::unique_ptr<ConsoleDevice>> create(std::vector<Port> ports, Size size,
+                                                       ResizeOrder order = ResizeOrder::kColumnsFirst);
 
   // The terminal's size has changed. From any thread, once the device is in a transport.
   void resize(Size size);
@@ -65,7 +67,7 @@ class ConsoleDevice final : public Device {
     bool output_broken = false;
     EventLoop::WatchId input_watch = 0;
     EventLoop::WatchId output_watch = 0;
-    Chain unwritten;           // taken from the guest, `written` bytes of it passed on
+    Chain unwritten;  // taken from the guest, `written` bytes of it passed on
     bool has_unwritten = false;
     uint32_t written = 0;
   };
@@ -106,8 +108,8 @@ class ConsoleDevice final : public Device {
   Chain chain_;
 
   mutable std::mutex mutex_;
-  Size size_;                                // guarded by mutex_
-  std::vector<uint8_t> emergency_;           // guarded by mutex_
+  Size size_;                       // guarded by mutex_
+  std::vector<uint8_t> emergency_;  // guarded by mutex_
 };
 
 }  // namespace adyton::vmm::virtio

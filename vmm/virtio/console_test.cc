@@ -154,7 +154,9 @@ TEST_F(ConsoleTest, AnnouncesItsPorts) {
   send_control(0xffffffff, kDeviceReady, 1);
   EXPECT_EQ(receive_control(), (std::vector<Control>{{0, kPortAdd, 1, ""}, {1, kPortAdd, 1, ""}}));
   send_control(0, kPortReady, 1);
-  EXPECT_EQ(receive_control(), (std::vector<Control>{{0, kConsolePort, 1, ""}, {0, kResize, 0, std::string("\x64\0\x28\0", 4)}, {0, kPortOpen, 1, ""}}));
+  EXPECT_EQ(
+      receive_control(),
+      (std::vector<Control>{{0, kConsolePort, 1, ""}, {0, kResize, 0, std::string("\x64\0\x28\0", 4)}, {0, kPortOpen, 1, ""}}));
   send_control(1, kPortReady, 1);
   EXPECT_EQ(receive_control(), (std::vector<Control>{{1, kPortName, 1, "data"}, {1, kPortOpen, 1, ""}}));
 }

@@ -42,8 +42,8 @@ class Device {
   // The largest size of each queue; powers of two. Constant.
   [[nodiscard]] virtual std::span<const uint16_t> queue_sizes() const = 0;
 
-  // The device-specific configuration space: on vCPU threads, one at a time. Bytes beyond the structure read as zero; `out` is zeroed
-  // beforehand. Writes to what the driver may not write are ignored.
+  // The device-specific configuration space: on vCPU threads, one at a time. Bytes beyond the structure read as zero; `out` is
+  // zeroed beforehand. Writes to what the driver may not write are ignored.
   virtual void read_config(uint64_t offset, std::span<uint8_t> out) const {
     static_cast<void>(offset);
     static_cast<void>(out);
@@ -59,8 +59,8 @@ class Device {
     attached();
   }
 
-  // The rest on the device's thread. activate(): the driver set DRIVER_OK; `queues` has one entry per queue (those that the driver did
-  // not set up are disabled) and stays valid until reset(). Every enabled queue is notified once afterwards.
+  // The rest on the device's thread. activate(): the driver set DRIVER_OK; `queues` has one entry per queue (those that the
+  // driver did not set up are disabled) and stays valid until reset(). Every enabled queue is notified once afterwards.
   virtual void activate(uint64_t driver_features, std::span<Virtqueue> queues) = 0;
   // The driver may have made buffers available in queue `index`.
   virtual void queue_notified(uint16_t index) = 0;

@@ -1,7 +1,8 @@
 // One thread that waits for file descriptors, timers and posted tasks, and runs their handlers one after the other.
 //
-// Every virtio device has an event loop and thread of its own (the transport owns both): the device's state belongs to that thread
-// and needs no lock, and a disk that stalls does not stop the console. Without start() there is no thread: a test calls run_once().
+// Every virtio device has an event loop and thread of its own (the transport owns both): the device's state belongs to that
+// thread and needs no lock, and a disk that stalls does not stop the console. Without start() there is no thread: a test calls
+// run_once().
 //
 // Threading: post() and run_sync() from any thread. Everything else on the loop's thread, or anywhere while there is no thread.
 // Handlers may add and remove watches and timers, their own included. Every signal is blocked on the thread.
@@ -32,7 +33,7 @@ class EventLoop {
   using Now = std::function<Clock::time_point()>;
   using Task = std::function<void()>;
   using FdHandler = std::function<void(uint32_t epoll_events)>;
-  using WatchId = uint64_t;                                  // 0 is never one
+  using WatchId = uint64_t;  // 0 is never one
   using TimerId = std::pair<Clock::time_point, uint64_t>;
 
   // `now` lets a test turn the clock by hand.
@@ -50,8 +51,8 @@ class EventLoop {
   // Runs `task` on the loop's thread and returns when it is done; at once when called there or when there is no thread.
   void run_sync(const Task& task);
 
-  // Calls `handler` when epoll reports one of `events` (EPOLLIN, EPOLLOUT, EPOLLET, ...). Fails with kPermission for an fd that cannot
-  // be waited for (a regular file). The fd stays the caller's, and is unwatched before it is closed.
+  // Calls `handler` when epoll reports one of `events` (EPOLLIN, EPOLLOUT, EPOLLET, ...). Fails with kPermission for an fd that
+  // cannot be waited for (a regular file). The fd stays the caller's, and is unwatched before it is closed.
   Result<WatchId> watch(int fd, uint32_t events, FdHandler handler);
   Result<void> rearm(WatchId id, uint32_t events);
   void unwatch(WatchId id);
@@ -92,9 +93,9 @@ class EventLoop {
 
   std::mutex mutex_;
   std::condition_variable sync_done_;
-  std::vector<Task> tasks_;      // guarded by mutex_
-  bool has_thread_ = false;      // guarded by mutex_
-  bool stopping_ = false;        // guarded by mutex_
+  std::vector<Task> tasks_;  // guarded by mutex_
+  bool has_thread_ = false;  // guarded by mutex_
+  bool stopping_ = false;    // guarded by mutex_
 };
 
 }  // namespace adyton::vmm::virtio

@@ -16,8 +16,8 @@ void set_high(uint64_t& reg, uint32_t value) { reg = (reg & 0xffffffffull) | uin
 
 }  // namespace
 
-Result<std::unique_ptr<MmioTransport>> MmioTransport::create(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device,
-                                                             Options options) {
+Result<std::unique_ptr<MmioTransport>> MmioTransport::create(const GuestMemory& memory, IrqLine& irq,
+                                                             std::unique_ptr<Device> device, Options options) {
   auto loop = TRY(EventLoop::create(options.now));
   std::vector<UniqueFd> doorbells;
   for (size_t i = 0; i < device->queue_sizes().size(); ++i) {
@@ -173,7 +173,8 @@ void MmioTransport::activate() {
     const QueueRegisters& registers = registers_[i];
     if (!registers.ready) continue;
     if (registers.size > device_->queue_sizes()[i]) {
-      fail_device(fmt::format("queue {} has {} descriptors, more than the device's {}", i, registers.size, device_->queue_sizes()[i]));
+      fail_device(
+          fmt::format("queue {} has {} descriptors, more than the device's {}", i, registers.size, device_->queue_sizes()[i]));
       return;
     }
     const VirtqueueLayout layout{.size = static_cast<uint16_t>(registers.size),
@@ -182,7 +183,8 @@ void MmioTransport::activate() {
                                  .used = registers.used,
                                  .event_idx = (driver_features_ & kFeatureEventIdx) != 0,
                                  .indirect = (driver_features_ & kFeatureIndirectDesc) != 0};
-    auto enabled = queues_[i].enable(memory_, layout, [this, i](std::string_view reason) { fail_device(fmt::format("queue {}: {}", i, reason)); });
+    auto enabled = queues_[i].enable(memory_, layout,
+                                     [this, i](std::string_view reason) { fail_device(fmt::format("queue {}: {}", i, reason)); });
     if (!enabled) {
       fail_device(fmt::format("queue {}: {}", i, enabled.error().message));
       for (Virtqueue& queue : queues_) queue.disable();

@@ -1,9 +1,9 @@
 // The virtio-mmio register block, version 2 (virtio 1.2 section 4.2), in front of one device.
 //
-// Threads: the register block is used by vCPU threads under a lock; the device and its queues belong to the thread of the transport's
-// event loop. Status writes that activate or reset the device wait for that thread, so that the guest finds the device idle when its
-// reset returns (section 2.4.1). Doorbells are eventfds that the loop waits for: a write to QueueNotify signals one, and a hypervisor
-// with ioeventfd may signal it without coming here (doorbell_fd).
+// Threads: the register block is used by vCPU threads under a lock; the device and its queues belong to the thread of the
+// transport's event loop. Status writes that activate or reset the device wait for that thread, so that the guest finds the
+// device idle when its reset returns (section 2.4.1). Doorbells are eventfds that the loop waits for: a write to QueueNotify
+// signals one, and a hypervisor with ioeventfd may signal it without coming here (doorbell_fd).
 #pragma once
 #include <array>
 #include <atomic>
@@ -34,7 +34,8 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   };
 
   // `memory` and `irq` outlive the transport. No thread runs before start().
-  static Result<std::unique_ptr<MmioTransport>> create(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device, Options options);
+  static Result<std::unique_ptr<MmioTransport>> create(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device,
+                                                       Options options);
   static Result<std::unique_ptr<MmioTransport>> create(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device) {
     return create(memory, irq, std::move(device), Options());
   }
@@ -66,8 +67,8 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
     bool ready = false;
   };
 
-  MmioTransport(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device, Options options, std::unique_ptr<EventLoop> loop,
-                std::vector<UniqueFd> doorbells);
+  MmioTransport(const GuestMemory& memory, IrqLine& irq, std::unique_ptr<Device> device, Options options,
+                std::unique_ptr<EventLoop> loop, std::vector<UniqueFd> doorbells);
 
   // DeviceHost
   const GuestMemory& memory() override { return memory_; }

@@ -71,7 +71,9 @@ struct MmioTransportTest : ::testing::Test, Bench<ReverseDevice> {
     const auto out = driver->allocate(request.size());
     auto& queue = driver->queue(queue_index);
     queue.want_interrupt();
-    EXPECT_TRUE(queue.add(std::vector<Buffer>{{in, static_cast<uint32_t>(request.size()), false}, {out, static_cast<uint32_t>(request.size()), true}}, indirect));
+    EXPECT_TRUE(queue.add(std::vector<Buffer>{{in, static_cast<uint32_t>(request.size()), false},
+                                              {out, static_cast<uint32_t>(request.size()), true}},
+                          indirect));
     driver->kick(queue_index);
     driver->settle();
     const auto used = queue.take_used();
@@ -96,7 +98,9 @@ TEST_F(MmioTransportTest, MovesRequestsThroughTheQueues) {
     ASSERT_TRUE(driver->initialize(~without));
     for (int i = 0; i < 200; ++i) {
       const auto value = static_cast<uint8_t>(i);
-      ASSERT_EQ(exchange(i % 2, {value, 2, 3}, i % 3 == 0 && !(without & kFeatureIndirectDesc)), (std::vector<uint8_t>{3, 2, value})) << i;
+      ASSERT_EQ(exchange(i % 2, {value, 2, 3}, i % 3 == 0 && !(without & kFeatureIndirectDesc)),
+                (std::vector<uint8_t>{3, 2, value}))
+          << i;
       ASSERT_TRUE(irq.level());
       ASSERT_EQ(driver->acknowledge(), kInterruptUsedBuffer);
       ASSERT_FALSE(irq.level());

@@ -48,10 +48,12 @@ void RngDevice::queue_notified(uint16_t) {
 void RngDevice::refill() {
   const auto now = host().loop().now();
   // In whole milliseconds, the rest counts next time; more than a minute fills any bucket of sense.
-  const auto elapsed = std::chrono::floor<std::chrono::milliseconds>(std::min<EventLoop::Clock::duration>(now - refilled_, std::chrono::minutes(1)));
+  const auto elapsed = std::chrono::floor<std::chrono::milliseconds>(
+      std::min<EventLoop::Clock::duration>(now - refilled_, std::chrono::minutes(1)));
   if (elapsed.count() <= 0) return;
   refilled_ = now - refilled_ > std::chrono::minutes(1) ? now : refilled_ + elapsed;
-  tokens_ = std::min<uint64_t>(options_.burst_bytes, tokens_ + static_cast<uint64_t>(elapsed.count()) * options_.bytes_per_second / 1000);
+  tokens_ = std::min<uint64_t>(options_.burst_bytes,
+                               tokens_ + static_cast<uint64_t>(elapsed.count()) * options_.bytes_per_second / 1000);
 }
 
 void RngDevice::wait_for(uint64_t bytes) {

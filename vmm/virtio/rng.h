@@ -1,5 +1,5 @@
-// The virtio entropy device (virtio 1.2 section 5.4): the host kernel's random bytes, at a bounded rate, so that a guest cannot keep a
-// host CPU busy with them.
+// The virtio entropy device (virtio 1.2 section 5.4): the host kernel's random bytes, at a bounded rate, so that a guest cannot
+// keep a host CPU busy with them.
 #pragma once
 #include <array>
 #include <optional>

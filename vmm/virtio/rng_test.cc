@@ -14,7 +14,9 @@ using testing::Bench;
 using testing::Buffer;
 
 struct RngTest : ::testing::Test, Bench<RngDevice> {
-  RngTest() : Bench<RngDevice>(RngDevice::Options{.bytes_per_second = 10'000, .burst_bytes = 1000}) { EXPECT_TRUE(driver->initialize()); }
+  RngTest() : Bench<RngDevice>(RngDevice::Options{.bytes_per_second = 10'000, .burst_bytes = 1000}) {
+    EXPECT_TRUE(driver->initialize());
+  }
 
   void request(std::vector<Buffer> buffers) {
     driver->queue(0).add(buffers);

@@ -155,8 +155,9 @@ void Virtqueue::push(const Chain& chain, uint32_t written) {
 bool Virtqueue::should_interrupt() {
   if (!enabled() || next_used_ == signalled_used_) return false;
   const uint16_t before = std::exchange(signalled_used_, next_used_);
-  // The driver writes its event field, then looks at the index once more; the device writes the index, then looks at the event field.
-  // One of the two must see the other's store, which takes a full barrier between store and load: both sequentially consistent.
+  // The driver writes its event field, then looks at the index once more; the device writes the index, then looks at the event
+  // field. One of the two must see the other's store, which takes a full barrier between store and load: both sequentially
+  // consistent.
   __atomic_store_n(field<uint16_t>(used_, kRingIndex), next_used_, __ATOMIC_SEQ_CST);
   if (layout_.event_idx) {
     const uint16_t event = __atomic_load_n(field<uint16_t>(avail_, kRingEntries + 2 * size_t{layout_.size}), __ATOMIC_SEQ_CST);

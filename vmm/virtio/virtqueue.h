@@ -1,9 +1,9 @@
 // The device's side of a split virtqueue (virtio 1.2 section 2.7).
 //
-// The driver is hostile: ring indices, descriptors and addresses may have any value and may change while they are read. Each field
-// is read once; addresses go through GuestMemory; the length of every chain is bounded, so a loop ends. What the specification forbids
-// is a fault: it is reported once through the handler that enable() was given, and from then on the queue looks empty until it is
-// enabled again (section 2.1.2: the device sets DEVICE_NEEDS_RESET).
+// The driver is hostile: ring indices, descriptors and addresses may have any value and may change while they are read. Each
+// field is read once; addresses go through GuestMemory; the length of every chain is bounded, so a loop ends. What the
+// specification forbids is a fault: it is reported once through the handler that enable() was given, and from then on the queue
+// looks empty until it is enabled again (section 2.1.2: the device sets DEVICE_NEEDS_RESET).
 //
 // Threading: all methods on the device's thread.
 #pragma once
@@ -18,20 +18,20 @@
 namespace adyton::vmm::virtio {
 
 struct VirtqueueLayout {
-  uint16_t size = 0;            // descriptors: a power of two up to 32768
+  uint16_t size = 0;              // descriptors: a power of two up to 32768
   GuestPhysAddr descriptors = 0;  // 16-byte aligned
   GuestPhysAddr avail = 0;        // 2-byte aligned ("driver area")
   GuestPhysAddr used = 0;         // 4-byte aligned ("device area")
-  bool event_idx = false;       // VIRTIO_F_EVENT_IDX was negotiated
-  bool indirect = false;        // VIRTIO_F_INDIRECT_DESC was negotiated
+  bool event_idx = false;         // VIRTIO_F_EVENT_IDX was negotiated
+  bool indirect = false;          // VIRTIO_F_INDIRECT_DESC was negotiated
 };
 
 class Virtqueue {
  public:
   using FaultHandler = std::function<void(std::string_view reason)>;
 
-  // An indirect table may have more entries than the queue: Linux makes such tables when a device's own limits allow them, although
-  // section 2.7.5.3.1 forbids it.
+  // An indirect table may have more entries than the queue: Linux makes such tables when a device's own limits allow them,
+  // although section 2.7.5.3.1 forbids it.
   static constexpr uint32_t kMaxIndirectEntries = Chain::kMaxSegments;
 
   // Starts at index 0 with rings at `layout`. Fails (queue disabled) when they are misaligned or not in memory.
@@ -51,8 +51,8 @@ class Virtqueue {
   // Whether the driver wants an interrupt for what was pushed since the last call. Call once at the end of a batch.
   bool should_interrupt();
 
-  // Doorbell suppression (sections 2.7.7, 2.7.10). A new queue has doorbells enabled. enable_doorbells() returns true when chains are
-  // available already: the driver may not ring for those.
+  // Doorbell suppression (sections 2.7.7, 2.7.10). A new queue has doorbells enabled. enable_doorbells() returns true when chains
+  // are available already: the driver may not ring for those.
   void disable_doorbells();
   [[nodiscard]] bool enable_doorbells();
 
@@ -76,8 +76,8 @@ class Virtqueue {
   const uint8_t* descriptors_ = nullptr;
   uint8_t* avail_ = nullptr;
   uint8_t* used_ = nullptr;
-  uint16_t next_avail_ = 0;    // index of the next chain to take
-  uint16_t known_avail_ = 0;   // the driver's index as last read
+  uint16_t next_avail_ = 0;   // index of the next chain to take
+  uint16_t known_avail_ = 0;  // the driver's index as last read
   uint16_t next_used_ = 0;
   uint16_t signalled_used_ = 0;  // next_used_ at the last should_interrupt()
 };

@@ -177,7 +177,8 @@ TEST_F(VirtqueueTest, DoorbellsAreSuppressedAndAskedForAgain) {
 TEST_F(VirtqueueTest, RefusesRingsThatAreNotInMemoryOrMisaligned) {
   const auto try_layout = [&](VirtqueueLayout wrong) { return queue.enable(memory, wrong, {}).has_value(); };
   EXPECT_TRUE(try_layout(layout));
-  for (const uint16_t size : {0, 3, 48, 65535}) EXPECT_FALSE(try_layout({.size = size, .descriptors = kRam, .avail = kRam, .used = kRam}));
+  for (const uint16_t size : {0, 3, 48, 65535})
+    EXPECT_FALSE(try_layout({.size = size, .descriptors = kRam, .avail = kRam, .used = kRam}));
   auto wrong = layout;
   wrong.descriptors += 8;
   EXPECT_FALSE(try_layout(wrong));
@@ -187,7 +188,7 @@ TEST_F(VirtqueueTest, RefusesRingsThatAreNotInMemoryOrMisaligned) {
   wrong = layout;
   wrong.used += 2;
   EXPECT_FALSE(try_layout(wrong));
-  for (GuestPhysAddr VirtqueueLayout::*ring : {&VirtqueueLayout::descriptors, &VirtqueueLayout::avail, &VirtqueueLayout::used}) {
+  for (GuestPhysAddr VirtqueueLayout::* ring : {&VirtqueueLayout::descriptors, &VirtqueueLayout::avail, &VirtqueueLayout::used}) {
     for (const GuestPhysAddr address : {GuestPhysAddr{0}, kRam - 16, kRam + kRamSize - 16, ~GuestPhysAddr{15}}) {
       wrong = layout;
       wrong.*ring = address;
@@ -232,8 +233,13 @@ TEST_F(VirtqueueTest, FaultsOnALoopOfEmptyBuffers) {
 }
 
 TEST_F(VirtqueueTest, FaultsOnABufferOutsideMemory) {
-  for (const auto& [address, length] : std::vector<std::pair<uint64_t, uint32_t>>{
-           {0, 1}, {kRam - 1, 2}, {kRam + kRamSize - 1, 2}, {kRam + kRamSize, 1}, {~0ull, 1}, {~0ull, 0xffffffff}, {kRam, 0xffffffff}}) {
+  for (const auto& [address, length] : std::vector<std::pair<uint64_t, uint32_t>>{{0, 1},
+                                                                                  {kRam - 1, 2},
+                                                                                  {kRam + kRamSize - 1, 2},
+                                                                                  {kRam + kRamSize, 1},
+                                                                                  {~0ull, 1},
+                                                                                  {~0ull, 0xffffffff},
+                                                                                  {kRam, 0xffffffff}}) {
     SCOPED_TRACE(address);
     faults.clear();
     driver.set_available_index(0);
@@ -265,15 +271,15 @@ TEST_F(VirtqueueTest, FaultsOnBadIndirectTables) {
     uint16_t inner_flags;
     uint16_t inner_next;
   };
-  for (const Case& bad : {Case{table, 0, kDescIndirect, 0, 0},                                      // no entry
-                          Case{table, 17, kDescIndirect, 0, 0},                                     // half an entry
-                          Case{table, 16 * 65536, kDescIndirect, 0, 0},                             // too long
-                          Case{0, 16, kDescIndirect, 0, 0},                                         // not in memory
-                          Case{kRam + kRamSize - 16, 32, kDescIndirect, 0, 0},                      // half in memory
-                          Case{table, 16, kDescIndirect | kDescNext, 0, 0},                         // with a successor
-                          Case{table, 16, kDescIndirect, kDescIndirect, 0},                         // nested
-                          Case{table, 16, kDescIndirect, kDescNext, 0},                             // a loop
-                          Case{table, 16, kDescIndirect, kDescNext, 1}}) {                          // beyond the table
+  for (const Case& bad : {Case{table, 0, kDescIndirect, 0, 0},                  // no entry
+                          Case{table, 17, kDescIndirect, 0, 0},                 // half an entry
+                          Case{table, 16 * 65536, kDescIndirect, 0, 0},         // too long
+                          Case{0, 16, kDescIndirect, 0, 0},                     // not in memory
+                          Case{kRam + kRamSize - 16, 32, kDescIndirect, 0, 0},  // half in memory
+                          Case{table, 16, kDescIndirect | kDescNext, 0, 0},     // with a successor
+                          Case{table, 16, kDescIndirect, kDescIndirect, 0},     // nested
+                          Case{table, 16, kDescIndirect, kDescNext, 0},         // a loop
+                          Case{table, 16, kDescIndirect, kDescNext, 1}}) {      // beyond the table
     SCOPED_TRACE(::testing::Message() << bad.address << " " << bad.length << " " << bad.flags);
     faults.clear();
     driver.set_available_index(0);
@@ -293,7 +299,16 @@ TEST_F(VirtqueueTest, FaultsOnAChainOfMoreThanFourGigabytes) {
   GuestMemory big;
   big.add_ram(kRam, 64 << 20).value();
   FakeQueue other(big, 16, kRam, kRam + 0x1000, kRam + 0x2000, kRam + 0x3000);
-  queue.enable(big, [&] { auto l = layout; l.indirect = true; return l; }(), [this](std::string_view reason) { faults.emplace_back(reason); }).value();
+  queue
+      .enable(
+          big,
+          [&] {
+            auto l = layout;
+            l.indirect = true;
+            return l;
+          }(),
+          [this](std::string_view reason) { faults.emplace_back(reason); })
+      .value();
   const GuestPhysAddr table = kRam + 0x100000;
   for (uint32_t i = 0; i < kEntries; ++i) {
     big.store(table + 16 * i, uint64_t{kRam}).value();
@@ -316,8 +331,9 @@ TEST_F(VirtqueueTest, RandomRingsNeverReachOutsideMemory) {
     faults.clear();
     for (uint16_t i = 0; i < 16; ++i) {
       const bool sane = random() % 4;
-      driver.write_descriptor(i, sane ? kRam + random() % kRamSize : random(), static_cast<uint32_t>(sane ? random() % 4096 : random()),
-                              static_cast<uint16_t>(random() % 8), static_cast<uint16_t>(random() % 17));
+      driver.write_descriptor(i, sane ? kRam + random() % kRamSize : random(),
+                              static_cast<uint32_t>(sane ? random() % 4096 : random()), static_cast<uint16_t>(random() % 8),
+                              static_cast<uint16_t>(random() % 17));
     }
     driver.set_available_index(0);
     enable(random() % 2, random() % 2);

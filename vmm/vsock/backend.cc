@@ -19,9 +19,7 @@ ssize_t send_some(int fd, std::span<const iovec> from) {
   message.msg_iov = const_cast<iovec*>(from.data());
   message.msg_iovlen = std::min(from.size(), kMaxIovecs);
   ssize_t count;
-  do {
-    count = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (count < 0 && errno == EINTR);
+  do { count = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); } while (count < 0 && errno == EINTR);
   return count < 0 ? -errno : count;
 }
 
@@ -118,9 +116,7 @@ Backend::Received Backend::receive(std::span<const iovec> into) {
   message.msg_iov = const_cast<iovec*>(into.data());
   message.msg_iovlen = std::min(into.size(), kMaxIovecs);
   ssize_t count;
-  do {
-    count = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT);
-  } while (count < 0 && errno == EINTR);
+  do { count = ::recvmsg(socket_.get(), &message, MSG_DONTWAIT); } while (count < 0 && errno == EINTR);
   if (count > 0) return {.kind = Received::Kind::kData, .bytes = static_cast<size_t>(count)};
   if (count == 0) return {.kind = Received::Kind::kEndOfStream};
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {.kind = Received::Kind::kNothing};

@@ -1,7 +1,7 @@
 // The host's end of one connection: a stream socket, and a bounded buffer for what the guest sent and the host has not taken yet.
 //
-// The buffer is touched only when the socket is full; otherwise bytes go straight between guest memory and the socket. Threading: on the
-// event loop's thread.
+// The buffer is touched only when the socket is full; otherwise bytes go straight between guest memory and the socket. Threading:
+// on the event loop's thread.
 #pragma once
 #include <sys/uio.h>
 
@@ -23,8 +23,8 @@ class Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  // Calls `handler` when the socket becomes readable, hangs up, or has room again for what is buffered: once per change, not per state.
-  // A second call replaces the handler.
+  // Calls `handler` when the socket becomes readable, hangs up, or has room again for what is buffered: once per change, not per
+  // state. A second call replaces the handler.
   Result<void> watch(virtio::EventLoop& loop, virtio::EventLoop::FdHandler handler);
   // The host sees the end of the stream after what it was already given; what is buffered is lost.
   void close();

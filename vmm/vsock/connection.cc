@@ -116,8 +116,8 @@ void Connection::on_window_shut() {
 bool Connection::credit_update_due() const {
   if (state_ != State::kEstablished || (guest_shutdown_ & kShutdownSend)) return false;
   if (credit_update_requested_) return true;
-  // Rarely enough to cost little, early enough that a guest which keeps sending never stands still: when it believes that less than
-  // half of the buffer is free although more is.
+  // Rarely enough to cost little, early enough that a guest which keeps sending never stands still: when it believes that less
+  // than half of the buffer is free although more is.
   const uint32_t free_as_known = buf_alloc_ - (rx_cnt_ - advertised_fwd_cnt_);
   return fwd_cnt_ != advertised_fwd_cnt_ && free_as_known < buf_alloc_ / 2 + buf_alloc_ % 2;
 }

@@ -1,9 +1,9 @@
-// One vsock stream connection, seen from the host: a pure state machine (virtio 1.2 section 5.10.6). It owns no socket, no buffer and no
-// clock; the muxer feeds it packets and host events and asks it what to send.
+// One vsock stream connection, seen from the host: a pure state machine (virtio 1.2 section 5.10.6). It owns no socket, no buffer
+// and no clock; the muxer feeds it packets and host events and asks it what to send.
 //
-// Credit (section 5.10.6.3) is exact in both directions. Guest to host: the guest may have `buf_alloc` bytes under way that the host has
-// not taken yet; one byte more and the connection is reset, so a buffer of buf_alloc bytes always suffices. Host to guest: send_window()
-// never exceeds what the guest's last packet allows.
+// Credit (section 5.10.6.3) is exact in both directions. Guest to host: the guest may have `buf_alloc` bytes under way that the
+// host has not taken yet; one byte more and the connection is reset, so a buffer of buf_alloc bytes always suffices. Host to
+// guest: send_window() never exceeds what the guest's last packet allows.
 #pragma once
 #include <cstdint>
 
@@ -21,12 +21,12 @@ class Connection {
 
   // What the muxer has to do after a packet.
   struct Effects {
-    uint32_t payload = 0;           // hand this many payload bytes to the host; then on_drained() as it takes them
-    bool established = false;       // the guest accepted: the host's data may flow
-    bool stop_sending = false;      // the guest will not receive any more: what the host writes has no destination
-    bool end_of_stream = false;     // the guest will not send any more: once all is drained, tell the host
-    bool reset_by_guest = false;    // the connection is over; what was received before is still the host's
-    bool aborted = false;           // the guest broke the protocol: a RST is pending
+    uint32_t payload = 0;         // hand this many payload bytes to the host; then on_drained() as it takes them
+    bool established = false;     // the guest accepted: the host's data may flow
+    bool stop_sending = false;    // the guest will not receive any more: what the host writes has no destination
+    bool end_of_stream = false;   // the guest will not send any more: once all is drained, tell the host
+    bool reset_by_guest = false;  // the connection is over; what was received before is still the host's
+    bool aborted = false;         // the guest broke the protocol: a RST is pending
   };
 
   // The guest's REQUEST is answered with a RESPONSE.

@@ -203,7 +203,8 @@ struct ModelGuest {
   bool accepted = false, shut = false, host_done = false, over = false;
 };
 
-// Random schedules of a rule-abiding guest and host: all bytes arrive in both directions, nothing exceeds a buffer, both sides end.
+// Random schedules of a rule-abiding guest and host: all bytes arrive in both directions, nothing exceeds a buffer, both sides
+// end.
 TEST(VsockConnection, RandomTransfersDeliverEverythingWithinCredit) {
   const uint64_t seed = virtio::testing::test_seed();
   SCOPED_TRACE(::testing::Message() << "ADYTON_TEST_SEED=" << seed);
@@ -317,7 +318,8 @@ TEST(VsockConnection, RandomEventsKeepTheInvariants) {
   SCOPED_TRACE(::testing::Message() << "ADYTON_TEST_SEED=" << seed);
   std::mt19937_64 random(seed);
   for (int round = 0; round < 5000; ++round) {
-    Connection connection = random() % 2 ? Connection::accept(kIdentity, from_guest(Op::kRequest), kBuffer) : Connection::initiate(kIdentity, kBuffer);
+    Connection connection = random() % 2 ? Connection::accept(kIdentity, from_guest(Op::kRequest), kBuffer)
+                                         : Connection::initiate(kIdentity, kBuffer);
     int resets = 0;
     uint32_t to_drain = 0;  // payload that the muxer was told to hand over and that the host has not taken
     for (int step = 0; step < 60; ++step) {
@@ -327,11 +329,13 @@ TEST(VsockConnection, RandomEventsKeepTheInvariants) {
         case 1:
         case 2: {
           const auto len = static_cast<uint32_t>(random() % 4 ? random() % (kBuffer / 4) : random());
-          const auto effects = connection.on_packet(from_guest(static_cast<Op>(random() % 9), len, static_cast<uint32_t>(random() % 5),
-                                                               static_cast<uint32_t>(random()), static_cast<uint32_t>(random())));
+          const auto effects =
+              connection.on_packet(from_guest(static_cast<Op>(random() % 9), len, static_cast<uint32_t>(random() % 5),
+                                              static_cast<uint32_t>(random()), static_cast<uint32_t>(random())));
           to_drain += effects.payload;
           if (was_closed) {
-            ASSERT_FALSE(effects.payload || effects.established || effects.stop_sending || effects.end_of_stream || effects.reset_by_guest);
+            ASSERT_FALSE(effects.payload || effects.established || effects.stop_sending || effects.end_of_stream ||
+                         effects.reset_by_guest);
           }
           break;
         }
@@ -348,7 +352,8 @@ TEST(VsockConnection, RandomEventsKeepTheInvariants) {
           break;
         case 5: connection.on_window_shut(); break;
         case 6:
-          if (const uint32_t window = connection.send_window()) static_cast<void>(connection.make_data(static_cast<uint32_t>(1 + random() % window)));
+          if (const uint32_t window = connection.send_window())
+            static_cast<void>(connection.make_data(static_cast<uint32_t>(1 + random() % window)));
           break;
         case 7:
           if (connection.has_control()) resets += connection.make_control().op == Op::kRst;
@@ -357,15 +362,9 @@ TEST(VsockConnection, RandomEventsKeepTheInvariants) {
       ASSERT_LE(connection.undrained(), kBuffer);
       ASSERT_LE(to_drain, kBuffer);
       ASSERT_LE(resets, 1);
-      if (was_closed) {
-        ASSERT_TRUE(connection.closed());
-      }
-      if (connection.closed()) {
-        ASSERT_EQ(connection.send_window(), 0u);
-      }
-      if (connection.finished()) {
-        ASSERT_FALSE(connection.has_control());
-      }
+      if (was_closed) { ASSERT_TRUE(connection.closed()); }
+      if (connection.closed()) { ASSERT_EQ(connection.send_window(), 0u); }
+      if (connection.finished()) { ASSERT_FALSE(connection.has_control()); }
     }
   }
 }

@@ -7,8 +7,9 @@ namespace adyton::vmm::vsock {
 namespace {
 
 constexpr uint32_t kEventTransportReset = 0;
-// Rounds before other events of the loop get their turn.
-constexpr int kRoundsPerPump = 16;
+// Rounds before the guest hears of it and other events of the loop get their turn: enough for one interrupt to serve many
+// packets, few enough for the guest to work on the first ones while the rest are copied.
+constexpr int kRoundsPerPump = 4;
 
 }  // namespace
 
@@ -82,7 +83,8 @@ void VsockDevice::pump() {
   host().signal(rx);
   host().signal(tx);
   if (!again) {
-    // A doorbell matters only for the queue that holds things up: buffers to fill when there is output, packets when they can be taken.
+    // A doorbell matters only for the queue that holds things up: buffers to fill when there is output, packets when they can be
+    // taken.
     if (muxer_.has_output() && rx.enable_doorbells()) again = true;
     if (muxer_.can_take() && tx.enable_doorbells()) again = true;
   }

@@ -16,13 +16,14 @@ class VsockDevice final : public virtio::Device {
   static constexpr uint16_t kEventQueue = 2;
 
   // `guest_cid`: 3 to 0xfffffffe.
-  explicit VsockDevice(uint64_t guest_cid, const Muxer::Limits& limits = Muxer::Limits()) : muxer_(guest_cid, limits), slots_(kBatch), chains_(kBatch) {}
+  explicit VsockDevice(uint64_t guest_cid, const Muxer::Limits& limits = Muxer::Limits())
+      : muxer_(guest_cid, limits), slots_(kBatch), chains_(kBatch) {}
 
   // For listen() and connect(), once the device is in a transport.
   [[nodiscard]] Muxer& muxer() { return muxer_; }
 
-  // Closes every connection on both sides; listeners stay. After a restore (section 5.10.6.7, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET). From
-  // any thread.
+  // Closes every connection on both sides; listeners stay. After a restore (section 5.10.6.7,
+  // VIRTIO_VSOCK_EVENT_TRANSPORT_RESET). From any thread.
   void reset_transport();
 
   [[nodiscard]] virtio::DeviceId id() const override { return virtio::DeviceId::kVsock; }

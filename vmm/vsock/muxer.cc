@@ -51,7 +51,11 @@ Result<UniqueFd> Muxer::connect(uint32_t guest_port) {
 }
 
 void Muxer::set_tap(Tap tap) {
-  if (loop_) loop_->run_sync([this, &tap] { tap_ = std::move(tap); });
+  if (!loop_) {
+    tap_ = std::move(tap);
+    return;
+  }
+  loop_->run_sync([this, &tap] { tap_ = std::move(tap); });
 }
 
 void Muxer::set_active(bool active) {
@@ -94,7 +98,8 @@ Result<Muxer::Handle> Muxer::add(const Connection& connection, UniqueFd socket) 
   const Handle channel = std::prev(idle_.end());
   // The host's bytes are of no interest before the guest has accepted.
   if (!connection.connecting()) {
-    if (auto watched = channel->backend->watch(*loop_, [this, channel](uint32_t events) { on_socket(channel, events); }); !watched) {
+    if (auto watched = channel->backend->watch(*loop_, [this, channel](uint32_t events) { on_socket(channel, events); });
+        !watched) {
       idle_.erase(channel);
       return std::unexpected(watched.error());
     }
@@ -235,7 +240,8 @@ void Muxer::on_request(const PacketHeader& header) {
     reply_reset(header);
     return;
   }
-  auto channel = add(Connection::accept({guest_cid_, header.src_port, header.dst_port}, header, limits_.buffer_bytes), std::move((*pair)[0]));
+  auto channel = add(Connection::accept({guest_cid_, header.src_port, header.dst_port}, header, limits_.buffer_bytes),
+                     std::move((*pair)[0]));
   if (!channel) {
     reply_reset(header);
     return;

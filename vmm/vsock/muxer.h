@@ -1,15 +1,16 @@
 // All vsock connections of one guest: routes its packets to connections, connections' bytes to host sockets, and back.
 //
-// Host side: listen() names a port that the guest may connect to; every such connection arrives as a stream socket. connect() opens a
-// connection to a port of the guest and returns its socket at once; a guest that refuses closes it. Half-close (shutdown) passes through
-// in both directions.
+// Host side: listen() names a port that the guest may connect to; every such connection arrives as a stream socket. connect()
+// opens a connection to a port of the guest and returns its socket at once; a guest that refuses closes it. Half-close (shutdown)
+// passes through in both directions.
 //
-// Bounds: max_connections connections, each with at most buffer_bytes of buffered payload; max_replies RSTs to nobody in particular.
-// When the replies are full, can_take() is false and the device leaves the guest's packets where they are: the deadlock rule of section
-// 5.10.6.3 within bounded memory. A host that stops reading stops the guest's credit; a guest that stops reading stops the host's socket.
+// Bounds: max_connections connections, each with at most buffer_bytes of buffered payload; max_replies RSTs to nobody in
+// particular. When the replies are full, can_take() is false and the device leaves the guest's packets where they are: the
+// deadlock rule of section 5.10.6.3 within bounded memory. A host that stops reading stops the guest's credit; a guest that stops
+// reading stops the host's socket.
 //
-// Threading: listen, unlisten, connect and set_tap from any thread, after bind(); the rest on the event loop's thread, where listeners
-// and the tap are called too: they must not block.
+// Threading: listen, unlisten, connect (after bind()) and set_tap from any thread; the rest on the event loop's thread, where
+// listeners and the tap are called too: they must not block.
 #pragma once
 #include <sys/uio.h>
 
@@ -52,7 +53,8 @@ class Muxer {
     std::chrono::milliseconds close_timeout{8'000};     // as Linux
   };
   using Listener = std::function<void(UniqueFd)>;
-  // Sees every packet in both directions; the header's source tells which. The guest may still be changing the payload of its packets.
+  // Sees every packet in both directions; the header's source tells which. The guest may still be changing the payload of its
+  // packets.
   using Tap = std::function<void(const PacketHeader& header, std::span<const iovec> payload)>;
 
   Muxer(uint64_t guest_cid, const Limits& limits) : guest_cid_(guest_cid), limits_(limits) {}
@@ -60,8 +62,8 @@ class Muxer {
   Muxer(const Muxer&) = delete;
   Muxer& operator=(const Muxer&) = delete;
 
-  // Before anything else. `on_output` is called, on the loop's thread, when has_output() may have become true outside of a call from the
-  // device.
+  // Before anything else. `on_output` is called, on the loop's thread, when has_output() may have become true outside of a call
+  // from the device.
   void bind(virtio::EventLoop& loop, std::function<void()> on_output);
 
   // Fails with kInvalidArgument when the port has a listener already.
@@ -94,10 +96,10 @@ class Muxer {
         : connection(machine), backend(std::make_unique<Backend>(std::move(socket), capacity)) {}
     Connection connection;
     std::unique_ptr<Backend> backend;
-    bool readable = false;           // the host socket may have bytes, or its end
-    bool host_ended = false;         // and its end was seen
-    bool guest_ended = false;        // the host shall see the end of the stream once the buffer is empty
-    bool queued = false;             // in ready_ rather than idle_
+    bool readable = false;     // the host socket may have bytes, or its end
+    bool host_ended = false;   // and its end was seen
+    bool guest_ended = false;  // the host shall see the end of the stream once the buffer is empty
+    bool queued = false;       // in ready_ rather than idle_
     std::optional<virtio::EventLoop::TimerId> timer;
   };
   using ChannelList = std::list<Channel>;
@@ -107,7 +109,9 @@ class Muxer {
   static constexpr uint32_t kFirstHostPort = 0x40000000;
 
   static Key key_of(uint32_t host_port, uint32_t guest_port) { return uint64_t{host_port} << 32 | guest_port; }
-  static Key key_of(const Connection& connection) { return key_of(connection.identity().host_port, connection.identity().guest_port); }
+  static Key key_of(const Connection& connection) {
+    return key_of(connection.identity().host_port, connection.identity().guest_port);
+  }
 
   [[nodiscard]] bool full() const { return channels_.size() + orphans_.size() >= limits_.max_connections; }
   void start_connection(uint32_t guest_port, UniqueFd socket);

@@ -14,9 +14,15 @@ T* FakeQueue::at(GuestPhysAddr address) const {
   return reinterpret_cast<T*>(memory_.slice(address, sizeof(T)).data());
 }
 
-FakeQueue::FakeQueue(const GuestMemory& memory, uint16_t queue_size, GuestPhysAddr descriptors_at, GuestPhysAddr avail_at, GuestPhysAddr used_at,
-                     GuestPhysAddr tables)
-    : size(queue_size), descriptors(descriptors_at), avail(avail_at), used(used_at), memory_(memory), tables_(tables), chains_(queue_size) {
+FakeQueue::FakeQueue(const GuestMemory& memory, uint16_t queue_size, GuestPhysAddr descriptors_at, GuestPhysAddr avail_at,
+                     GuestPhysAddr used_at, GuestPhysAddr tables)
+    : size(queue_size),
+      descriptors(descriptors_at),
+      avail(avail_at),
+      used(used_at),
+      memory_(memory),
+      tables_(tables),
+      chains_(queue_size) {
   for (uint16_t i = queue_size; i > 0; --i) free_.push_back(static_cast<uint16_t>(i - 1));
 }
 
@@ -60,7 +66,8 @@ std::optional<uint16_t> FakeQueue::add(std::span<const Buffer> buffers, bool ind
     const bool last = i + 1 == buffers.size();
     const uint16_t flags = static_cast<uint16_t>((buffers[i].writable ? kDescWrite : 0) | (last ? 0 : kDescNext));
     const uint16_t next = last ? uint16_t{0} : indirect ? static_cast<uint16_t>(i + 1) : chain[i + 1];
-    store_descriptor(indirect ? table + 16 * i : descriptors + uint64_t{16} * chain[i], buffers[i].address, buffers[i].length, flags, next);
+    store_descriptor(indirect ? table + 16 * i : descriptors + uint64_t{16} * chain[i], buffers[i].address, buffers[i].length,
+                     flags, next);
   }
   if (indirect) write_descriptor(head, table, static_cast<uint32_t>(16 * buffers.size()), kDescIndirect, 0);
   chains_[head] = std::move(chain);
@@ -71,9 +78,11 @@ std::optional<uint16_t> FakeQueue::add(std::span<const Buffer> buffers, bool ind
 std::optional<FakeQueue::Used> FakeQueue::take_used() {
   if (used_index() == next_used_) return std::nullopt;
   const GuestPhysAddr entry = used + 4 + uint64_t{8} * (next_used_ % size);
-  const Used result{static_cast<uint16_t>(__atomic_load_n(at<uint32_t>(entry), __ATOMIC_RELAXED)), __atomic_load_n(at<uint32_t>(entry + 4), __ATOMIC_RELAXED)};
+  const Used result{static_cast<uint16_t>(__atomic_load_n(at<uint32_t>(entry), __ATOMIC_RELAXED)),
+                    __atomic_load_n(at<uint32_t>(entry + 4), __ATOMIC_RELAXED)};
   ++next_used_;
-  if (result.head >= size || chains_[result.head].empty()) throw std::logic_error("the device returned a chain that it does not have");
+  if (result.head >= size || chains_[result.head].empty())
+    throw std::logic_error("the device returned a chain that it does not have");
   free_.insert(free_.end(), chains_[result.head].rbegin(), chains_[result.head].rend());
   chains_[result.head].clear();
   return result;
@@ -141,8 +150,9 @@ void FakeDriver::set_up_queue(uint16_t index) {
   const auto size = static_cast<uint16_t>(read32(reg::kQueueNumMax));
   write32(reg::kQueueNum, size);
   // In braces, the order of evaluation is the order of writing.
-  queues_.push_back(std::unique_ptr<FakeQueue>(new FakeQueue{memory_, size, allocate(uint64_t{16} * size, 4096), allocate(6 + uint64_t{2} * size, 4096),
-                                                             allocate(6 + uint64_t{8} * size, 4096), allocate(uint64_t{16} * kTableEntries * size)}));
+  queues_.push_back(std::unique_ptr<FakeQueue>(
+      new FakeQueue{memory_, size, allocate(uint64_t{16} * size, 4096), allocate(6 + uint64_t{2} * size, 4096),
+                    allocate(6 + uint64_t{8} * size, 4096), allocate(uint64_t{16} * kTableEntries * size)}));
   const FakeQueue& added = *queues_.back();
   for (const GuestPhysAddr ring : {added.descriptors, added.avail, added.used}) {
     const auto zero = memory_.slice(ring, 4096);

@@ -1,5 +1,5 @@
-// The guest's side of virtio for tests: a driver that sets a device up through its registers as Linux does, and queues that it fills
-// in guest memory. What a well-behaved driver does is a method; a hostile test writes to the rings itself.
+// The guest's side of virtio for tests: a driver that sets a device up through its registers as Linux does, and queues that it
+// fills in guest memory. What a well-behaved driver does is a method; a hostile test writes to the rings itself.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -43,7 +43,8 @@ class FakeQueue {
     uint32_t written;
   };
 
-  FakeQueue(const GuestMemory& memory, uint16_t size, GuestPhysAddr descriptors, GuestPhysAddr avail, GuestPhysAddr used, GuestPhysAddr tables);
+  FakeQueue(const GuestMemory& memory, uint16_t size, GuestPhysAddr descriptors, GuestPhysAddr avail, GuestPhysAddr used,
+            GuestPhysAddr tables);
 
   // Makes a chain available; nullopt when there are not enough descriptors. `indirect` puts it into a table of its own.
   std::optional<uint16_t> add(std::span<const Buffer> buffers, bool indirect = false);
@@ -59,7 +60,7 @@ class FakeQueue {
 
   // For hostile tests.
   void write_descriptor(uint16_t index, uint64_t address, uint32_t length, uint16_t flags, uint16_t next);
-  void offer(uint16_t head);                   // appends to the available ring
+  void offer(uint16_t head);  // appends to the available ring
   void set_available_index(uint16_t value);
   [[nodiscard]] uint16_t used_index() const;
   [[nodiscard]] uint16_t used_flags() const;
@@ -87,7 +88,8 @@ class FakeQueue {
 class FakeDriver {
  public:
   // Takes memory for rings and buffers from `arena` upwards.
-  FakeDriver(const GuestMemory& memory, MmioTransport& transport, GuestPhysAddr arena) : memory_(memory), transport_(transport), next_(arena) {}
+  FakeDriver(const GuestMemory& memory, MmioTransport& transport, GuestPhysAddr arena)
+      : memory_(memory), transport_(transport), next_(arena) {}
 
   uint32_t read32(uint64_t offset);
   void write32(uint64_t offset, uint32_t value);

@@ -11,12 +11,14 @@ constexpr uint16_t kTx = VsockDevice::kTxQueue;
 
 void FakeGuest::post(GuestPhysAddr buffer) {
   // Header and payload apart, as Linux up to 6.2 does.
-  const virtio::testing::Buffer parts[] = {{buffer, sizeof(PacketHeader), true}, {buffer + sizeof(PacketHeader), rx_bytes_, true}};
+  const virtio::testing::Buffer parts[] = {{buffer, sizeof(PacketHeader), true},
+                                           {buffer + sizeof(PacketHeader), rx_bytes_, true}};
   if (const auto head = driver_->queue(kRx).add(parts)) rx_buffers_[*head] = buffer;
 }
 
 void FakeGuest::post_receive_buffers(size_t buffers) {
-  for (size_t i = 0; i < buffers && driver_->queue(kRx).free_descriptors() >= 2; ++i) post(driver_->allocate(sizeof(PacketHeader) + rx_bytes_));
+  for (size_t i = 0; i < buffers && driver_->queue(kRx).free_descriptors() >= 2; ++i)
+    post(driver_->allocate(sizeof(PacketHeader) + rx_bytes_));
   driver_->kick(kRx);
 }
 
