@@ -89,10 +89,11 @@ const void* CpuImpl::resume_and_link(uint64_t field) {
 const void* CpuImpl::translate_block(CodePage& page, uint16_t page_offset) {
   const unsigned view = exec_.cpu.el == 0 ? kUserView : kPrivilegedView;
   PageLinks links(page, machine_.thunks().for_compiler.translate);
+  const arm64::KnownBlocks known{page.entry_points(), machine_.thunks().for_compiler.translate};
   unsigned limit = arm64::Translator::kMaxInstructions;
   for (;;) {
     const uint64_t generation = page.generation();
-    const unsigned count = translator_.translate(page.words(), page_offset, mode_, limit);
+    const unsigned count = translator_.translate(page.words(), page_offset, mode_, known, limit);
     x64::CompiledBlock compiled;
     if (!chunk_.hot || !compiler_.compile(block_, page_offset, view, links, chunk_.hot, chunk_.hot_end, chunk_.cold, chunk_.cold_end,
                                           machine_.code().exec_delta(), compiled)) {

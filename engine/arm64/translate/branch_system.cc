@@ -27,27 +27,21 @@ Translator::Flow Translator::branch_or_system(uint32_t insn) {
       return Flow::kEnd;
     }
     b_.exit_if(static_cast<Condition>(cond), exit_to(target));
-    if (target > here()) return Flow::kNext;
-    end_block_at(here() + 4);  // a loop: both ways out are hot
-    return Flow::kEnd;
+    return after_conditional(target);
   }
   // CBZ, CBNZ
   if (bits(insn, 30, 25) == 0b011010) {
     const int64_t target = here() + signed_bits(insn, 23, 5) * 4;
     b_.emit(bit(insn, 24) ? Opcode::kExitIfNotZero : Opcode::kExitIfZero, Type::kVoid, bit(insn, 31) ? 8 : 4, exit_to(target),
             reg(bits(insn, 4, 0)));
-    if (target > here()) return Flow::kNext;
-    end_block_at(here() + 4);
-    return Flow::kEnd;
+    return after_conditional(target);
   }
   // TBZ, TBNZ
   if (bits(insn, 30, 25) == 0b011011) {
     const int64_t target = here() + signed_bits(insn, 18, 5) * 4;
     const auto position = static_cast<uint8_t>((bits(insn, 31, 31) << 5) | bits(insn, 23, 19));
     b_.emit(bit(insn, 24) ? Opcode::kExitIfBitSet : Opcode::kExitIfBitClear, Type::kVoid, position, exit_to(target), reg(bits(insn, 4, 0)));
-    if (target > here()) return Flow::kNext;
-    end_block_at(here() + 4);
-    return Flow::kEnd;
+    return after_conditional(target);
   }
   // BR, BLR, RET, ERET
   if (bits(insn, 31, 25) == 0b1101011) {
@@ -70,6 +64,14 @@ Translator::Flow Translator::branch_or_system(uint32_t insn) {
   }
   if (bits(insn, 31, 22) == 0b1101010100) return system(insn);
   return Flow::kInterpretExit;
+}
+
+// Goes on behind a conditional branch, unless it closes a loop (then both ways out are hot), or what follows is a block already.
+Translator::Flow Translator::after_conditional(int64_t target) {
+  const int64_t next = here() + 4;
+  if (target > here() && ++side_exits_ < kMaxSideExits && next < 4096 && !known_.contains(next)) return Flow::kNext;
+  end_block_at(next);
+  return Flow::kEnd;
 }
 
 Translator::Flow Translator::barrier(uint32_t insn) {

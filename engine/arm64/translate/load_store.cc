@@ -1,4 +1,4 @@
-// Loads and stores (Arm ARM C4.1.88), apart from exclusives, pairs of compare-and-swap and structure accesses, which the interpreter does.
+// Loads and stores (Arm ARM C4.1.88).
 //
 // A register is written only after every access of its instruction has succeeded: the IR's memory operations leave the block on a fault before anything
 // after them has happened.
@@ -147,10 +147,11 @@ Translator::Flow Translator::load_store_pair(uint32_t insn) {
   return Flow::kNext;
 }
 
-// LDAR, STLR (CAS beside them; exclusives go to the interpreter).
+// LDAR, STLR, and the way to exclusives and CAS.
 Translator::Flow Translator::load_store_ordered(uint32_t insn) {
   const bool o2 = bit(insn, 23), load = bit(insn, 22), o1 = bit(insn, 21), o0 = bit(insn, 15);
   if (o2 && o1) return compare_and_swap(insn);
+  if (!o2 && !o1) return load ? load_exclusive(insn) : store_exclusive(insn);
   if (!o2 || o1 || !o0) return Flow::kInterpret;
   MemoryInfo info = memory_info(1u << bits(insn, 31, 30));
   info.aligned = true;

@@ -2,13 +2,18 @@
 
 namespace adyton::engine::arm64 {
 
-unsigned Translator::translate(const uint32_t* page, uint16_t page_offset, const TranslationMode& mode, unsigned limit) {
+unsigned Translator::translate(const uint32_t* page, uint16_t page_offset, const TranslationMode& mode, const KnownBlocks& known,
+                               unsigned limit) {
   page_ = page;
   mode_ = mode;
   offset_ = page_offset;
+  known_ = known;
+  side_exits_ = 0;
   b_.reset();
+  exclusive_ = {};
   unsigned count = 0;
   for (;;) {
+    instructions_left_ = limit - count;
     const uint32_t insn = __atomic_load_n(&page_[offset_ / 4], __ATOMIC_RELAXED);
     Flow flow = mode.single_step ? Flow::kInterpretExit : instruction(insn);
     ++count;

@@ -42,15 +42,27 @@ struct TranslatorHelpers {
   int32_t recheck_offset = 0;
 };
 
+// Which instructions of the page already start a block, so that a new one can end there instead of repeating it.
+struct KnownBlocks {
+  const void* const* entry_points = nullptr;   // one per instruction slot
+  const void* none = nullptr;                  // what a slot without a block contains
+  [[nodiscard]] bool contains(int64_t page_offset) const {
+    return entry_points && __atomic_load_n(&entry_points[page_offset / 4], __ATOMIC_RELAXED) != none;
+  }
+};
+
 class Translator {
  public:
   Translator(ir::Block& block, const TranslatorHelpers& helpers) : b_(block), helpers_(helpers) {}
 
   // Translates from `page_offset` of the page whose 1024 instruction words are at `page` (guest memory: read once per word).
   // Returns the number of guest instructions in the block; at least 1, at most `limit`.
-  unsigned translate(const uint32_t* page, uint16_t page_offset, const TranslationMode& mode, unsigned limit = kMaxInstructions);
+  unsigned translate(const uint32_t* page, uint16_t page_offset, const TranslationMode& mode, const KnownBlocks& known,
+                     unsigned limit = kMaxInstructions);
 
   static constexpr unsigned kMaxInstructions = 96;
+  // Code behind a side exit is translated once more where the exit leads; few exits keep that bounded.
+  static constexpr unsigned kMaxSideExits = 4;
 
  private:
   using Value = ir::Value;
@@ -65,6 +77,7 @@ class Translator {
   Flow branch_or_system(uint32_t insn);
   Flow load_store(uint32_t insn);
   Flow simd_fp(uint32_t insn);
+  Flow after_conditional(int64_t target);
   Flow fp_scalar(uint32_t insn);  // fp_*.cc
   Flow simd(uint32_t insn);       // simd*.cc
   // The floating-point members of the Advanced SIMD classes (vector_fp*.cc), vector and scalar alike.
@@ -103,6 +116,8 @@ class Translator {
   Flow load_store_rcpc(uint32_t insn);
   Flow atomic(uint32_t insn);
   Flow compare_and_swap(uint32_t insn);
+  Flow load_exclusive(uint32_t insn);
+  Flow store_exclusive(uint32_t insn);
   Flow single_access(uint32_t insn, Value address, unsigned size, unsigned opc, bool vector, bool unprivileged);
   [[nodiscard]] ir::MemoryInfo memory_info(unsigned size, bool unprivileged = false) const;
 
@@ -129,6 +144,15 @@ class Translator {
   const uint32_t* page_ = nullptr;
   TranslationMode mode_;
   int64_t offset_ = 0;
+  KnownBlocks known_;
+  unsigned side_exits_ = 0;
+  unsigned instructions_left_ = 0;  // before the length limit, the current one included
+
+  // The load-exclusive that the block's next store-exclusive pairs with.
+  struct ExclusivePair {
+    bool open = false;
+    Value address = ir::kNoValue, loaded = ir::kNoValue;
+  } exclusive_;
 };
 
 // Bits high:low of an instruction word.
