@@ -24,12 +24,11 @@ Result<std::unique_ptr<CpuImpl>> CpuImpl::create(MachineImpl& machine, const Cpu
 CpuImpl::CpuImpl(MachineImpl& machine, const CpuConfig& config, CpuHost& host, Mapping exec_mapping)
     : machine_(machine), host_(host), index_(config.index), exec_mapping_(std::move(exec_mapping)),
       exec_(*new (exec_mapping_.data()) ExecState()), tlb_(exec_), translator_(block_, machine.helpers()),
-      compiler_(state_layout(), machine.thunks().for_compiler) {
+      compiler_(state_layout(), machine.thunks().for_compiler, machine.features()) {
   exec_.owner = this;
   exec_.counter_offset = counter_origin();
   arm64::reset(exec_.cpu, config.affinity);
   exec_.cpu.cntfrq = counter_frequency();
-  exec_.exclusive_address = ~0ull;
   state_changed();
 }
 
@@ -38,6 +37,7 @@ CpuImpl::~CpuImpl() = default;
 void CpuImpl::state_changed() {
   tlb_.flush_all();
   translation_context_changed();
+  fp_mode_changed();
   interrupt_mask_changed();
 }
 
@@ -98,6 +98,7 @@ Exit CpuImpl::run() {
   exit_ = {};
   leaving_ = false;
   const bool interpret = machine_.config().interpret;
+  const uint32_t host_mxcsr = _mm_getcsr();
   for (;;) {
     if ((exec_.requests.load(std::memory_order_relaxed) | exec_.recheck) && serve_requests()) break;
     std::shared_lock lock(machine_.code_lock());
@@ -117,9 +118,13 @@ Exit CpuImpl::run() {
     exec_.guest_mxcsr = _mm_getcsr();
     machine_.thunks().enter(&exec_, code);
     in_translated_code_ = false;
+    _mm_setcsr(host_mxcsr);
     if (leaving_) break;
   }
   inbox_.set_running(false);
+  // Whoever looks at the state finds FPSR in it.
+  collect_fp_flags();
+  exec_.guest_mxcsr &= ~0x3fu;
   return exit_;
 }
 

@@ -122,6 +122,13 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   bool take_pending_interrupt();
   void update_interrupt_level();
   void update_mode();
+  // Self-hosted debug asks for every instruction to be looked at.
+  [[nodiscard]] bool debugging() const;
+  // A breakpoint or step exception due before the instruction at cpu.pc has been taken.
+  bool take_debug_exception();
+  // A watchpoint exception has been taken for this access.
+  bool watched(uint64_t va, unsigned size, arm64::AccessKind kind, bool unprivileged);
+  interp::Outcome execute_watched(uint32_t insn);
   // Merges the host's cumulative floating-point flags into FPSR.
   void collect_fp_flags();
   // Where to go on after an instruction that did not just complete.
@@ -172,6 +179,7 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   uint64_t code_generation_ = 0;
   bool leaving_ = false;                 // run() must return exit_
   bool in_translated_code_ = false;
+  bool stepped_exclusive_ = false;       // the last single-stepped instruction was a load-exclusive
   Exit exit_;
 
   // Device accesses of the current instruction: those answered are replayed when it runs again.

@@ -1,6 +1,7 @@
 // Memory as one instruction sees it: translation, faults, devices, atomics and exclusives.
 #include <cstring>
 
+#include "engine/arm64/debug.h"
 #include "engine/jit/cpu.h"
 #include "engine/jit/machine.h"
 
@@ -92,6 +93,18 @@ void compare_exchange(uint8_t* memory, void* expected, const void* desired) {
 
 }  // namespace
 
+bool CpuImpl::watched(uint64_t va, unsigned size, AccessKind kind, bool unprivileged) {
+  arm64::CpuState& cpu = exec_.cpu;
+  if (!mode_.single_step || !arm64::watchpoints_armed(cpu)) return false;
+  const bool write = kind != AccessKind::kRead;
+  const arm64::WatchpointHit hit =
+      arm64::watchpoint_matches(cpu, {arm64::strip_tag(cpu, va, false), size, kind != AccessKind::kWrite, write, access_context(unprivileged).el});
+  if (!hit.hit) return false;
+  arm64::take_sync_exception(cpu, arm64::ExceptionClass::kWatchpointLower, arm64::watchpoint_iss(write, false), cpu.pc, hit.far);
+  pstate_changed();
+  return true;
+}
+
 CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivileged) {
   const arm64::CpuState& cpu = exec_.cpu;
   const View view = cpu.el == 0 || unprivileged ? kUserView : kPrivilegedView;
@@ -144,6 +157,7 @@ Outcome CpuImpl::fetch(uint64_t va, uint32_t& insn) {
 
 Outcome CpuImpl::read(uint64_t va, unsigned size, Access access, void* data) {
   if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, false);
+  if (watched(va, size, AccessKind::kRead, access.unprivileged)) return Outcome::kException;
   if (crosses_page(va, size)) {
     const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
     Location low = locate(va, AccessKind::kRead, access.unprivileged);
@@ -180,6 +194,7 @@ void CpuImpl::store_to(const Location& where, Store store) {
 
 Outcome CpuImpl::write(uint64_t va, unsigned size, Access access, const void* data) {
   if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, true);
+  if (watched(va, size, AccessKind::kWrite, access.unprivileged)) return Outcome::kException;
   if (crosses_page(va, size)) {
     const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
     Location low = locate(va, AccessKind::kWrite, access.unprivileged);
@@ -201,6 +216,7 @@ Outcome CpuImpl::write(uint64_t va, unsigned size, Access access, const void* da
 
 Outcome CpuImpl::atomic(uint64_t va, unsigned size, Access, interp::AtomicOp op, uint64_t operand, uint64_t& old_value) {
   if (va % size) return alignment_abort(va, true);
+  if (watched(va, size, AccessKind::kAtomicReadWrite, false)) return Outcome::kException;
   Location where = locate(va, AccessKind::kAtomicReadWrite, false);
   if (where.outcome != Outcome::kDone) return where.outcome;
   // Atomics on Device memory are IMPLEMENTATION DEFINED; like most systems, abort.
@@ -219,6 +235,7 @@ Outcome CpuImpl::atomic(uint64_t va, unsigned size, Access, interp::AtomicOp op,
 
 Outcome CpuImpl::compare_and_swap(uint64_t va, unsigned size, Access, void* expected, const void* desired) {
   if (va % size) return alignment_abort(va, true);
+  if (watched(va, size, AccessKind::kAtomicReadWrite, false)) return Outcome::kException;
   Location where = locate(va, AccessKind::kAtomicReadWrite, false);
   if (where.outcome != Outcome::kDone) return where.outcome;
   if (!where.host) return external_abort(va, AccessKind::kAtomicReadWrite, false);
@@ -243,6 +260,7 @@ Outcome CpuImpl::compare_and_swap(uint64_t va, unsigned size, Access, void* expe
 
 Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void* data) {
   if (va % size) return alignment_abort(va, false);
+  if (watched(va, size, AccessKind::kRead, access.unprivileged)) return Outcome::kException;
   // The page is translated for writing where that is allowed, so that arming it and the later store agree; a read-only page cannot be stored to at all.
   Location where = locate(va, AccessKind::kRead, access.unprivileged);
   if (where.outcome != Outcome::kDone) return where.outcome;
@@ -268,6 +286,7 @@ Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void*
 
 Outcome CpuImpl::store_exclusive(uint64_t va, unsigned size, Access access, const void* data, bool& failed) {
   if (va % size) return alignment_abort(va, true);
+  if (watched(va, size, AccessKind::kWrite, access.unprivileged)) return Outcome::kException;
   Location where = locate(va, AccessKind::kWrite, access.unprivileged);
   if (where.outcome != Outcome::kDone) return where.outcome;
   if (!where.host) return external_abort(va, AccessKind::kWrite, access.unprivileged);
@@ -288,7 +307,6 @@ Outcome CpuImpl::store_exclusive(uint64_t va, unsigned size, Access access, cons
 
 void CpuImpl::clear_exclusive() {
   machine_.monitor().clear(index_);
-  exec_.exclusive_address = ~0ull;
 }
 
 uint64_t CpuImpl::physical_address(const uint8_t* host) const {

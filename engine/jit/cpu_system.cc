@@ -164,6 +164,12 @@ void CpuImpl::collect_fp_flags() {
   exec_.cpu.fpsr |= (mxcsr & 1) | ((mxcsr >> 1) & 0x1e);
 }
 
+bool CpuImpl::debugging() const {
+  const arm64::CpuState& cpu = exec_.cpu;
+  if (!(cpu.mdscr_el1 & (arm64::kMdscrSs | arm64::kMdscrMde))) return false;
+  return arm64::step_state(cpu) != arm64::StepState::kInactive || arm64::breakpoints_armed(cpu) || arm64::watchpoints_armed(cpu);
+}
+
 void CpuImpl::debug_changed() { update_mode(); }
 
 void CpuImpl::update_mode() {
@@ -176,8 +182,7 @@ void CpuImpl::update_mode() {
   mode_.sp_elx = cpu.sp_sel;
   mode_.uao = cpu.uao;
   mode_.cache_by_user = cpu.sctlr_el[1] & kSctlrDze;
-  mode_.single_step = cpu.il || arm64::step_state(cpu) != arm64::StepState::kInactive || arm64::breakpoints_armed(cpu) ||
-                      arm64::watchpoints_armed(cpu);
+  mode_.single_step = cpu.il || debugging();
   const View view = cpu.el == 0 ? kUserView : kPrivilegedView;
   const unsigned number = mode_.number();
   if (view_mode_[view] != number) {

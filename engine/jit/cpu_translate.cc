@@ -1,6 +1,7 @@
 // From the PC to translated code: instruction TLB, block lookup, translation, and the ways back from helpers.
 #include <immintrin.h>
 
+#include "engine/arm64/debug.h"
 #include "engine/interp/interpreter.h"
 #include "engine/jit/cpu.h"
 #include "engine/jit/machine.h"
@@ -143,7 +144,35 @@ const void* CpuImpl::interpret_and_go_on(uint32_t insn) {
   arm64::CpuState& cpu = exec_.cpu;
   cpu.pc += exec_.page_offset;
   device_.replayed = 0;
-  return after(interp::execute(cpu, *this, insn));
+  return after(mode_.single_step ? execute_watched(insn) : interp::execute(cpu, *this, insn));
+}
+
+bool CpuImpl::take_debug_exception() {
+  arm64::CpuState& cpu = exec_.cpu;
+  if (arm64::step_state(cpu) == arm64::StepState::kActivePending) {
+    arm64::take_sync_exception(cpu, arm64::ExceptionClass::kStepLower, arm64::step_exception_iss(true, stepped_exclusive_), cpu.pc);
+  } else if (arm64::breakpoints_armed(cpu) && arm64::breakpoint_matches(cpu, cpu.pc)) {
+    arm64::take_sync_exception(cpu, arm64::ExceptionClass::kBreakpointLower, arm64::kDebugFaultStatus, cpu.pc);
+  } else {
+    return false;
+  }
+  pstate_changed();
+  return true;
+}
+
+Outcome CpuImpl::execute_watched(uint32_t insn) {
+  arm64::CpuState& cpu = exec_.cpu;
+  if (take_debug_exception()) return Outcome::kException;
+  const bool stepping = arm64::step_state(cpu) == arm64::StepState::kActiveNotPending;
+  const bool is_svc = (insn & 0xffe0001f) == 0xd4000001;
+  if (stepping && is_svc) arm64::step_completed(cpu);  // it counts as done when its exception is taken
+  const Outcome outcome = interp::execute(cpu, *this, insn);
+  if (stepping && !is_svc && outcome == Outcome::kDone) {
+    stepped_exclusive_ = (insn & 0x3f400000) == 0x08400000;
+    arm64::step_completed(cpu);
+    pstate_changed();
+  }
+  return outcome;
 }
 
 }  // namespace adyton::engine::jit

@@ -63,8 +63,6 @@ struct ExecState {
   // Context id of each view, in the tag's low 12 bits.
   uint64_t context[2];
   uint64_t counter_offset;   // physical count = TSC - counter_offset
-  // Local exclusive monitor of load/store-exclusive pairs that compile to compare-and-swap.
-  uint64_t exclusive_address, exclusive_value[2];
   // Home of values that do not fit registers inside one block, and of call arguments.
   alignas(64) arm64::Vector spill[32];
   arm64::Vector call_vectors[4];

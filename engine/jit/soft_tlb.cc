@@ -16,7 +16,10 @@ bool in_range(uint64_t tag, uint64_t va, uint64_t size) { return tag != kNoTag &
 void clear(TlbEntry& entry) { entry = {kNoTag, kNoTag, 0, 0}; }
 void clear(InstructionTlbEntry& entry) { entry = {kNoTag, nullptr, nullptr, 0}; }
 
-unsigned large_leaf_bucket(uint64_t va) { return static_cast<unsigned>(va / kLargeLeafGranule) & 255; }
+// Spread well: a linear map of all memory must not fill every bucket.
+unsigned large_leaf_bucket(uint64_t va) {
+  return static_cast<unsigned>(((va / kLargeLeafGranule) * 0x9e3779b97f4a7c15ull) >> (64 - SoftTlb::kLargeLeafBucketBits));
+}
 
 }  // namespace
 

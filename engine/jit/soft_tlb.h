@@ -18,6 +18,8 @@ namespace adyton::engine::jit {
 
 class SoftTlb {
  public:
+  static constexpr unsigned kLargeLeafBucketBits = 14;
+
   explicit SoftTlb(ExecState& state);
 
   // Makes `asid` the current address space of the user view; `pan` is PSTATE.PAN.
@@ -44,7 +46,6 @@ class SoftTlb {
   uint16_t context_for(uint16_t asid);
 
   static constexpr uint16_t kLastContext = 0xffe;  // 0xfff would make kNoTag reachable
-  static constexpr unsigned kLargeLeafBuckets = 256;
 
   ExecState& state_;
   std::vector<uint16_t> context_of_asid_;
@@ -58,7 +59,7 @@ class SoftTlb {
   std::array<std::bitset<kInstructionTlbEntries / 64>, 2> instructions_used_;
   // Sizes of leaves larger than a page seen since the last flush (bit n: size 1 << n), and where, coarsely.
   uint64_t large_leaf_sizes_ = 0;
-  std::bitset<kLargeLeafBuckets> large_leaves_;
+  std::bitset<1u << kLargeLeafBucketBits> large_leaves_;
   // Bases of leaves above 2 MiB (1 GiB blocks of a linear map); when full, any address may be in one.
   static constexpr size_t kMaxHugeLeaves = 64;
   std::vector<uint64_t> huge_leaves_;
