@@ -1,11 +1,12 @@
-// What Adyton asks of a hypervisor. The shape is KVM's (Documentation/virt/kvm/api.rst), so that /dev/kvm is a thin backend and the
-// devices above cannot tell it from the software CPU: a VM has memory slots, an in-kernel interrupt controller, doorbells (ioeventfd),
-// interrupt wires (irqfd), and vCPUs that run until something outside of them is needed. What KVM does in the kernel (GICv3, generic timers,
-// PSCI) every backend does inside run().
+// What Adyton asks of a hypervisor. The shape is KVM's (Documentation/virt/kvm/api.rst), so that /dev/kvm is a thin backend and
+// the devices above cannot tell it from the software CPU: a VM has memory slots, an in-kernel interrupt controller, doorbells
+// (ioeventfd), interrupt wires (irqfd), and vCPUs that run until something outside of them is needed. What KVM does in the kernel
+// (GICv3, generic timers, PSCI) every backend does inside run().
 //
 // Order of use: set_memory, create_vcpu for every index, create_irqchip, then Vcpu::run on one thread per vCPU.
-// Threading: everything before the first run() on one thread. Afterwards Vm's methods may be called from any thread; Vcpu's belong to
-// the vCPU's own thread, except kick(). No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs' threads.
+// Threading: everything before the first run() on one thread. Afterwards Vm's methods may be called from any thread; Vcpu's
+// belong to the vCPU's own thread, except kick(). No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs'
+// threads.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -28,13 +29,13 @@ enum class IsolationLevel : uint8_t {
 std::string_view to_string(IsolationLevel level);
 
 struct Capabilities {
-  std::string_view backend;             // "soft", "kvm"
+  std::string_view backend;  // "soft", "kvm"
   IsolationLevel isolation = IsolationLevel::kNone;
-  unsigned max_vcpus = 0;               // KVM_CAP_MAX_VCPUS
-  unsigned max_intid = 0;               // interrupt ids below this may be asked of create_irqchip
-  unsigned physical_address_bits = 0;   // KVM_CAP_ARM_VM_IPA_SIZE
-  bool guest_debug = false;             // KVM_CAP_SET_GUEST_DEBUG
-  bool el2 = false;                     // KVM_CAP_ARM_EL2: guests may use virtualization themselves
+  unsigned max_vcpus = 0;              // KVM_CAP_MAX_VCPUS
+  unsigned max_intid = 0;              // interrupt ids below this may be asked of create_irqchip
+  unsigned physical_address_bits = 0;  // KVM_CAP_ARM_VM_IPA_SIZE
+  bool guest_debug = false;            // KVM_CAP_SET_GUEST_DEBUG
+  bool el2 = false;                    // KVM_CAP_ARM_EL2: guests may use virtualization themselves
 };
 
 // KVM_CREATE_DEVICE(KVM_DEV_TYPE_ARM_VGIC_V3). Redistributors of vCPU 0, 1, ... follow each other, 128 KiB each.
@@ -50,10 +51,10 @@ constexpr uint32_t kFirstSpi = 32;
 // A doorbell: a guest write that signals an eventfd and never leaves run(). KVM_IOEVENTFD.
 struct IoEventFd {
   GuestPhysAddr address = 0;
-  uint32_t length = 0;        // 1, 2, 4 or 8: the write must have this size
-  bool match_data = false;    // KVM_IOEVENTFD_FLAG_DATAMATCH: only writes of `data` ring
+  uint32_t length = 0;      // 1, 2, 4 or 8: the write must have this size
+  bool match_data = false;  // KVM_IOEVENTFD_FLAG_DATAMATCH: only writes of `data` ring
   uint64_t data = 0;
-  int eventfd = -1;           // the VM keeps a duplicate
+  int eventfd = -1;  // the VM keeps a duplicate
 };
 
 // --- Why run() came back (struct kvm_run's exit_reason).
@@ -62,14 +63,14 @@ struct IoEventFd {
 struct MmioExit {
   GuestPhysAddr address = 0;
   bool is_write = false;
-  // 1, 2, 4 or 8 bytes inside the vCPU, valid until the next run(). For a write: what the guest wrote. For a read: the caller puts the
-  // answer here before it calls run() again (it is zero until then).
+  // 1, 2, 4 or 8 bytes inside the vCPU, valid until the next run(). For a write: what the guest wrote. For a read: the caller
+  // puts the answer here before it calls run() again (it is zero until then).
   std::span<uint8_t> data;
 };
 // KVM_EXIT_SYSTEM_EVENT. Delivered on the vCPU that asked; the others keep running until they are kicked.
 struct SystemEventExit {
   enum class Type : uint8_t { kShutdown, kReset, kCrash } type = Type::kShutdown;
-  uint64_t detail = 0;        // SYSTEM_RESET2's reset type
+  uint64_t detail = 0;  // SYSTEM_RESET2's reset type
 };
 // kick() was called. KVM_RUN's EINTR.
 struct InterruptedExit {};
@@ -91,7 +92,9 @@ constexpr uint64_t kRegArm64Sysreg = 0x0013'0000;
 constexpr unsigned register_size(uint64_t id) { return 1u << ((id >> 52) & 0xf); }  // bytes
 
 // Core registers: the offset of a field of struct kvm_regs, in 32-bit words.
-constexpr uint64_t core_register(uint64_t size, unsigned byte_offset) { return kRegArm64 | size | kRegArmCore | (byte_offset / 4); }
+constexpr uint64_t core_register(uint64_t size, unsigned byte_offset) {
+  return kRegArm64 | size | kRegArmCore | (byte_offset / 4);
+}
 constexpr uint64_t reg_x(unsigned n) { return core_register(kRegSizeU64, 8 * n); }  // n = 0..30
 constexpr uint64_t kRegSp = core_register(kRegSizeU64, 248);                        // SP_EL0
 constexpr uint64_t kRegPc = core_register(kRegSizeU64, 256);
@@ -108,8 +111,8 @@ constexpr uint64_t reg_sysreg(unsigned op0, unsigned op1, unsigned crn, unsigned
 
 // How a vCPU starts: KVM_ARM_VCPU_INIT, with KVM_ARM_VCPU_POWER_OFF unless `powered_on`, then PC and x0.
 struct VcpuInit {
-  bool powered_on = false;      // otherwise run() waits for a PSCI CPU_ON that names this vCPU
-  uint64_t entry = 0;           // PC
+  bool powered_on = false;  // otherwise run() waits for a PSCI CPU_ON that names this vCPU
+  uint64_t entry = 0;       // PC
   uint64_t x0 = 0;
 };
 

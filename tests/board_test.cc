@@ -27,11 +27,11 @@ class BoardTest : public ::testing::Test {
     source_.emplace(image_);
     auto vm = hypervisor::soft::create_soft_vm();
     ASSERT_TRUE(vm) << vm.error().message;
-    auto machine = vmm::Machine::create({.cpus = cpus,
-                                         .memory_size = 16 << 20,
-                                         .console = {.output = [this](std::span<const uint8_t> bytes) { print(bytes); },
-                                                     .input_ready = [] {}}},
-                                        std::move(*vm));
+    auto machine = vmm::Machine::create(
+        {.cpus = cpus,
+         .memory_size = 16 << 20,
+         .console = {.output = [this](std::span<const uint8_t> bytes) { print(bytes); }, .input_ready = [] {}}},
+        std::move(*vm));
     ASSERT_TRUE(machine) << machine.error().message;
     machine_ = std::move(*machine);
     auto loaded = machine_->load({.mode = vmm::BootConfig::Mode::kFlat, .kernel = &*source_});

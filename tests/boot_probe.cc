@@ -108,7 +108,9 @@ Result<vmm::Machine::End> boot(const Options& options) {
                                            .console = {.output = write_all, .input_ready = [&] { signal(wake); }}},
                                           std::move(vm)));
   using Mode = vmm::BootConfig::Mode;
-  TRY(machine->load({.mode = options.firmware ? Mode::kFirmware : options.flat ? Mode::kFlat : Mode::kKernel,
+  TRY(machine->load({.mode = options.firmware ? Mode::kFirmware
+                             : options.flat   ? Mode::kFlat
+                                              : Mode::kKernel,
                      .kernel = &kernel,
                      .initrd = initrd ? &*initrd : nullptr,
                      .command_line = options.append}));

@@ -15,7 +15,8 @@ class ByteSource {
   virtual Result<void> read(uint64_t offset, std::span<uint8_t> out) const = 0;
 };
 
-// A regular file or block device, read with pread: never mapped, because its owner could truncate it under us. Borrows the descriptor.
+// A regular file or block device, read with pread: never mapped, because its owner could truncate it under us. Borrows the
+// descriptor.
 class FileSource final : public ByteSource {
  public:
   static Result<FileSource> open(int fd);

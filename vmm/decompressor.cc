@@ -16,7 +16,8 @@ constexpr int kMaxZstdWindowLog = 27;  // 128 MiB: what `zstd -19` and the kerne
 // The compressed side: the source in chunks.
 class Input {
  public:
-  Input(const ByteSource& source, uint64_t offset, uint64_t length) : source_(source), offset_(offset), left_(length), buffer_(kChunk) {}
+  Input(const ByteSource& source, uint64_t offset, uint64_t length)
+      : source_(source), offset_(offset), left_(length), buffer_(kChunk) {}
 
   // The next bytes; an empty span at the end.
   Result<std::span<uint8_t>> next() {
@@ -61,7 +62,8 @@ class GzipDecompressor final : public Decompressor {
       stream_.avail_out = static_cast<uInt>(room);
       int status = inflate(&stream_, Z_NO_FLUSH);
       done += room - stream_.avail_out;
-      if (status == Z_STREAM_END) ended_ = true;
+      if (status == Z_STREAM_END)
+        ended_ = true;
       else if (status != Z_OK && status != Z_BUF_ERROR) {
         return fail(ErrorCode::kCorrupt, fmt::format("the gzip stream is damaged: {}", stream_.msg ? stream_.msg : "bad data"));
       }
@@ -97,9 +99,12 @@ class ZstdDecompressor final : public Decompressor {
         last = chunk.empty();
       }
       size_t status = ZSTD_decompressStream(context_.get(), &to, &from_);
-      if (ZSTD_isError(status)) return fail(ErrorCode::kCorrupt, fmt::format("the zstd stream is damaged: {}", ZSTD_getErrorName(status)));
-      if (status == 0) ended_ = true;
-      else if (last && to.pos == before) return fail(ErrorCode::kCorrupt, "the zstd stream is cut off");
+      if (ZSTD_isError(status))
+        return fail(ErrorCode::kCorrupt, fmt::format("the zstd stream is damaged: {}", ZSTD_getErrorName(status)));
+      if (status == 0)
+        ended_ = true;
+      else if (last && to.pos == before)
+        return fail(ErrorCode::kCorrupt, "the zstd stream is cut off");
     }
     return to.pos;
   }

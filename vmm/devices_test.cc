@@ -26,11 +26,23 @@ uint32_t read32(MmioDevice& device, uint64_t offset) {
   device.read(offset, std::span(reinterpret_cast<uint8_t*>(&value), 4));
   return value;
 }
-void write32(MmioDevice& device, uint64_t offset, uint32_t value) { device.write(offset, std::span(reinterpret_cast<const uint8_t*>(&value), 4)); }
+void write32(MmioDevice& device, uint64_t offset, uint32_t value) {
+  device.write(offset, std::span(reinterpret_cast<const uint8_t*>(&value), 4));
+}
 
 class Pl011Test : public ::testing::Test {
  protected:
-  enum : uint64_t { kDr = 0, kFr = 0x18, kLcr = 0x2c, kCr = 0x30, kIfls = 0x34, kImsc = 0x38, kRis = 0x3c, kMis = 0x40, kIcr = 0x44 };
+  enum : uint64_t {
+    kDr = 0,
+    kFr = 0x18,
+    kLcr = 0x2c,
+    kCr = 0x30,
+    kIfls = 0x34,
+    kImsc = 0x38,
+    kRis = 0x3c,
+    kMis = 0x40,
+    kIcr = 0x44
+  };
   static constexpr uint32_t kRx = 1 << 4, kTx = 1 << 5, kTimeout = 1 << 6;
   static constexpr uint32_t kFrRxEmpty = 1 << 4, kFrTxFull = 1 << 5, kFrRxFull = 1 << 6;
 
@@ -39,7 +51,9 @@ class Pl011Test : public ::testing::Test {
     write32(uart_, kLcr, 0x70);
     write32(uart_, kCr, 0x301);
   }
-  size_t type(std::string_view text) { return uart_.receive(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size())); }
+  size_t type(std::string_view text) {
+    return uart_.receive(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  }
   std::string drain() {
     std::string text;
     while (!(read32(uart_, kFr) & kFrRxEmpty)) text += static_cast<char>(read32(uart_, kDr));
@@ -49,8 +63,9 @@ class Pl011Test : public ::testing::Test {
   Line line_;
   std::string output_;
   int ready_ = 0;
-  Pl011 uart_{line_, {.output = [this](std::span<const uint8_t> bytes) { output_.append(bytes.begin(), bytes.end()); },
-                      .input_ready = [this] { ++ready_; }}};
+  Pl011 uart_{line_,
+              {.output = [this](std::span<const uint8_t> bytes) { output_.append(bytes.begin(), bytes.end()); },
+               .input_ready = [this] { ++ready_; }}};
 };
 
 TEST_F(Pl011Test, IdentifiesItself) {
@@ -148,8 +163,10 @@ TEST_F(Pl011Test, AnyAccessIsAnswered) {
     for (uint8_t& byte : data) byte = static_cast<uint8_t>(random());
     auto bytes = std::span(data).first(1u << random() % 4);
     uint64_t offset = random() % (0x1000 - 8);
-    if (random() % 2) uart_.read(offset, bytes);
-    else uart_.write(random() % 2 ? offset : offset & 0x4c, bytes);
+    if (random() % 2)
+      uart_.read(offset, bytes);
+    else
+      uart_.write(random() % 2 ? offset : offset & 0x4c, bytes);
     if (random() % 8 == 0) type("abcdefgh");
   }
 }

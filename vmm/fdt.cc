@@ -27,7 +27,9 @@ class Writer {
 
   class Node {
    public:
-    Node(Writer& writer, const std::string& name) : writer_(writer) { writer_.check(fdt_begin_node(writer_.data(), name.c_str())); }
+    Node(Writer& writer, const std::string& name) : writer_(writer) {
+      writer_.check(fdt_begin_node(writer_.data(), name.c_str()));
+    }
     ~Node() { writer_.check(fdt_end_node(writer_.data())); }
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
@@ -37,7 +39,9 @@ class Writer {
   };
   [[nodiscard]] Node node(const std::string& name) { return Node(*this, name); }
 
-  void bytes(const char* name, const void* value, size_t size) { check(fdt_property(data(), name, value, static_cast<int>(size))); }
+  void bytes(const char* name, const void* value, size_t size) {
+    check(fdt_property(data(), name, value, static_cast<int>(size)));
+  }
   void flag(const char* name) { bytes(name, nullptr, 0); }
   void text(const char* name, const std::string& value) { bytes(name, value.c_str(), value.size() + 1); }
   void texts(const char* name, std::initializer_list<std::string_view> values) {
@@ -64,7 +68,8 @@ class Writer {
 
   Result<std::vector<uint8_t>> finish() {
     check(fdt_finish(data()));
-    if (error_) return fail(ErrorCode::kInvalidArgument, fmt::format("the device tree does not come together: {}", fdt_strerror(error_)));
+    if (error_)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("the device tree does not come together: {}", fdt_strerror(error_)));
     blob_.resize(fdt_totalsize(data()));
     return std::move(blob_);
   }
@@ -168,9 +173,11 @@ void add_virtio(Writer& w, const FdtConfig& config) {
 }  // namespace
 
 Result<std::vector<uint8_t>> build_fdt(const FdtConfig& config) {
-  if (config.bootargs.find('\0') != std::string::npos) return fail(ErrorCode::kInvalidArgument, "the kernel command line contains a zero byte");
+  if (config.bootargs.find('\0') != std::string::npos)
+    return fail(ErrorCode::kInvalidArgument, "the kernel command line contains a zero byte");
   for (unsigned slot : config.virtio_slots) {
-    if (slot >= board::kVirtioMmioCount) return fail(ErrorCode::kInvalidArgument, fmt::format("there is no virtio-mmio slot {}", slot));
+    if (slot >= board::kVirtioMmioCount)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("there is no virtio-mmio slot {}", slot));
   }
   Writer w(kMaxFdtSize);
   {

@@ -13,15 +13,15 @@ namespace adyton::vmm {
 
 struct FdtConfig {
   unsigned cpus = 1;
-  uint64_t ram_size = 0;                 // bytes from board::kRamBase
+  uint64_t ram_size = 0;  // bytes from board::kRamBase
   std::string bootargs;
   struct Range {
     GuestPhysAddr base = 0;
     uint64_t size = 0;
   };
   std::optional<Range> initrd;
-  std::vector<unsigned> virtio_slots;    // occupied virtio-mmio slots
-  bool psci_by_smc = false;              // otherwise HVC
+  std::vector<unsigned> virtio_slots;  // occupied virtio-mmio slots
+  bool psci_by_smc = false;            // otherwise HVC
   // Fresh random bytes for each boot: the guest trusts them.
   std::array<uint8_t, 32> rng_seed{};
   uint64_t kaslr_seed = 0;

@@ -95,7 +95,8 @@ TEST_F(FdtTest, PleasesDtc) {
   if (std::system("dtc --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "dtc is not installed";
   build({.cpus = 2, .ram_size = 1 << 30, .bootargs = "x", .virtio_slots = {0, 1}});
   std::string path = ::testing::TempDir() + fmt::format("fdt_test.{}.dtb", ::getpid());
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(blob_.data()), static_cast<std::streamsize>(blob_.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(blob_.data()), static_cast<std::streamsize>(blob_.size()));
   FILE* dtc = ::popen(("dtc -I dtb -O dts -o /dev/null " + path + " 2>&1").c_str(), "r");
   ASSERT_NE(dtc, nullptr);
   std::string said;

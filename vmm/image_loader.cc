@@ -25,7 +25,8 @@ constexpr uint64_t kDefaultTextOffset = 0x80000;  // for headers from before ima
 constexpr uint64_t kUnknownBss = 16ull << 20;     // likewise: room for what the header does not tell
 constexpr uint64_t kTwoMiB = 2ull << 20;
 
-// EFI zboot (drivers/firmware/efi/libstub/zboot-header.S): "MZ", "zimg" at 4, payload offset and size at 8 and 12, compression name at 24.
+// EFI zboot (drivers/firmware/efi/libstub/zboot-header.S): "MZ", "zimg" at 4, payload offset and size at 8 and 12, compression
+// name at 24.
 struct ZbootHeader {
   std::array<char, 4> mz;
   std::array<char, 4> zimg;
@@ -40,7 +41,10 @@ bool starts_with(std::span<const uint8_t> bytes, std::string_view magic) {
 }
 
 using namespace std::string_view_literals;
-constexpr std::string_view kGzipMagic = "\x1f\x8b"sv, kZstdMagic = "\x28\xb5\x2f\xfd"sv, kElfMagic = "\x7f" "ELF"sv;
+constexpr std::string_view kGzipMagic = "\x1f\x8b"sv, kZstdMagic = "\x28\xb5\x2f\xfd"sv,
+                           kElfMagic =
+                               "\x7f"
+                               "ELF"sv;
 
 Result<std::unique_ptr<Decompressor>> open_zboot(const ByteSource& source, std::span<const uint8_t> start) {
   ZbootHeader header;
@@ -53,7 +57,8 @@ Result<std::unique_ptr<Decompressor>> open_zboot(const ByteSource& source, std::
   if (name == "zstd" || name == "zstd22") return Decompressor::zstd(source, header.payload_offset, header.payload_size);
   std::string printable;
   for (char c : name) printable += c >= 0x20 && c < 0x7f ? c : '?';
-  return fail(ErrorCode::kUnsupported, fmt::format("the kernel is compressed with \"{}\"; gzip and zstd are supported", printable));
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("the kernel is compressed with \"{}\"; gzip and zstd are supported", printable));
 }
 
 // The plain Image inside the file.
@@ -65,7 +70,8 @@ Result<std::unique_ptr<Decompressor>> open_kernel(const ByteSource& source) {
   if (starts_with(start, kZstdMagic)) return Decompressor::zstd(source, 0, source.size());
   if (starts_with(start, "MZ") && starts_with(std::span(start).subspan(4), "zimg")) return open_zboot(source, start);
   if (starts_with(start, kElfMagic)) {
-    return fail(ErrorCode::kUnsupported, "the file is an ELF program (vmlinux?), not an arm64 kernel Image; use arch/arm64/boot/Image");
+    return fail(ErrorCode::kUnsupported,
+                "the file is an ELF program (vmlinux?), not an arm64 kernel Image; use arch/arm64/boot/Image");
   }
   return Decompressor::plain(source, 0, source.size());
 }
@@ -86,17 +92,19 @@ Result<LoadedKernel> load_kernel(const ByteSource& source, const GuestRegion& ra
   auto image = TRY(open_kernel(source));
   std::array<uint8_t, sizeof(ImageHeader)> start{};
   ImageHeader header;
-  if (TRY(image->read(start)) != start.size()) return fail(ErrorCode::kCorrupt, "the file is too small to be an arm64 kernel Image");
+  if (TRY(image->read(start)) != start.size())
+    return fail(ErrorCode::kCorrupt, "the file is too small to be an arm64 kernel Image");
   std::memcpy(&header, start.data(), sizeof header);
-  if (header.magic != kImageMagic) return fail(ErrorCode::kCorrupt, "the file is not an arm64 kernel Image (no magic number at offset 56)");
+  if (header.magic != kImageMagic)
+    return fail(ErrorCode::kCorrupt, "the file is not an arm64 kernel Image (no magic number at offset 56)");
   if (header.flags & kFlagBigEndian) return fail(ErrorCode::kUnsupported, "the kernel is big-endian, which the engine is not");
   bool sized = header.image_size != 0;
   uint64_t offset = sized ? header.text_offset : kDefaultTextOffset;
   // "text_offset bytes from a 2 MB aligned base": RAM begins with such a base.
   if (offset >= kTwoMiB) return fail(ErrorCode::kCorrupt, fmt::format("the kernel's text offset {:#x} is 2 MiB or more", offset));
   if (offset + start.size() > ram.size || header.image_size > ram.size - offset) {
-    return fail(ErrorCode::kExhausted, fmt::format("the kernel needs {} of memory, but the VM has {}", mebibytes(offset + header.image_size),
-                                                   mebibytes(ram.size)));
+    return fail(ErrorCode::kExhausted, fmt::format("the kernel needs {} of memory, but the VM has {}",
+                                                   mebibytes(offset + header.image_size), mebibytes(ram.size)));
   }
   std::memcpy(ram.host + offset, start.data(), start.size());
   size_t rest = 0;
@@ -110,7 +118,8 @@ Result<LoadedKernel> load_kernel(const ByteSource& source, const GuestRegion& ra
 Result<LoadedKernel> load_flat(const ByteSource& source, const GuestRegion& ram) {
   if (source.size() == 0) return fail(ErrorCode::kInvalidArgument, "the file is empty");
   if (ram.size < kFlatOffset || source.size() > ram.size - kFlatOffset) {
-    return fail(ErrorCode::kExhausted, fmt::format("the program has {}, but the VM's memory only {}", mebibytes(source.size()), mebibytes(ram.size)));
+    return fail(ErrorCode::kExhausted,
+                fmt::format("the program has {}, but the VM's memory only {}", mebibytes(source.size()), mebibytes(ram.size)));
   }
   TRY(source.read(0, std::span(ram.host + kFlatOffset, source.size())));
   return LoadedKernel{ram.base + kFlatOffset, ram.base + kFlatOffset + source.size() + kUnknownBss};
@@ -119,7 +128,8 @@ Result<LoadedKernel> load_flat(const ByteSource& source, const GuestRegion& ram)
 Result<LoadedKernel> load_firmware(const ByteSource& source, const GuestRegion& rom) {
   if (source.size() == 0) return fail(ErrorCode::kInvalidArgument, "the file is empty");
   if (source.size() > rom.size) {
-    return fail(ErrorCode::kExhausted, fmt::format("the firmware has {}, but there is room for {}", mebibytes(source.size()), mebibytes(rom.size)));
+    return fail(ErrorCode::kExhausted,
+                fmt::format("the firmware has {}, but there is room for {}", mebibytes(source.size()), mebibytes(rom.size)));
   }
   TRY(source.read(0, std::span(rom.host, source.size())));
   return LoadedKernel{rom.base, rom.base + source.size()};
@@ -128,8 +138,9 @@ Result<LoadedKernel> load_firmware(const ByteSource& source, const GuestRegion& 
 Result<void> load_initrd(const ByteSource& source, const GuestRegion& ram, GuestPhysAddr base) {
   uint64_t offset = base - ram.base;
   if (base < ram.base || offset > ram.size || source.size() > ram.size - offset) {
-    return fail(ErrorCode::kExhausted, fmt::format("the initrd has {}, but only {} of the VM's {} are free for it", mebibytes(source.size()),
-                                                   mebibytes(base >= ram.base && offset <= ram.size ? ram.size - offset : 0), mebibytes(ram.size)));
+    return fail(ErrorCode::kExhausted,
+                fmt::format("the initrd has {}, but only {} of the VM's {} are free for it", mebibytes(source.size()),
+                            mebibytes(base >= ram.base && offset <= ram.size ? ram.size - offset : 0), mebibytes(ram.size)));
   }
   return source.read(0, std::span(ram.host + offset, source.size()));
 }

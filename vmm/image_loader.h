@@ -1,4 +1,5 @@
-// Puts what boots into guest memory: an arm64 Linux Image (plain, gzip, zstd, or an EFI zboot image), a flat binary, firmware, an initrd.
+// Puts what boots into guest memory: an arm64 Linux Image (plain, gzip, zstd, or an EFI zboot image), a flat binary, firmware, an
+// initrd.
 //
 // All input is hostile. Errors are one sentence without the file's name, which the caller adds.
 #pragma once

@@ -28,7 +28,8 @@ void put(std::vector<uint8_t>& bytes, size_t offset, T value) {
 }
 
 // An Image with a recognisable body.
-std::vector<uint8_t> make_image(size_t size = 100'000, uint64_t text_offset = 0, uint64_t image_size = 1 << 20, uint64_t flags = 0xa) {
+std::vector<uint8_t> make_image(size_t size = 100'000, uint64_t text_offset = 0, uint64_t image_size = 1 << 20,
+                                uint64_t flags = 0xa) {
   std::vector<uint8_t> bytes(size);
   for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(i * 7 + i / 251);
   put(bytes, 8, text_offset);
@@ -119,7 +120,10 @@ TEST_F(ImageLoaderTest, SaysWhatIsWrong) {
   EXPECT_THAT(error(std::vector<uint8_t>(63, 0)), HasSubstr("too small"));
   EXPECT_THAT(error(std::vector<uint8_t>(4096, 0x20)), HasSubstr("not an arm64 kernel Image"));
   auto elf = std::vector<uint8_t>(4096);
-  std::memcpy(elf.data(), "\x7f" "ELF", 4);
+  std::memcpy(elf.data(),
+              "\x7f"
+              "ELF",
+              4);
   EXPECT_THAT(error(elf), HasSubstr("ELF"));
   EXPECT_THAT(error(make_image(4096, 0, 1 << 20, 0xb)), HasSubstr("big-endian"));
   EXPECT_THAT(error(make_image(4096, 0x20'0000)), HasSubstr("text offset"));
@@ -161,10 +165,12 @@ TEST_F(ImageLoaderTest, SurvivesRandomDamage) {
   SCOPED_TRACE(seed);
   std::mt19937 random(seed);
   auto image = make_image(20'000);
-  std::vector<std::vector<uint8_t>> files = {image, gzip(image), zstd(image), zboot(gzip(image), "gzip"), zboot(zstd(image), "zstd")};
+  std::vector<std::vector<uint8_t>> files = {image, gzip(image), zstd(image), zboot(gzip(image), "gzip"),
+                                             zboot(zstd(image), "zstd")};
   for (int i = 0; i < 2000; ++i) {
     auto file = files[random() % files.size()];
-    for (unsigned n = 1 + random() % 8; n; --n) file[random() % (random() % 2 ? 64 : file.size())] = static_cast<uint8_t>(random());
+    for (unsigned n = 1 + random() % 8; n; --n)
+      file[random() % (random() % 2 ? 64 : file.size())] = static_cast<uint8_t>(random());
     if (random() % 4 == 0) file.resize(random() % file.size());
     (void)load(file);
   }

@@ -23,7 +23,8 @@ uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignmen
 int64_t wall_clock_seconds() { return ::time(nullptr); }
 
 Result<void> fill_random(std::span<uint8_t> bytes) {
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return fail_errno("cannot get random bytes");
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return fail_errno("cannot get random bytes");
   return {};
 }
 
@@ -31,7 +32,8 @@ Result<void> fill_random(std::span<uint8_t> bytes) {
 void block_process_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE, SIGWINCH, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGIO}) {
+  for (int signal :
+       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE, SIGWINCH, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGIO}) {
     sigaddset(&set, signal);
   }
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
@@ -86,8 +88,9 @@ Result<void> Machine::assemble() {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} vCPUs: this machine can have 1 to {}", config_.cpus, max_cpus));
   }
   if (config_.memory_size < board::kMinRamSize || config_.memory_size > board::kMaxRamSize) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{} MiB of memory: this machine can have {} MiB to {} GiB", config_.memory_size >> 20,
-                                                         board::kMinRamSize >> 20, board::kMaxRamSize >> 30));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} MiB of memory: this machine can have {} MiB to {} GiB", config_.memory_size >> 20,
+                            board::kMinRamSize >> 20, board::kMaxRamSize >> 30));
   }
   config_.memory_size = align_up(config_.memory_size, board::kRamAlignment);
   TRY(memory_.add_ram(board::kRamBase, config_.memory_size));
@@ -123,14 +126,16 @@ Result<unsigned> Machine::add_virtio_slot() {
 IrqLine& Machine::irq(unsigned slot) { return *slots_[slot].irq; }
 
 Result<void> Machine::attach(unsigned slot, std::unique_ptr<MmioDevice> device) {
-  if (slot >= slots_.size() || slots_[slot].device) return fail(ErrorCode::kInvalidArgument, fmt::format("virtio slot {} is not free", slot));
+  if (slot >= slots_.size() || slots_[slot].device)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("virtio slot {} is not free", slot));
   TRY(bus_.add(board::virtio_mmio_address(slot), board::kVirtioMmioSize, *device));
   slots_[slot].device = std::move(device);
   return {};
 }
 
 Result<void> Machine::add_doorbell(unsigned slot, uint64_t offset, uint32_t value, int eventfd) {
-  return vm_->add_ioeventfd({.address = board::virtio_mmio_address(slot) + offset, .length = 4, .match_data = true, .data = value, .eventfd = eventfd});
+  return vm_->add_ioeventfd(
+      {.address = board::virtio_mmio_address(slot) + offset, .length = 4, .match_data = true, .data = value, .eventfd = eventfd});
 }
 
 Result<void> Machine::load(const BootConfig& boot) {
@@ -220,14 +225,19 @@ bool Machine::wait_while_paused() {
 bool Machine::handle(hypervisor::InterruptedExit&) { return wait_while_paused(); }
 
 bool Machine::handle(hypervisor::MmioExit& exit) {
-  if (exit.is_write) bus_.write(exit.address, exit.data);
-  else bus_.read(exit.address, exit.data);
+  if (exit.is_write)
+    bus_.write(exit.address, exit.data);
+  else
+    bus_.read(exit.address, exit.data);
   return true;
 }
 
 bool Machine::handle(hypervisor::SystemEventExit& exit) {
   using Type = hypervisor::SystemEventExit::Type;
-  end({exit.type == Type::kShutdown ? EndReason::kShutdown : exit.type == Type::kReset ? EndReason::kReset : EndReason::kCrash, {}});
+  end({exit.type == Type::kShutdown ? EndReason::kShutdown
+       : exit.type == Type::kReset  ? EndReason::kReset
+                                    : EndReason::kCrash,
+       {}});
   return false;
 }
 

@@ -7,7 +7,8 @@
 //   TRY(machine->start());
 //   Machine::End end = machine->wait();
 //
-// Threading: everything up to start() on one thread; afterwards the methods below start() may be called from any thread that is not a vCPU's.
+// Threading: everything up to start() on one thread; afterwards the methods below start() may be called from any thread that is
+// not a vCPU's.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -74,7 +75,8 @@ class Machine {
   Result<void> add_doorbell(unsigned slot, uint64_t offset, uint32_t value, int eventfd);
   // Puts the boot program, the initrd and the device tree into memory, after all slots were added.
   Result<void> load(const BootConfig& boot);
-  // Powers vCPU 0 on. `ended` runs once, on a vCPU's thread (or stop()'s), after which wait() returns; it must not call stop() or wait().
+  // Powers vCPU 0 on. `ended` runs once, on a vCPU's thread (or stop()'s), after which wait() returns; it must not call stop() or
+  // wait().
   Result<void> start(std::function<void(const End&)> ended = {});
 
   // --- While it runs.
@@ -123,7 +125,7 @@ class Machine {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool paused_ = false, stopping_ = false, end_reported_ = false;
-  unsigned parked_ = 0;   // vCPU threads that wait or have finished
+  unsigned parked_ = 0;  // vCPU threads that wait or have finished
   std::optional<End> end_;
   std::mutex join_mutex_;
   std::vector<std::jthread> threads_;

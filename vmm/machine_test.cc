@@ -11,8 +11,8 @@
 namespace adyton::vmm {
 namespace {
 
-using ::testing::HasSubstr;
 using hypervisor::Exit;
+using ::testing::HasSubstr;
 
 // A vCPU whose guest is a C++ function: run() calls it for the next exit.
 class ScriptedVcpu final : public hypervisor::Vcpu {
@@ -93,11 +93,12 @@ class MachineTest : public ::testing::Test {
   void create(unsigned cpus = 2, uint64_t memory = 64 << 20, bool firmware = false) {
     auto vm = std::make_unique<ScriptedVm>();
     vm_ = vm.get();
-    auto machine = Machine::create({.cpus = cpus,
-                                    .memory_size = memory,
-                                    .firmware_memory = firmware,
-                                    .console = {.output = [this](std::span<const uint8_t> bytes) { output_.append(bytes.begin(), bytes.end()); }}},
-                                   std::move(vm));
+    auto machine = Machine::create(
+        {.cpus = cpus,
+         .memory_size = memory,
+         .firmware_memory = firmware,
+         .console = {.output = [this](std::span<const uint8_t> bytes) { output_.append(bytes.begin(), bytes.end()); }}},
+        std::move(vm));
     ASSERT_TRUE(machine) << machine.error().message;
     machine_ = std::move(*machine);
   }

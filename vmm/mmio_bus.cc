@@ -7,10 +7,12 @@
 namespace adyton::vmm {
 
 Result<void> MmioBus::add(GuestPhysAddr base, uint64_t size, MmioDevice& device) {
-  if (size == 0 || base + size < base) return fail(ErrorCode::kInvalidArgument, fmt::format("{} at {:#x} has no proper range", device.name(), base));
+  if (size == 0 || base + size < base)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} at {:#x} has no proper range", device.name(), base));
   for (const Range& range : ranges_) {
     if (base < range.base + range.size && range.base < base + size) {
-      return fail(ErrorCode::kInvalidArgument, fmt::format("{} at {:#x} overlaps {} at {:#x}", device.name(), base, range.device->name(), range.base));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} at {:#x} overlaps {} at {:#x}", device.name(), base, range.device->name(), range.base));
     }
   }
   ranges_.push_back({base, size, &device});

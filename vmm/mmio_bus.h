@@ -1,7 +1,7 @@
 // Finds the device behind an address.
 //
-// Threading: devices are added before the first vCPU runs; read() and write() may then be called on any number of threads, and hold no lock
-// while the device works (see MmioDevice).
+// Threading: devices are added before the first vCPU runs; read() and write() may then be called on any number of threads, and
+// hold no lock while the device works (see MmioDevice).
 #pragma once
 #include <cstdint>
 #include <span>

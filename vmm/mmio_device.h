@@ -1,7 +1,7 @@
 // A device that the guest reaches by loads and stores to its registers.
 //
-// Threading: read() and write() are called on vCPU threads, several at the same time; the bus holds no lock. A device guards its own
-// state, and must not hold that lock while it waits for anything but another short lock: a vCPU stands still meanwhile.
+// Threading: read() and write() are called on vCPU threads, several at the same time; the bus holds no lock. A device guards its
+// own state, and must not hold that lock while it waits for anything but another short lock: a vCPU stands still meanwhile.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -14,9 +14,9 @@ class MmioDevice {
  public:
   virtual ~MmioDevice() = default;
 
-  // One access of data.size() = 1, 2, 4 or 8 bytes (little-endian), `offset` bytes from the start of the device's range. The access
-  // lies wholly inside the range, but need not be aligned, nor of a size the device likes: those read as zero and are ignored.
-  // read() fills all of `data`.
+  // One access of data.size() = 1, 2, 4 or 8 bytes (little-endian), `offset` bytes from the start of the device's range. The
+  // access lies wholly inside the range, but need not be aligned, nor of a size the device likes: those read as zero and are
+  // ignored. read() fills all of `data`.
   virtual void read(uint64_t offset, std::span<uint8_t> data) = 0;
   virtual void write(uint64_t offset, std::span<const uint8_t> data) = 0;
 

@@ -6,8 +6,21 @@ namespace adyton::vmm {
 namespace {
 
 enum Register : uint32_t {
-  kDr = 0x00, kRsr = 0x04, kFr = 0x18, kIlpr = 0x20, kIbrd = 0x24, kFbrd = 0x28, kLcr = 0x2c, kCr = 0x30,
-  kIfls = 0x34, kImsc = 0x38, kRis = 0x3c, kMis = 0x40, kIcr = 0x44, kDmacr = 0x48, kId = 0xfe0,
+  kDr = 0x00,
+  kRsr = 0x04,
+  kFr = 0x18,
+  kIlpr = 0x20,
+  kIbrd = 0x24,
+  kFbrd = 0x28,
+  kLcr = 0x2c,
+  kCr = 0x30,
+  kIfls = 0x34,
+  kImsc = 0x38,
+  kRis = 0x3c,
+  kMis = 0x40,
+  kIcr = 0x44,
+  kDmacr = 0x48,
+  kId = 0xfe0,
 };
 constexpr uint32_t kFrRxEmpty = 1 << 4, kFrRxFull = 1 << 6, kFrTxEmpty = 1 << 7;
 constexpr uint32_t kLcrFifoEnable = 1 << 4;

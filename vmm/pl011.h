@@ -1,7 +1,7 @@
 // The PL011 UART (Arm DDI 0183): the board's first console.
 //
-// Output goes to a sink at once, so the transmit side is always empty. Input waits in the receive FIFO; who feeds it is told when there is room again.
-// Threading: any thread. The callbacks run on the thread that caused them, without the device's lock.
+// Output goes to a sink at once, so the transmit side is always empty. Input waits in the receive FIFO; who feeds it is told when
+// there is room again. Threading: any thread. The callbacks run on the thread that caused them, without the device's lock.
 #pragma once
 #include <array>
 #include <cstdint>

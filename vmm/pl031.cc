@@ -9,7 +9,17 @@
 namespace adyton::vmm {
 namespace {
 
-enum Register : uint32_t { kDr = 0x00, kMr = 0x04, kLr = 0x08, kCr = 0x0c, kImsc = 0x10, kRis = 0x14, kMis = 0x18, kIcr = 0x1c, kId = 0xfe0 };
+enum Register : uint32_t {
+  kDr = 0x00,
+  kMr = 0x04,
+  kLr = 0x08,
+  kCr = 0x0c,
+  kImsc = 0x10,
+  kRis = 0x14,
+  kMis = 0x18,
+  kIcr = 0x1c,
+  kId = 0xfe0
+};
 constexpr uint8_t kIds[8] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 }  // namespace
@@ -37,8 +47,11 @@ void Pl031::watch(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     int64_t left = check_alarm();
-    if (left < 0) alarm_changed_.wait(lock, stop, [this] { return armed_; });
-    else alarm_changed_.wait_for(lock, stop, std::chrono::seconds(std::min(left, kLongestSleep)), [this, match = match_] { return match_ != match; });
+    if (left < 0)
+      alarm_changed_.wait(lock, stop, [this] { return armed_; });
+    else
+      alarm_changed_.wait_for(lock, stop, std::chrono::seconds(std::min(left, kLongestSleep)),
+                              [this, match = match_] { return match_ != match; });
   }
 }
 

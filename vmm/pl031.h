@@ -32,9 +32,9 @@ class Pl031 final : public MmioDevice {
   const std::function<int64_t()> now_;
   std::mutex mutex_;
   std::condition_variable_any alarm_changed_;
-  uint32_t offset_ = 0;     // set by the guest through LR
+  uint32_t offset_ = 0;  // set by the guest through LR
   uint32_t match_ = 0, load_ = 0;
-  bool armed_ = false;      // a match was set and has not come yet
+  bool armed_ = false;  // a match was set and has not come yet
   bool raw_ = false, mask_ = false;
   std::jthread watcher_;
 };

@@ -1,4 +1,5 @@
-// The one place that names the engine's functions: whoever links only SoftVm, with an EnginePort of its own, does not need the engine.
+// The one place that names the engine's functions: whoever links only SoftVm, with an EnginePort of its own, does not need the
+// engine.
 #include "engine/arm64/sysreg.h"
 #include "hypervisor/soft/soft_vm.h"
 
@@ -6,7 +7,8 @@ namespace adyton::hypervisor::soft {
 
 Result<std::unique_ptr<Vm>> create_soft_vm(const SoftConfig& config) {
   EnginePort port{
-      .create_machine = [](const engine::EngineConfig& c, const GuestMemory& memory) { return engine::Machine::create(c, memory); },
+      .create_machine = [](const engine::EngineConfig& c,
+                           const GuestMemory& memory) { return engine::Machine::create(c, memory); },
       .reset = engine::arm64::reset,
       .counter = {.now = engine::physical_count, .frequency = engine::counter_frequency()},
   };

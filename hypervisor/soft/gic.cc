@@ -50,7 +50,8 @@ bool Gic::write(GuestPhysAddr address, unsigned size, uint64_t value) {
   bool before1 = redistributors_[offset / kRedistributorSize]->participates(true);
   GicRedistributor& redistributor = *redistributors_[offset / kRedistributorSize];
   redistributor.write(static_cast<uint32_t>(offset % kRedistributorSize), size, value);
-  if (before0 != redistributor.participates(false) || before1 != redistributor.participates(true)) distributor_.participation_changed();
+  if (before0 != redistributor.participates(false) || before1 != redistributor.participates(true))
+    distributor_.participation_changed();
   return true;
 }
 
@@ -73,8 +74,10 @@ void Gic::deactivate(unsigned cpu, uint64_t value) {
   // Without split EOI a write to DIR is UNPREDICTABLE; here it does nothing.
   if (!redistributors_[cpu]->split_eoi()) return;
   uint32_t intid = value & 0xff'ffff;
-  if (intid < 32) redistributors_[cpu]->deactivate(intid);
-  else distributor_.deactivate(intid);
+  if (intid < 32)
+    redistributors_[cpu]->deactivate(intid);
+  else
+    distributor_.deactivate(intid);
 }
 
 void Gic::send_sgi(unsigned cpu, uint64_t value, bool only_group0) {
@@ -100,7 +103,12 @@ bool Gic::read_icc(unsigned cpu, uint16_t encoding, uint64_t& value) {
     case icc::kIar0: value = acknowledge(cpu, false); return true;
     case icc::kHppir1: value = redistributors_[cpu]->highest_pending(true); return true;
     case icc::kHppir0: value = redistributors_[cpu]->highest_pending(false); return true;
-    case icc::kSgi1r: case icc::kAsgi1r: case icc::kSgi0r: case icc::kEoir0: case icc::kEoir1: case icc::kDir: return false;  // write-only
+    case icc::kSgi1r:
+    case icc::kAsgi1r:
+    case icc::kSgi0r:
+    case icc::kEoir0:
+    case icc::kEoir1:
+    case icc::kDir: return false;  // write-only
     default: return redistributors_[cpu]->read_icc(encoding, value);
   }
 }
@@ -112,9 +120,15 @@ bool Gic::write_icc(unsigned cpu, uint16_t encoding, uint64_t value) {
     case icc::kDir: deactivate(cpu, value); return true;
     // SGI1R may reach both groups, the other two only group 0 (IHI 0069, 12.2.22 and table 8-14 for one security state).
     case icc::kSgi1r: send_sgi(cpu, value, false); return true;
-    case icc::kAsgi1r: case icc::kSgi0r: send_sgi(cpu, value, true); return true;
-    case icc::kIar0: case icc::kIar1: case icc::kHppir0: case icc::kHppir1: case icc::kRpr: return false;  // read-only
-    case icc::kIgrpen0: case icc::kIgrpen1: {
+    case icc::kAsgi1r:
+    case icc::kSgi0r: send_sgi(cpu, value, true); return true;
+    case icc::kIar0:
+    case icc::kIar1:
+    case icc::kHppir0:
+    case icc::kHppir1:
+    case icc::kRpr: return false;  // read-only
+    case icc::kIgrpen0:
+    case icc::kIgrpen1: {
       bool done = redistributors_[cpu]->write_icc(encoding, value);
       distributor_.participation_changed();
       return done;

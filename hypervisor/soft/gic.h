@@ -1,7 +1,7 @@
 // The GICv3 of one VM, put together: distributor, a redistributor with CPU interface for each vCPU, and the address decoding.
 //
-// Threading: any method from any thread. The CPU interface's registers are used by their own vCPU's thread, which makes the locks on the
-// acknowledge and end-of-interrupt path uncontended.
+// Threading: any method from any thread. The CPU interface's registers are used by their own vCPU's thread, which makes the locks
+// on the acknowledge and end-of-interrupt path uncontended.
 #pragma once
 #include <cstdint>
 #include <memory>

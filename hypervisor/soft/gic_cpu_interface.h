@@ -1,5 +1,6 @@
-// The GICv3 CPU interface of one vCPU: priority mask, running priority, groups, binary points (IHI 0069, 4.8 and 12.2), for a system with one
-// security state. Pure state: it decides, and its owner, the redistributor, holds the lock and knows what is pending.
+// The GICv3 CPU interface of one vCPU: priority mask, running priority, groups, binary points (IHI 0069, 4.8 and 12.2), for a
+// system with one security state. Pure state: it decides, and its owner, the redistributor, holds the lock and knows what is
+// pending.
 #pragma once
 #include <cstdint>
 

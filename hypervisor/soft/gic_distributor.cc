@@ -10,7 +10,7 @@ constexpr uint32_t kIrouter = 0x6000, kIrouterEnd = kIrouter + 8 * 1020;
 constexpr uint32_t kCtlrGroups = 3;
 constexpr uint32_t kCtlrAre = 1 << 4, kCtlrDs = 1 << 6;
 constexpr uint32_t kTyperA3v = 1 << 24;
-constexpr uint32_t kTyperIdBits = 9 << 19;     // ten bits: SPIs only
+constexpr uint32_t kTyperIdBits = 9 << 19;  // ten bits: SPIs only
 constexpr uint64_t kRouteMask = 0xff'80ff'ffff;
 
 }  // namespace
@@ -26,7 +26,8 @@ void GicDistributor::attach(std::vector<GicRedistributor*> redistributors) {
 int GicDistributor::find_target(const Route& route, bool group1) {
   unsigned count = static_cast<unsigned>(redistributors_.size());
   if (route.value & kRouteAny) {
-    if (route.target != kNoTarget && redistributors_[static_cast<unsigned>(route.target)]->participates(group1)) return route.target;
+    if (route.target != kNoTarget && redistributors_[static_cast<unsigned>(route.target)]->participates(group1))
+      return route.target;
     for (unsigned i = 0; i < count; ++i) {
       unsigned cpu = (next_any_ + i) % count;
       if (redistributors_[cpu]->participates(group1)) {
@@ -158,9 +159,12 @@ void GicDistributor::write_locked(uint32_t offset, unsigned size, uint64_t value
     uint32_t intid = (offset - kIrouter) / 8;
     if (!is_spi(intid) || (size != 8 && size != 4) || offset % size) return;
     Route& route = routes_[intid];
-    if (size == 8) route.value = value & kRouteMask;
-    else if (offset % 8) route.value = ((value << 32) | (route.value & 0xffff'ffff)) & kRouteMask;
-    else route.value = ((route.value & ~0xffff'ffffull) | (value & 0xffff'ffff)) & kRouteMask;
+    if (size == 8)
+      route.value = value & kRouteMask;
+    else if (offset % 8)
+      route.value = ((value << 32) | (route.value & 0xffff'ffff)) & kRouteMask;
+    else
+      route.value = ((route.value & ~0xffff'ffffull) | (value & 0xffff'ffff)) & kRouteMask;
     retarget(intid);
     return;
   }

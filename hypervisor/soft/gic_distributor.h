@@ -1,4 +1,5 @@
-// The GICv3 distributor: SPIs, their routing, and the GICD frame (IHI 0069, 12.8), for one security state and affinity routing only.
+// The GICv3 distributor: SPIs, their routing, and the GICD frame (IHI 0069, 12.8), for one security state and affinity routing
+// only.
 //
 // Threading: every method takes the distributor's lock and may be called from any thread; it calls the redistributors under it.
 #pragma once
@@ -36,15 +37,15 @@ class GicDistributor {
   static constexpr uint64_t kRouteAny = 1ull << 31;  // GICD_IROUTER.Interrupt_Routing_Mode
   static constexpr int kNoTarget = -1;
   struct Route {
-    uint64_t value = 0;        // as in GICD_IROUTER
-    int target = kNoTarget;    // index of the vCPU that it means now
+    uint64_t value = 0;      // as in GICD_IROUTER
+    int target = kNoTarget;  // index of the vCPU that it means now
   };
 
   InterruptBank& bank_of(uint32_t intid) { return banks_[intid / 32]; }
   Route& route_of(uint32_t intid) { return routes_[intid]; }
   [[nodiscard]] int find_target(const Route& route, bool group1);
   void retarget(uint32_t intid);
-  void offer(int cpu);          // tells the redistributor the best SPI for it
+  void offer(int cpu);  // tells the redistributor the best SPI for it
   void offer_all();
   void changed(uint32_t intid) { offer(routes_[intid].target); }
   uint64_t read_locked(uint32_t offset, unsigned size);
@@ -55,10 +56,10 @@ class GicDistributor {
   GroupEnables groups_ = 0;
 
   std::mutex mutex_;
-  std::vector<InterruptBank> banks_;            // [0] is unused: private interrupts live in the redistributors
-  std::vector<Route> routes_;                   // by intid
-  std::vector<std::vector<uint32_t>> targeted_; // [cpu][bank]: interrupts whose target the vCPU is
-  unsigned next_any_ = 0;                       // round robin for interrupts for any one PE
+  std::vector<InterruptBank> banks_;             // [0] is unused: private interrupts live in the redistributors
+  std::vector<Route> routes_;                    // by intid
+  std::vector<std::vector<uint32_t>> targeted_;  // [cpu][bank]: interrupts whose target the vCPU is
+  unsigned next_any_ = 0;                        // round robin for interrupts for any one PE
 };
 
 }  // namespace adyton::hypervisor::soft

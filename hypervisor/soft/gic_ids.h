@@ -5,7 +5,8 @@
 
 namespace adyton::hypervisor::soft {
 
-// Implementer Arm (JEP106 0x43b), as software expects of a GIC; the product is ours. Zero and 0x0204043b are taken by errata lists.
+// Implementer Arm (JEP106 0x43b), as software expects of a GIC; the product is ours. Zero and 0x0204043b are taken by errata
+// lists.
 constexpr uint32_t kGicIidr = 0x4100'043b;
 constexpr uint8_t kGicDistributorPart = 0x92, kGicRedistributorPart = 0x93;
 

@@ -12,7 +12,8 @@ constexpr uint32_t kSgiMask = 0xffff;
 
 }  // namespace
 
-GicRedistributor::GicRedistributor(unsigned index, uint64_t affinity, bool last, const GroupEnables& groups, CpuInterruptInputs& cpu)
+GicRedistributor::GicRedistributor(unsigned index, uint64_t affinity, bool last, const GroupEnables& groups,
+                                   CpuInterruptInputs& cpu)
     : index_(index), affinity_(affinity), last_(last), groups_(groups), cpu_(cpu) {
   bank_.edge = kSgiMask;
 }

@@ -1,7 +1,8 @@
-// One vCPU's side of the GICv3: its redistributor frames (RD_base and SGI_base, IHI 0069, 12.10-12.11), its SGIs and PPIs, and its CPU interface.
+// One vCPU's side of the GICv3: its redistributor frames (RD_base and SGI_base, IHI 0069, 12.10-12.11), its SGIs and PPIs, and
+// its CPU interface.
 //
-// Threading: every method takes the redistributor's lock and may be called from any thread. The distributor calls in with its own lock held
-// (order: distributor, then redistributor); this class never calls the distributor.
+// Threading: every method takes the redistributor's lock and may be called from any thread. The distributor calls in with its own
+// lock held (order: distributor, then redistributor); this class never calls the distributor.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -12,7 +13,8 @@
 
 namespace adyton::hypervisor::soft {
 
-// The interrupt inputs of the CPU behind the interface. Called with GIC locks held: implementations only note the level and wake sleepers.
+// The interrupt inputs of the CPU behind the interface. Called with GIC locks held: implementations only note the level and wake
+// sleepers.
 class CpuInterruptInputs {
  public:
   virtual ~CpuInterruptInputs() = default;
@@ -27,7 +29,8 @@ class GicRedistributor {
  public:
   GicRedistributor(unsigned index, uint64_t affinity, bool last, const GroupEnables& groups, CpuInterruptInputs& cpu);
 
-  // Frame registers; `offset` from RD_base, SGI_base begins at 0x10000. Accesses that the architecture does not allow read as zero and are ignored.
+  // Frame registers; `offset` from RD_base, SGI_base begins at 0x10000. Accesses that the architecture does not allow read as
+  // zero and are ignored.
   uint64_t read(uint32_t offset, unsigned size);
   void write(uint32_t offset, unsigned size, uint64_t value);
 
@@ -41,9 +44,11 @@ class GicRedistributor {
   // GICD_CTLR changed.
   void groups_changed();
 
-  // IARn: takes the highest pending interrupt if it is private. `spi` is set when it is an SPI instead: then the distributor has to acknowledge it.
+  // IARn: takes the highest pending interrupt if it is private. `spi` is set when it is an SPI instead: then the distributor has
+  // to acknowledge it.
   uint32_t acknowledge(bool group1, bool& spi);
-  // The distributor's half of that, with its lock held: takes the SPI if it is still the one to take, and replaces the offer by nothing.
+  // The distributor's half of that, with its lock held: takes the SPI if it is still the one to take, and replaces the offer by
+  // nothing.
   uint32_t acknowledge_spi(bool group1);
   // EOIRn: drops the priority. True when the interrupt must be deactivated too and is an SPI.
   bool end_of_interrupt(uint32_t intid, bool group1);
@@ -76,11 +81,11 @@ class GicRedistributor {
   CpuInterruptInputs& cpu_;
 
   std::mutex mutex_;
-  InterruptBank bank_;            // SGIs 0..15, PPIs 16..31
+  InterruptBank bank_;  // SGIs 0..15, PPIs 16..31
   GicCpuInterface interface_;
-  PendingInterrupt best_private_; // by state and priority, groups that are enabled
+  PendingInterrupt best_private_;  // by state and priority, groups that are enabled
   PendingInterrupt spi_;
-  bool asleep_ = true;            // GICR_WAKER
+  bool asleep_ = true;                      // GICR_WAKER
   std::atomic<uint8_t> signalled_ = 0;      // bit 0: IRQ, bit 1: FIQ
   std::atomic<uint8_t> participating_ = 0;  // bit per group
 };

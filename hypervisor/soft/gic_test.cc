@@ -36,7 +36,9 @@ class GicTest : public ::testing::Test {
     EXPECT_TRUE(gic_->read(address, size, value)) << std::hex << address;
     return value;
   }
-  void write(GuestPhysAddr address, uint64_t value, unsigned size = 4) { EXPECT_TRUE(gic_->write(address, size, value)) << std::hex << address; }
+  void write(GuestPhysAddr address, uint64_t value, unsigned size = 4) {
+    EXPECT_TRUE(gic_->write(address, size, value)) << std::hex << address;
+  }
   GuestPhysAddr rd(unsigned cpu, uint32_t offset) { return kRedist + cpu * kRedistributorSize + offset; }
   uint64_t icc(unsigned cpu, uint16_t encoding) {
     uint64_t value = ~0ull;
@@ -228,8 +230,10 @@ TEST_F(GicTest, EqualPrioritiesGoByNumberAndUrgencyFirst) {
   for (int i = 0; i < 5; ++i) {
     uint64_t intid = icc(0, icc::kIar1);
     order.push_back(intid);
-    if (intid == 27) gic_->set_ppi(0, 27, false);
-    else if (intid != kSpuriousIntid) gic_->set_spi(static_cast<uint32_t>(intid), false);
+    if (intid == 27)
+      gic_->set_ppi(0, 27, false);
+    else if (intid != kSpuriousIntid)
+      gic_->set_spi(static_cast<uint32_t>(intid), false);
     set_icc(0, icc::kEoir1, intid);
   }
   EXPECT_EQ(order, (std::vector<uint64_t>{90, 27, 45, 60, kSpuriousIntid}));
@@ -397,9 +401,10 @@ TEST_F(GicTest, SurvivesRandomAccesses) {
   unsigned seed = device();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
-  constexpr uint16_t kRegisters[] = {icc::kPmr, icc::kIar0, icc::kIar1, icc::kEoir0, icc::kEoir1, icc::kHppir0, icc::kHppir1, icc::kBpr0, icc::kBpr1,
-                                     icc::kAp0r0, icc::kAp1r0, icc::kDir, icc::kRpr, icc::kSgi0r, icc::kSgi1r, icc::kAsgi1r, icc::kCtlr, icc::kSre,
-                                     icc::kIgrpen0, icc::kIgrpen1};
+  constexpr uint16_t kRegisters[] = {icc::kPmr,    icc::kIar0,   icc::kIar1, icc::kEoir0,   icc::kEoir1,
+                                     icc::kHppir0, icc::kHppir1, icc::kBpr0, icc::kBpr1,    icc::kAp0r0,
+                                     icc::kAp1r0,  icc::kDir,    icc::kRpr,  icc::kSgi0r,   icc::kSgi1r,
+                                     icc::kAsgi1r, icc::kCtlr,   icc::kSre,  icc::kIgrpen0, icc::kIgrpen1};
   for (int i = 0; i < 100'000; ++i) {
     unsigned cpu = random() % 4;
     uint64_t value = random() >> (random() % 64);

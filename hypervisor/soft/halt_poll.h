@@ -1,8 +1,8 @@
 // How long a vCPU that has nothing to do looks for an interrupt before its thread sleeps.
 //
-// Sleeping and waking costs the host some ten microseconds, which is most of the time of an interrupt between two vCPUs. The window follows
-// what happened: it opens while waits turn out short and closes at the first long one, so that an idle guest does not poll at all.
-// Times are in nanoseconds. Threading: one thread.
+// Sleeping and waking costs the host some ten microseconds, which is most of the time of an interrupt between two vCPUs. The
+// window follows what happened: it opens while waits turn out short and closes at the first long one, so that an idle guest does
+// not poll at all. Times are in nanoseconds. Threading: one thread.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -18,8 +18,10 @@ class HaltPoll {
   // A wait, polling and sleeping together, took this long.
   void waited(uint64_t duration) {
     if (duration <= window_) return;
-    if (duration > kMaxWindow) window_ = 0;
-    else window_ = std::clamp(2 * window_, kFirstWindow, kMaxWindow);
+    if (duration > kMaxWindow)
+      window_ = 0;
+    else
+      window_ = std::clamp(2 * window_, kFirstWindow, kMaxWindow);
   }
 
  private:

@@ -34,9 +34,12 @@ PendingInterrupt InterruptBank::best(uint32_t candidates, unsigned groups, uint3
 uint32_t InterruptBank::read(uint32_t offset) const {
   switch (offset) {
     case kIgroupr: return group1;
-    case kIsenabler: case kIcenabler: return enabled;
-    case kIspendr: case kIcpendr: return pending();
-    case kIsactiver: case kIcactiver: return active;
+    case kIsenabler:
+    case kIcenabler: return enabled;
+    case kIspendr:
+    case kIcpendr: return pending();
+    case kIsactiver:
+    case kIcactiver: return active;
     case kIcfgr: return spread_config(edge & 0xffff);
     case kIcfgr + 4: return spread_config(edge >> 16);
     default: return 0;

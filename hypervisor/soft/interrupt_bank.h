@@ -27,10 +27,10 @@ struct PendingInterrupt {
 
 struct InterruptBank {
   uint32_t enabled = 0;
-  uint32_t latch = 0;    // pending by an edge, or by a write to ISPENDR
-  uint32_t line = 0;     // level of the input
+  uint32_t latch = 0;  // pending by an edge, or by a write to ISPENDR
+  uint32_t line = 0;   // level of the input
   uint32_t active = 0;
-  uint32_t edge = 0;     // configured edge-triggered
+  uint32_t edge = 0;  // configured edge-triggered
   uint32_t group1 = 0;
   std::array<uint8_t, 32> priority{};
 
@@ -56,8 +56,8 @@ struct InterruptBank {
   // The best of `candidates`, whose groups are in `groups` (bit 0: group 0, bit 1: group 1).
   [[nodiscard]] PendingInterrupt best(uint32_t candidates, unsigned groups, uint32_t first_intid) const;
 
-  // A distributor or SGI frame register that describes this bank; `offset` is as in the frame but with the bank's own index taken off:
-  // 0x80 for any IGROUPR<n>, 0x400 + byte for any IPRIORITYR<n>, 0xc00 or 0xc04 for ICFGR.
+  // A distributor or SGI frame register that describes this bank; `offset` is as in the frame but with the bank's own index taken
+  // off: 0x80 for any IGROUPR<n>, 0x400 + byte for any IPRIORITYR<n>, 0xc00 or 0xc04 for ICFGR.
   [[nodiscard]] uint32_t read(uint32_t offset) const;
   // `fixed_config` are interrupts whose ICFGR field is read-only (SGIs).
   void write(uint32_t offset, uint32_t value, uint32_t fixed_config);
@@ -76,7 +76,7 @@ enum GicOffset : uint32_t {
   kIcactiver = 0x380,
   kIpriorityr = 0x400,  // a byte per interrupt
   kIpriorityrEnd = 0x800,
-  kIcfgr = 0xc00,       // two bits per interrupt
+  kIcfgr = 0xc00,  // two bits per interrupt
   kIcfgrEnd = 0xd00,
 };
 

@@ -25,8 +25,8 @@ bool IoEventFdTable::Reader::ring(GuestPhysAddr address, uint32_t length, uint64
     generation_ = table_.generation_.load(std::memory_order_relaxed);
   }
   if (!entries_) return false;
-  for (auto entry = std::ranges::lower_bound(*entries_, address, {}, &Entry::address); entry != entries_->end() && entry->address == address;
-       ++entry) {
+  for (auto entry = std::ranges::lower_bound(*entries_, address, {}, &Entry::address);
+       entry != entries_->end() && entry->address == address; ++entry) {
     if (entry->length != length || (entry->match_data && entry->data != data)) continue;
     const uint64_t one = 1;
     // A full counter (EAGAIN) is already a signal.

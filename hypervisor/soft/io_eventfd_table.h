@@ -1,6 +1,7 @@
 // The doorbells of a VM: guest writes that signal an eventfd.
 //
-// Threading: any thread. A vCPU looks up in its own reference to the current table, so a lookup takes no lock while nothing changes.
+// Threading: any thread. A vCPU looks up in its own reference to the current table, so a lookup takes no lock while nothing
+// changes.
 #pragma once
 #include <atomic>
 #include <cstdint>

@@ -54,7 +54,8 @@ Result<void> IrqfdPoller::add(int eventfd, uint32_t intid) {
 
 Result<void> IrqfdPoller::remove(int eventfd, uint32_t intid) {
   std::lock_guard lock(mutex_);
-  auto wire = std::ranges::find_if(wires_, [&](const auto& entry) { return entry.second.number == eventfd && entry.second.intid == intid; });
+  auto wire = std::ranges::find_if(
+      wires_, [&](const auto& entry) { return entry.second.number == eventfd && entry.second.intid == intid; });
   if (wire == wires_.end()) return fail(ErrorCode::kNotFound, fmt::format("no such eventfd is wired to interrupt {}", intid));
   // Explicitly: closing our duplicate leaves the open file in the epoll set.
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, wire->second.eventfd.get(), nullptr);

@@ -26,8 +26,8 @@ class IrqfdPoller {
 
  private:
   struct Wire {
-    int number;       // the caller's descriptor, by which it is removed
-    UniqueFd eventfd; // our duplicate
+    int number;        // the caller's descriptor, by which it is removed
+    UniqueFd eventfd;  // our duplicate
     uint32_t intid;
   };
   IrqfdPoller(std::function<void(uint32_t)> pulse, UniqueFd epoll, UniqueFd stop);

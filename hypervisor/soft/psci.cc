@@ -34,18 +34,28 @@ bool has_64_bit_form(uint32_t function) {
 int64_t psci_features(uint32_t function) {
   if ((function & kFunction64) && !has_64_bit_form(function & ~kFunction64)) return kNotSupported;
   switch (function & ~kFunction64) {
-    case kPsciVersionFn: case kCpuSuspend: case kCpuOff: case kCpuOn: case kAffinityInfo: case kMigrateInfoType: case kSystemOff:
-    case kSystemReset: case kPsciFeatures: case kSystemReset2: case kSmcccVersionFn:
-      return kSuccess;  // CPU_SUSPEND: original power state format, platform coordinated
+    case kPsciVersionFn:
+    case kCpuSuspend:
+    case kCpuOff:
+    case kCpuOn:
+    case kAffinityInfo:
+    case kMigrateInfoType:
+    case kSystemOff:
+    case kSystemReset:
+    case kPsciFeatures:
+    case kSystemReset2:
+    case kSmcccVersionFn: return kSuccess;  // CPU_SUSPEND: original power state format, platform coordinated
     default: return kNotSupported;
   }
 }
 
 int64_t arch_features(uint32_t function) {
   switch (function) {
-    case kSmcccVersionFn: case kArchFeatures: return kSuccess;
+    case kSmcccVersionFn:
+    case kArchFeatures: return kSuccess;
     // "May be called, but this PE does not need it" (SMCCC 1.1, 7.4 and the workaround sections).
-    case kWorkaround1: case kWorkaround3: return 1;
+    case kWorkaround1:
+    case kWorkaround3: return 1;
     case kWorkaround2: return -2;  // not required
     default: return kNotSupported;
   }
@@ -115,7 +125,9 @@ FirmwareOutcome firmware_call(const uint64_t (&x)[4], PowerController& power) {
   switch (function) {
     case kSmcccVersionFn: return answer(kSmcccVersion);
     case kArchFeatures: return answer(arch_features(static_cast<uint32_t>(a1)));
-    case kWorkaround1: case kWorkaround2: case kWorkaround3: return answer(kSuccess);
+    case kWorkaround1:
+    case kWorkaround2:
+    case kWorkaround3: return answer(kSuccess);
     case kPsciVersionFn: return answer(kPsciVersion);
     case kPsciFeatures: return answer(psci_features(static_cast<uint32_t>(a1)));
     case kMigrateInfoType: return answer(kNoTrustedOs);

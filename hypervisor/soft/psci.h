@@ -44,8 +44,8 @@ class PowerController {
 // What the caller's vCPU does after a firmware call.
 struct FirmwareOutcome {
   enum class Action : uint8_t {
-    kReturn,            // x0 = value, go on
-    kStandby,           // the same, but wait for an interrupt first
+    kReturn,   // x0 = value, go on
+    kStandby,  // the same, but wait for an interrupt first
     kCpuOff,
     kSystemOff,
     kSystemReset,

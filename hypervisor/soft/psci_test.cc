@@ -13,7 +13,9 @@ class PsciTest : public ::testing::Test {
     for (uint64_t affinity : {0x0, 0x1, 0x100}) power_.add_cpu(affinity);
     power_.set_powered(0, true);
   }
-  FirmwareOutcome call(uint64_t x0, uint64_t x1 = 0, uint64_t x2 = 0, uint64_t x3 = 0) { return firmware_call({x0, x1, x2, x3}, power_); }
+  FirmwareOutcome call(uint64_t x0, uint64_t x1 = 0, uint64_t x2 = 0, uint64_t x3 = 0) {
+    return firmware_call({x0, x1, x2, x3}, power_);
+  }
   int64_t value(uint64_t x0, uint64_t x1 = 0, uint64_t x2 = 0, uint64_t x3 = 0) {
     FirmwareOutcome outcome = call(x0, x1, x2, x3);
     EXPECT_EQ(outcome.action, Action::kReturn);
@@ -27,10 +29,12 @@ TEST_F(PsciTest, SaysWhatItIs) {
   EXPECT_EQ(value(0x84000000), 0x10001);
   EXPECT_EQ(value(0x80000000), 0x10001);
   EXPECT_EQ(value(0x84000006), 2);
-  for (uint32_t id : {0x84000000u, 0x84000001u, 0xc4000001u, 0x84000002u, 0xc4000003u, 0xc4000004u, 0x84000008u, 0x84000009u, 0x8400000au, 0x80000000u}) {
+  for (uint32_t id : {0x84000000u, 0x84000001u, 0xc4000001u, 0x84000002u, 0xc4000003u, 0xc4000004u, 0x84000008u, 0x84000009u,
+                      0x8400000au, 0x80000000u}) {
     EXPECT_EQ(value(0x8400000a, id), 0) << std::hex << id;
   }
-  for (uint32_t id : {0xc4000000u, 0xc4000002u, 0x84000005u, 0x8400000eu, 0xc400000eu, 0x12345678u}) EXPECT_EQ(value(0x8400000a, id), -1) << std::hex << id;
+  for (uint32_t id : {0xc4000000u, 0xc4000002u, 0x84000005u, 0x8400000eu, 0xc400000eu, 0x12345678u})
+    EXPECT_EQ(value(0x8400000a, id), -1) << std::hex << id;
 }
 
 TEST_F(PsciTest, NeedsNoWorkarounds) {
@@ -42,7 +46,8 @@ TEST_F(PsciTest, NeedsNoWorkarounds) {
 }
 
 TEST_F(PsciTest, RefusesWhatItDoesNotKnow) {
-  for (uint64_t id : {0x84000050ull, 0x8600ff01ull, 0x84000020ull, 0ull, 0xffffffffull, 0xc5000020ull}) EXPECT_EQ(value(id), -1) << std::hex << id;
+  for (uint64_t id : {0x84000050ull, 0x8600ff01ull, 0x84000020ull, 0ull, 0xffffffffull, 0xc5000020ull})
+    EXPECT_EQ(value(id), -1) << std::hex << id;
   EXPECT_EQ(value(0xffffffff'84000000), 0x10001) << "the identifier is 32 bits";
 }
 

@@ -20,49 +20,38 @@ struct SysregField {
   uint8_t size;     // 4 or 8
 };
 
-#define FIELD(op0, op1, crn, crm, op2, member) \
-  SysregField { sysreg_encoding(op0, op1, crn, crm, op2), offsetof(CpuState, member), sizeof(CpuState::member) > 8 ? 8 : sizeof(CpuState::member) }
-#define FIELD_EL1(op0, op1, crn, crm, op2, member) \
-  SysregField { sysreg_encoding(op0, op1, crn, crm, op2), offsetof(CpuState, member) + sizeof(CpuState::member[0]), sizeof(CpuState::member[0]) }
+#define FIELD(op0, op1, crn, crm, op2, member)                            \
+  SysregField {                                                           \
+    sysreg_encoding(op0, op1, crn, crm, op2), offsetof(CpuState, member), \
+        sizeof(CpuState::member) > 8 ? 8 : sizeof(CpuState::member)       \
+  }
+#define FIELD_EL1(op0, op1, crn, crm, op2, member)                                                      \
+  SysregField {                                                                                         \
+    sysreg_encoding(op0, op1, crn, crm, op2), offsetof(CpuState, member) + sizeof(CpuState::member[0]), \
+        sizeof(CpuState::member[0])                                                                     \
+  }
 
 constexpr SysregField kFields[] = {
-    FIELD(3, 0, 0, 0, 5, mpidr_el1),
-    FIELD_EL1(3, 0, 1, 0, 0, sctlr_el),
-    FIELD(3, 0, 1, 0, 2, cpacr_el1),
-    FIELD_EL1(3, 0, 2, 0, 0, ttbr0_el),
-    FIELD(3, 0, 2, 0, 1, ttbr1_el1),
-    FIELD_EL1(3, 0, 2, 0, 2, tcr_el),
-    FIELD_EL1(3, 0, 4, 0, 0, spsr_el),
-    FIELD_EL1(3, 0, 4, 0, 1, elr_el),
-    FIELD_EL1(3, 0, 5, 1, 0, afsr0_el),
-    FIELD_EL1(3, 0, 5, 1, 1, afsr1_el),
-    FIELD_EL1(3, 0, 5, 2, 0, esr_el),
-    FIELD_EL1(3, 0, 6, 0, 0, far_el),
-    FIELD(3, 0, 7, 4, 0, par_el1),
-    FIELD_EL1(3, 0, 10, 2, 0, mair_el),
-    FIELD_EL1(3, 0, 10, 3, 0, amair_el),
-    FIELD_EL1(3, 0, 12, 0, 0, vbar_el),
-    FIELD_EL1(3, 0, 13, 0, 1, contextidr_el),
-    FIELD_EL1(3, 0, 13, 0, 4, tpidr_el),
-    FIELD_EL1(3, 0, 13, 0, 7, scxtnum_el),
-    FIELD(3, 0, 14, 1, 0, cntkctl_el1),
-    FIELD(3, 2, 0, 0, 0, csselr_el1),
-    FIELD(3, 3, 13, 0, 2, tpidr_el),     // TPIDR_EL0: element 0
-    FIELD(3, 3, 13, 0, 3, tpidrro_el0),
-    FIELD(3, 3, 13, 0, 7, scxtnum_el),   // SCXTNUM_EL0: element 0
-    FIELD(3, 3, 14, 2, 1, cntp_ctl),
-    FIELD(3, 3, 14, 2, 2, cntp_cval),
-    FIELD(3, 3, 14, 3, 1, cntv_ctl),
-    FIELD(3, 3, 14, 3, 2, cntv_cval),
-    FIELD(2, 0, 0, 2, 0, mdccint_el1),
-    FIELD(2, 0, 0, 2, 2, mdscr_el1),
+    FIELD(3, 0, 0, 0, 5, mpidr_el1),       FIELD_EL1(3, 0, 1, 0, 0, sctlr_el),       FIELD(3, 0, 1, 0, 2, cpacr_el1),
+    FIELD_EL1(3, 0, 2, 0, 0, ttbr0_el),    FIELD(3, 0, 2, 0, 1, ttbr1_el1),          FIELD_EL1(3, 0, 2, 0, 2, tcr_el),
+    FIELD_EL1(3, 0, 4, 0, 0, spsr_el),     FIELD_EL1(3, 0, 4, 0, 1, elr_el),         FIELD_EL1(3, 0, 5, 1, 0, afsr0_el),
+    FIELD_EL1(3, 0, 5, 1, 1, afsr1_el),    FIELD_EL1(3, 0, 5, 2, 0, esr_el),         FIELD_EL1(3, 0, 6, 0, 0, far_el),
+    FIELD(3, 0, 7, 4, 0, par_el1),         FIELD_EL1(3, 0, 10, 2, 0, mair_el),       FIELD_EL1(3, 0, 10, 3, 0, amair_el),
+    FIELD_EL1(3, 0, 12, 0, 0, vbar_el),    FIELD_EL1(3, 0, 13, 0, 1, contextidr_el), FIELD_EL1(3, 0, 13, 0, 4, tpidr_el),
+    FIELD_EL1(3, 0, 13, 0, 7, scxtnum_el), FIELD(3, 0, 14, 1, 0, cntkctl_el1),       FIELD(3, 2, 0, 0, 0, csselr_el1),
+    FIELD(3, 3, 13, 0, 2, tpidr_el),                                           // TPIDR_EL0: element 0
+    FIELD(3, 3, 13, 0, 3, tpidrro_el0),    FIELD(3, 3, 13, 0, 7, scxtnum_el),  // SCXTNUM_EL0: element 0
+    FIELD(3, 3, 14, 2, 1, cntp_ctl),       FIELD(3, 3, 14, 2, 2, cntp_cval),         FIELD(3, 3, 14, 3, 1, cntv_ctl),
+    FIELD(3, 3, 14, 3, 2, cntv_cval),      FIELD(2, 0, 0, 2, 0, mdccint_el1),        FIELD(2, 0, 0, 2, 2, mdscr_el1),
 };
 #undef FIELD
 #undef FIELD_EL1
 
 constexpr uint16_t kMpidr = sysreg_encoding(3, 0, 0, 0, 5);
 
-std::unexpected<Error> no_such_register(uint64_t id) { return fail(ErrorCode::kNotFound, fmt::format("there is no register {:#x}", id)); }
+std::unexpected<Error> no_such_register(uint64_t id) {
+  return fail(ErrorCode::kNotFound, fmt::format("there is no register {:#x}", id));
+}
 
 // PSTATE in SPSR_EL1's layout (Arm ARM C5.2.18).
 uint64_t pstate_of(const CpuState& s) {
@@ -85,7 +74,8 @@ void set_pstate(CpuState& s, uint64_t value) {
   s.pan = value >> 22 & 1;
   s.ss = value >> 21 & 1;
   s.il = value >> 20 & 1;
-  s.daif = static_cast<uint32_t>(value) & (engine::arm64::kDaifD | engine::arm64::kDaifA | engine::arm64::kDaifI | engine::arm64::kDaifF);
+  s.daif = static_cast<uint32_t>(value) &
+           (engine::arm64::kDaifD | engine::arm64::kDaifA | engine::arm64::kDaifI | engine::arm64::kDaifF);
   s.el = value >> 2 & 3;
   s.sp_sel = value & 1;
   s.x[31] = s.sp_el[s.sp_sel ? s.el : 0];

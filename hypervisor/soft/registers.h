@@ -8,7 +8,8 @@
 
 namespace adyton::hypervisor::soft {
 
-// kNotFound: no such register; kInvalidArgument: the span has another size. Read-only registers (MPIDR_EL1) accept only their own value.
+// kNotFound: no such register; kInvalidArgument: the span has another size. Read-only registers (MPIDR_EL1) accept only their own
+// value.
 Result<void> read_register(const engine::arm64::CpuState& state, uint64_t id, std::span<uint8_t> value);
 Result<void> write_register(engine::arm64::CpuState& state, uint64_t id, std::span<const uint8_t> value);
 

@@ -22,7 +22,8 @@ constexpr uint64_t kWfeGapPerSecond = 20'000;
 
 }  // namespace
 
-SoftVcpu::SoftVcpu(unsigned index, SoftShared& shared) : index_(index), shared_(shared), timer_(shared.counter, *this), doorbells_(shared.doorbells) {}
+SoftVcpu::SoftVcpu(unsigned index, SoftShared& shared)
+    : index_(index), shared_(shared), timer_(shared.counter, *this), doorbells_(shared.doorbells) {}
 
 Result<void> SoftVcpu::init(const VcpuInit& init) {
   on_ = init.powered_on;
@@ -149,7 +150,8 @@ void SoftVcpu::wait_for_event() {
 bool SoftVcpu::handle_mmio(const engine::Exit::Mmio& access) {
   uint64_t value = 0;
   if (access.is_write) {
-    if (shared_.gic->write(access.address, access.size, access.data) || doorbells_.ring(access.address, access.size, access.data)) {
+    if (shared_.gic->write(access.address, access.size, access.data) ||
+        doorbells_.ring(access.address, access.size, access.data)) {
       cpu_->complete_mmio(0);
       return true;
     }
@@ -213,8 +215,10 @@ Result<Exit> SoftVcpu::run() {
         if (auto result = handle_firmware_call()) return std::move(*result);
         break;
       case Reason::kWaitForInterrupt:
-        if (exit.wait_for_event) wait_for_event();
-        else wait_for_interrupt();
+        if (exit.wait_for_event)
+          wait_for_event();
+        else
+          wait_for_interrupt();
         break;
       case Reason::kKicked: break;
       case Reason::kDebug: return DebugExit{};

@@ -12,7 +12,7 @@ unsigned available_processors() {
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
 }
 
-}
+}  // namespace
 
 SoftVm::SoftVm(const SoftConfig& config, EnginePort engine) : config_(config), engine_(std::move(engine)) {
   capabilities_ = {.backend = "soft",
@@ -45,7 +45,8 @@ Result<void> SoftVm::set_memory(const GuestMemory& memory) {
 Result<Vcpu*> SoftVm::create_vcpu(unsigned index) {
   if (!machine_) return fail(ErrorCode::kInvalidArgument, "a vCPU needs the VM's memory first");
   if (shared_.gic) return fail(ErrorCode::kInvalidArgument, "a vCPU cannot be added behind the interrupt controller's back");
-  if (index != vcpus_.size()) return fail(ErrorCode::kInvalidArgument, fmt::format("the next vCPU is {}, not {}", vcpus_.size(), index));
+  if (index != vcpus_.size())
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the next vCPU is {}, not {}", vcpus_.size(), index));
   if (index >= kMaxVcpus) return fail(ErrorCode::kInvalidArgument, fmt::format("at most {} vCPUs", kMaxVcpus));
   auto vcpu = std::make_unique<SoftVcpu>(index, shared_);
   vcpu->attach(*TRY(machine_->create_cpu({.index = index, .affinity = vcpu->affinity()}, *vcpu)));
@@ -65,8 +66,8 @@ Result<void> SoftVm::create_irqchip(const IrqchipConfig& config) {
   }));
   shared_.may_poll = vcpus_.size() <= available_processors();
   shared_.gic = std::move(gic);
-  shared_.timers =
-      std::make_unique<TimerQueue>(static_cast<unsigned>(vcpus_.size()), shared_.counter, [this](unsigned cpu) { vcpus_[cpu]->timer_expired(); });
+  shared_.timers = std::make_unique<TimerQueue>(static_cast<unsigned>(vcpus_.size()), shared_.counter,
+                                                [this](unsigned cpu) { vcpus_[cpu]->timer_expired(); });
   return {};
 }
 

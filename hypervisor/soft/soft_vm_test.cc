@@ -12,8 +12,8 @@
 namespace adyton::hypervisor::soft {
 namespace {
 
-using testing::FakeCpu;
 using testing::fake_time;
+using testing::FakeCpu;
 using Reason = engine::Exit::Reason;
 
 constexpr GuestPhysAddr kDist = 0x0800'0000, kRedist = 0x080a'0000;

@@ -1,7 +1,7 @@
 // One thread per VM that calls back when a vCPU's timer deadline passes while the vCPU is busy with guest code.
 //
-// Arming is a store and a compare: the thread is only woken for a deadline that is earlier than the one it sleeps for. Deadlines that
-// moved later cost one early wake-up of the thread, never a system call of the vCPU. Threading: arm() from any thread.
+// Arming is a store and a compare: the thread is only woken for a deadline that is earlier than the one it sleeps for. Deadlines
+// that moved later cost one early wake-up of the thread, never a system call of the vCPU. Threading: arm() from any thread.
 #pragma once
 #include <atomic>
 #include <cstdint>

@@ -97,17 +97,17 @@ class FakeMachine final : public engine::Machine {
 
 // A SoftVm whose CPUs appear in `cpus` as they are made.
 inline std::unique_ptr<SoftVm> make_fake_vm(std::vector<FakeCpu*>& cpus) {
-  return std::make_unique<SoftVm>(SoftConfig{}, EnginePort{
-      .create_machine = [&cpus](const engine::EngineConfig&, const GuestMemory&) -> Result<std::unique_ptr<engine::Machine>> {
-        return std::make_unique<FakeMachine>(cpus);
-      },
-      .reset = [](engine::arm64::CpuState& state, uint64_t affinity) {
-        state = {};
-        state.mpidr_el1 = 0x8000'0000 | affinity;
-        state.el = 1;
-        state.sp_sel = 1;
-      },
-      .counter = fake_counter()});
+  return std::make_unique<SoftVm>(
+      SoftConfig{}, EnginePort{.create_machine = [&cpus](const engine::EngineConfig&, const GuestMemory&)
+                                   -> Result<std::unique_ptr<engine::Machine>> { return std::make_unique<FakeMachine>(cpus); },
+                               .reset =
+                                   [](engine::arm64::CpuState& state, uint64_t affinity) {
+                                     state = {};
+                                     state.mpidr_el1 = 0x8000'0000 | affinity;
+                                     state.el = 1;
+                                     state.sp_sel = 1;
+                                   },
+                               .counter = fake_counter()});
 }
 
 }  // namespace adyton::hypervisor::soft::testing
