@@ -58,7 +58,11 @@ const void* CpuImpl::resume() {
       pstate_changed();
     }
     const InstructionTlbEntry* entry = instruction_page();
-    if (!entry) continue;
+    if (!entry) {
+      // A guest whose vectors are not mapped would go round here for ever: look up for whoever wants it to stop.
+      if (exec_.requests.load(std::memory_order_relaxed)) return machine_.thunks().leave;
+      continue;
+    }
     const auto offset = static_cast<uint16_t>(cpu.pc & (kPageSize - 1));
     const void* code = entry->page->entry_point(offset);
     if (code == machine_.thunks().for_compiler.translate) {
