@@ -55,6 +55,8 @@ struct CpuConfig {
 struct EngineConfig {
   // Run everything in the reference interpreter (slow; for comparison).
   bool interpret = false;
+  // Use nothing of the host's processor but the baseline (x86-64-v3, AES, PCLMULQDQ), whatever it has: for comparison.
+  bool baseline_host = false;
   // Upper bound of translated code, in bytes.
   uint64_t code_cache_size = 512ull << 20;
 };

@@ -6,6 +6,7 @@
 //
 // Columns of the lists: name, result type, number of value operands, property bits.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 namespace adyton::ir {

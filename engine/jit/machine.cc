@@ -11,17 +11,21 @@
 namespace adyton::engine {
 
 Result<std::unique_ptr<Machine>> Machine::create(const EngineConfig& config, const GuestMemory& memory) {
+  x64::HostFeatures features = TRY(x64::HostFeatures::detect());
+  if (config.baseline_host) features = {};
   std::unique_ptr<jit::CodeCache> code = TRY(jit::CodeCache::create(config.code_cache_size));
-  return std::make_unique<jit::MachineImpl>(config, memory, std::move(code));
+  return std::make_unique<jit::MachineImpl>(config, memory, features, std::move(code));
 }
 
 }  // namespace adyton::engine
 
 namespace adyton::engine::jit {
 
-MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory, std::unique_ptr<CodeCache> code)
-    : config_(config), memory_(memory), monitor_(memory), code_(std::move(code)), thunks_(emit_thunks(*code_, runtime_entries())),
+MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory, const x64::HostFeatures& features,
+                         std::unique_ptr<CodeCache> code)
+    : config_(config), memory_(memory), features_(features), monitor_(memory), code_(std::move(code)), thunks_(emit_thunks(*code_, runtime_entries())),
       helpers_(translator_helpers()) {
+  helpers_.sha = features_.sha;
   set_slow_paths(thunks_.for_compiler);
   pages_.set_thunks(thunks_.for_compiler.translate, thunks_.invalidated, code_->exec_delta());
 }

@@ -11,6 +11,7 @@
 #include "engine/jit/exclusive_monitor.h"
 #include "engine/jit/shootdown.h"
 #include "engine/jit/thunks.h"
+#include "engine/x64/host_features.h"
 
 namespace adyton::engine::jit {
 
@@ -18,13 +19,15 @@ class CpuImpl;
 
 class MachineImpl final : public Machine {
  public:
-  MachineImpl(const EngineConfig& config, const GuestMemory& memory, std::unique_ptr<CodeCache> code);
+  MachineImpl(const EngineConfig& config, const GuestMemory& memory, const x64::HostFeatures& features,
+              std::unique_ptr<CodeCache> code);
   ~MachineImpl() override;
 
   Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) override;
 
   [[nodiscard]] const EngineConfig& config() const { return config_; }
   [[nodiscard]] const GuestMemory& memory() const { return memory_; }
+  [[nodiscard]] const x64::HostFeatures& features() const { return features_; }
   [[nodiscard]] ExclusiveMonitor& monitor() { return monitor_; }
   [[nodiscard]] const std::vector<std::unique_ptr<CpuImpl>>& cpus() const { return cpus_; }
 
@@ -49,6 +52,7 @@ class MachineImpl final : public Machine {
  private:
   const EngineConfig config_;
   const GuestMemory& memory_;
+  const x64::HostFeatures features_;
   ExclusiveMonitor monitor_;
   std::unique_ptr<CodeCache> code_;
   CodePages pages_;

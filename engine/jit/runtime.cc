@@ -102,7 +102,7 @@ HelperResult slow_atomic(ExecState* state, uint64_t address, uint64_t packed, ui
       case ir::Opcode::kAtomicMaxUnsigned: return rmw(AtomicOp::kUnsignedMax);
       case ir::Opcode::kAtomicMinUnsigned: return rmw(AtomicOp::kUnsignedMin);
       default: {
-        old = operand;
+        old = info.size == 8 ? operand : operand & ((1ull << (8 * info.size)) - 1);
         return cpu.compare_and_swap(address, info.size, access, &old, &desired);
       }
     }

@@ -1,7 +1,9 @@
 #include "engine/jit/thunks.h"
 
+#include "engine/jit/fp_helpers.h"
 #include "engine/x64/assembler.h"
 #include "engine/x64/block_compiler.h"
+#include "engine/x64/fp_thunk.h"
 
 namespace adyton::engine::jit {
 
@@ -94,6 +96,8 @@ Thunks emit_thunks(CodeCache& cache, const RuntimeEntries& entries) {
   as.pop(Gpr::rax);
   as.mov(Width::k32, Gpr::rsi, mem(Gpr::rax, -5 - x64::BlockCompiler::kHeaderBytes));
   call_runtime(reinterpret_cast<const void*>(entries.translate));
+
+  thunks.for_compiler.fp_slow = emit_fp_thunk(as, reinterpret_cast<const void*>(&fp_operation));
   return thunks;
 }
 

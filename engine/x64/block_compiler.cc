@@ -4,9 +4,10 @@ namespace adyton::engine::x64 {
 
 using ir::Opcode;
 
-BlockCompiler::BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks)
+BlockCompiler::BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks, const HostFeatures& features)
     : layout_(layout),
       thunks_(thunks),
+      features_(features),
       hot_(nullptr, nullptr, 0),
       cold_(nullptr, nullptr, 0),
       gprs_(hot_, layout, slots_),

@@ -9,6 +9,7 @@
 
 #include "engine/ir/block.h"
 #include "engine/x64/assembler.h"
+#include "engine/x64/host_features.h"
 #include "engine/x64/register_file.h"
 #include "engine/x64/state_layout.h"
 
@@ -31,7 +32,7 @@ struct CompiledBlock {
 
 class BlockCompiler {
  public:
-  BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks);
+  BlockCompiler(const StateLayout& layout, const RuntimeThunks& thunks, const HostFeatures& features = {});
 
   // Compiles `block`, which starts at `page_offset` of its page and runs in TLB view `view`, to [hot, hot_end) and [cold,
   // cold_end). False when it does not fit or needs too many spill slots.
@@ -59,7 +60,11 @@ class BlockCompiler {
   void flags(Value v, const Inst& inst);
   void memory(Value v, const Inst& inst);
   void control(Value v, const Inst& inst);
-  bool vector(Value v, const Inst& inst);  // moves, bitwise, integer lanes, permutes, crypto
+  bool vector(Value v, const Inst& inst);          // moves and bitwise (compile_vector.cc), and what follows
+  bool vector_lanes(Value v, const Inst& inst);    // arithmetic and shifts of integer elements (compile_vector_lanes.cc)
+  bool vector_multiply(Value v, const Inst& inst);  // products, pairwise and across (compile_vector_multiply.cc)
+  bool vector_permute(Value v, const Inst& inst);  // rearrangement, widening, narrowing (compile_vector_permute.cc)
+  bool vector_crypto(Value v, const Inst& inst);   // (compile_vector_crypto.cc)
   bool floating_point(Value v, const Inst& inst);
 
   // --- integer helpers (compile_integer.cc)
@@ -84,6 +89,37 @@ class BlockCompiler {
   };
   HostCondition condition(ir::Condition c);
   void carry_to_cf(bool inverted);  // CF := C, or !C
+
+  // --- floating point (compile_fp*.cc)
+  enum class FpCompare : uint8_t { kEqual = 0x00, kUnordered = 0x03, kGreaterEqual = 0x0d, kGreater = 0x0e };  // vcmp's predicate
+  struct FpSlow;
+  void fp_binary(Value v, const Inst& inst);
+  void fp_extremum(Value v, const Inst& inst);
+  void fp_sqrt(Value v, const Inst& inst);
+  void fp_fma(Value v, const Inst& inst);
+  void fp_sign(Value v, const Inst& inst);
+  void fp_compare_lanes(Value v, const Inst& inst);
+  void fp_compare_flags(const Inst& inst);
+  void fp_compare_if(const Inst& inst);
+  void fp_select(Value v, const Inst& inst);
+  void fp_by_helper(Value v, const Inst& inst);
+  bool fp_conversion(Value v, const Inst& inst);  // compile_fp_convert.cc
+  void fp_round(Value v, const Inst& inst);
+  void fp_convert(Value v, const Inst& inst);
+  void fp_from_int(Value v, const Inst& inst);
+  void fp_to_int(Value v, const Inst& inst);
+  void fp_from_int_lanes(Value v, const Inst& inst);
+  void fp_to_int_lanes(Value v, const Inst& inst);
+  // `source` as a packed operation may read it: for kHalf the low half twice, in `scratch`.
+  Xmm fp_lanes(ir::FpShape shape, Xmm scratch, Xmm source);
+  void fp_op(ir::Opcode op, ir::FpShape shape, bool is64, Xmm d, Xmm a, Xmm b);
+  void fp_vcmp(ir::FpShape shape, bool is64, Xmm d, Xmm a, Xmm b, FpCompare predicate);
+  void fp_jump_if_nan(ir::FpShape shape, bool is64, Xmm result, const uint8_t* cold);  // destroys xmm1
+  void fp_zero_rest(Xmm d, ir::FpShape shape, unsigned bytes);
+  [[nodiscard]] bool fp_rest_is_zero(Value v, unsigned bytes) const;  // above the low `bytes` bytes
+  void fp_constant(Xmm d, bool is64, uint64_t single_bits, uint64_t double_bits);  // in element 0, rest zero; destroys rax
+  void fp_jump_if_exponent(bool is64, Xmm a, bool ignore_sign, unsigned limit, const uint8_t* cold);
+  void fp_slow_path(const Inst& inst, const FpSlow& slow);
 
   // --- memory (compile_memory.cc)
   // Leaves the host addend for [address, address + span) in a temporary; on a miss goes to the cold stream, where the caller
@@ -117,8 +153,32 @@ class BlockCompiler {
   [[nodiscard]] bool is_vector(Value v) const { return (*block_)[v].type == ir::Type::kV128; }
   Xmm vuse(Value v) { return xmms_.use(v); }
 
+  // --- vectors. Arrays of instructions are indexed by log2 of the element's bytes.
+  using VectorOp1 = void (Assembler::*)(Xmm, Xmm);
+  using VectorOp2 = void (Assembler::*)(Xmm, Xmm, Xmm);
+  using VectorShift = void (Assembler::*)(Xmm, Xmm, unsigned);
+  static unsigned log2_of(const Inst& inst) { return static_cast<unsigned>(std::countr_zero(inst.aux)); }
+  void emit2(Value v, const Inst& inst, VectorOp2 op) {
+    const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]);
+    (hot_.*op)(xmms_.define(v), a, b);
+  }
+  void load_vector_constant(Xmm d, uint64_t bits, unsigned bytes);  // `bits` repeated every `bytes` bytes; destroys rax
+  Mem table(const void* constants) {  // 16-byte aligned constants of this program; destroys rax
+    hot_.mov_imm64(Gpr::rax, reinterpret_cast<uint64_t>(constants));
+    return mem(Gpr::rax);
+  }
+  // d := a with each element shifted; 8-bit elements and arithmetic shifts of 64 bits included. d may be a, not xmm1.
+  void shift_left(Xmm d, Xmm a, unsigned log2, unsigned amount);
+  void shift_right(Xmm d, Xmm a, unsigned log2, unsigned amount);
+  void shift_right_arithmetic(Xmm d, Xmm a, unsigned log2, unsigned amount);
+  void unzip(Xmm d, Xmm a, Xmm b, unsigned log2, bool odd);  // destroys xmm0 and xmm1
+  void narrow(Xmm d, Xmm a, unsigned log2);                  // log2 of the result's elements
+  void vector_shift_variable(Value v, const Inst& inst, bool is_signed);
+  void vector_reduce(Value v, const Inst& inst, bool is_signed, bool max);
+
   const StateLayout& layout_;
   const RuntimeThunks& thunks_;
+  const HostFeatures features_;
   Assembler hot_, cold_;
   SpillSlots slots_;
   RegisterFile<GprBank> gprs_;

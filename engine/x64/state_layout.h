@@ -40,6 +40,9 @@ struct RuntimeThunks {
   const void* link = nullptr;           // eax: page offset of the target, rdx: executable address of the jump's rel32 field
   const void* find_indirect = nullptr;  // rax: virtual address. Misses the instruction TLB
   const void* translate = nullptr;      // eax: page offset. Nothing is translated there yet
+  // Called: rax is the operation (see fp_thunk.h), operands in call_vectors[1..3]; result in call_vectors[0]. Preserves all
+  // registers but rax, xmm0, xmm1 and the flags.
+  const void* fp_slow = nullptr;
   // Called (not jumped to) as slow paths: C functions.
   const void* slow_load = nullptr;          // {value, resume} fn(base, address, MemoryInfo)
   const void* slow_load_pair = nullptr;     // second element in call_vectors[0]

@@ -1,4 +1,4 @@
-// Loads and stores (Arm ARM C4.1.88).
+// Loads and stores (Arm ARM C4.1.88), apart from exclusives (exclusive.cc) and structures (simd_structures.cc).
 //
 // A register is written only after every access of its instruction has succeeded: the IR's memory operations leave the block on a fault before anything
 // after them has happened.
@@ -21,7 +21,8 @@ Translator::Flow Translator::load_store(uint32_t insn) {
   if (bit(insn, 26) && !mode_.fp_enabled) return Flow::kInterpretExit;
   switch (bits(insn, 29, 27)) {
     case 0b001:
-      if (bit(insn, 26) || bit(insn, 24)) return Flow::kInterpret;  // structures
+      if (bit(insn, 26)) return structures(insn);
+      if (bit(insn, 24)) return Flow::kInterpretExit;
       return load_store_ordered(insn);
     case 0b011: return bit(insn, 24) ? load_store_rcpc(insn) : load_literal(insn);
     case 0b101: return load_store_pair(insn);

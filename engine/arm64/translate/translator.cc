@@ -10,13 +10,14 @@ unsigned Translator::translate(const uint32_t* page, uint16_t page_offset, const
   known_ = known;
   side_exits_ = 0;
   b_.reset();
+  sha256_ = {};
   exclusive_ = {};
   unsigned count = 0;
   for (;;) {
     instructions_left_ = limit - count;
     const uint32_t insn = __atomic_load_n(&page_[offset_ / 4], __ATOMIC_RELAXED);
     Flow flow = mode.single_step ? Flow::kInterpretExit : instruction(insn);
-    ++count;
+    count = static_cast<unsigned>(offset_ - page_offset) / 4 + 1;  // an instruction may have taken the next one with it
     if (flow == Flow::kInterpret) {
       b_.call(ir::Opcode::kCallMayExit, helpers_.interpret, b_.constant(insn), ir::kNoValue, ir::kNoValue, static_cast<uint16_t>(offset_));
       flow = Flow::kNext;

@@ -37,6 +37,7 @@ struct TranslatorHelpers {
   const void* write_sysreg = nullptr;     // CallMayExit(encoding, insn, value)
   const void* data_barrier = nullptr;     // Call(): DSB, waits for TLB maintenance
   const void* crc32 = nullptr;            // CallPure(accumulator, data, bytes)
+  bool sha = false;                       // the back end has the operations kVecSha*
   // Runtime words in the state: the interrupt inputs' level, and what makes the next poll look at them.
   int32_t interrupt_level_offset = 0;
   int32_t recheck_offset = 0;
@@ -80,9 +81,26 @@ class Translator {
   Flow after_conditional(int64_t target);
   Flow fp_scalar(uint32_t insn);  // fp_*.cc
   Flow simd(uint32_t insn);       // simd*.cc
+
+  Flow fp_fixed_conversion(uint32_t insn);
+  Flow fp_move_general(uint32_t insn);
+  Flow fp_integer_conversion(uint32_t insn);
+  Flow fp_one_source(uint32_t insn);
+  Flow fp_two_source(uint32_t insn);
+  Flow fp_three_source(uint32_t insn);
+  Flow fp_compare(uint32_t insn);
+  Flow fp_conditional_compare(uint32_t insn);
+  Flow fp_conditional_select(uint32_t insn);
+  Flow fp_immediate(uint32_t insn);
+  Value fp_unary(ir::Opcode op, unsigned bytes, Value a, const ir::FpInfo& info);
+  Value fp_binary(ir::Opcode op, unsigned bytes, Value a, Value b, const ir::FpInfo& info);
+  Value fp_element(unsigned bytes, Value v, unsigned index);  // in all elements
+  Value fp_scalar_of(unsigned n, unsigned bytes);  // element 0 of a vector register, the rest zero
+
   // The floating-point members of the Advanced SIMD classes (vector_fp*.cc), vector and scalar alike.
   Flow vector_fp_three_same(uint32_t insn);
   Flow vector_fp_two_reg_misc(uint32_t insn);
+  Flow vector_fp_convert_format(uint32_t insn);
   Flow vector_fp_by_element(uint32_t insn);
   Flow vector_fp_pairwise_scalar(uint32_t insn);
   Flow vector_fp_across_lanes(uint32_t insn);
@@ -121,6 +139,70 @@ class Translator {
   Flow single_access(uint32_t insn, Value address, unsigned size, unsigned opc, bool vector, bool unprivileged);
   [[nodiscard]] ir::MemoryInfo memory_info(unsigned size, bool unprivileged = false) const;
 
+  // --- Advanced SIMD and cryptography (simd*.cc). Element sizes are log2 of bytes.
+  Flow simd_three_same(uint32_t insn);
+  Flow simd_logical(uint32_t insn);
+  Flow simd_three_same_extra(uint32_t insn);
+  Flow simd_three_different(uint32_t insn);
+  Flow simd_two_reg_misc(uint32_t insn);
+  Flow simd_across_lanes(uint32_t insn);
+  Flow simd_pairwise_scalar(uint32_t insn);
+  Flow simd_copy(uint32_t insn);
+  Flow simd_permute(uint32_t insn);
+  Flow simd_extract(uint32_t insn);
+  Flow simd_table(uint32_t insn);
+  Flow simd_modified_immediate(uint32_t insn);
+  Flow simd_shift_immediate(uint32_t insn);
+  Flow simd_by_element(uint32_t insn);
+  Flow crypto_aes(uint32_t insn);
+  Flow crypto_sha_three(uint32_t insn);
+  Flow crypto_sha_two(uint32_t insn);
+  Flow structures(uint32_t insn);
+  Flow structures_multiple(uint32_t insn);
+  Flow structure_single(uint32_t insn);
+
+  // The scalar forms of the SIMD classes.
+  static bool simd_is_scalar(uint32_t insn) { return (insn >> 28) & 1; }
+  // How many bytes of the operands count: of one element, of 64 bits, or all.
+  static unsigned simd_bytes(uint32_t insn, unsigned log2) { return simd_is_scalar(insn) ? 1u << log2 : (insn >> 30) & 1 ? 16 : 8; }
+  Value vec(ir::Opcode op, unsigned log2, Value a, Value b = ir::kNoValue, Value c = ir::kNoValue, uint64_t imm = 0) {
+    return b_.emit(op, Type::kV128, static_cast<uint8_t>(1u << log2), imm, a, b, c);
+  }
+  Value vec_imm(ir::Opcode op, unsigned log2, Value a, uint64_t imm) { return vec(op, log2, a, ir::kNoValue, ir::kNoValue, imm); }
+  Value vec_zero() { return b_.emit(ir::Opcode::kVecZero, Type::kV128, 0, 0); }
+  Value vec_constant(unsigned log2, uint64_t element);
+  // Is everything above the low `bytes` bytes known to be zero?
+  [[nodiscard]] bool vec_rest_is_zero(Value v, unsigned bytes, unsigned depth = 3);
+  Value vec_low(Value v, unsigned bytes) {
+    if (bytes == 16 || vec_rest_is_zero(v, bytes)) return v;
+    return b_.emit(ir::Opcode::kZeroUpper, Type::kV128, static_cast<uint8_t>(bytes), 0, v);
+  }
+  // Writes the result of a vector or scalar form with elements of the size.
+  void set_simd(uint32_t insn, unsigned log2, Value v) { b_.set_vec(insn & 31, vec_low(v, simd_bytes(insn, log2))); }
+  // Writes a narrowed result, which is in the low half of `v` with the upper one zero: to the low half, or (Q) the high half of Vd.
+  void set_narrow(uint32_t insn, unsigned log2, Value v);
+  // FPSR.QC is set when the low `bytes` bytes of the two differ.
+  void mark_saturation(unsigned bytes, Value a, Value b);
+  // The low halves of both, one after the other.
+  Value vec_join(Value low, Value high) { return vec(ir::Opcode::kVecZipLow, 3, low, high); }
+  Value vec_shift_right(bool is_unsigned, unsigned log2, Value a, unsigned amount);
+  Value vec_rounding_shift_right(bool is_unsigned, unsigned log2, Value a, unsigned amount);
+  Value vec_shift_variable(bool is_unsigned, unsigned log2, Value a, Value amounts);
+  Value vec_absolute_difference(bool is_unsigned, unsigned log2, Value a, Value b);
+  Value vec_dot(bool is_unsigned, Value accumulator, Value a, Value b);
+  Value vec_sum_elements(unsigned log2, Value a, unsigned bytes);
+  Value vec_saturating_add(bool subtract, bool is_unsigned, unsigned log2, Value a, Value b, unsigned bytes);
+  Value vec_doubling_multiply_high(bool rounds, unsigned log2, Value a, Value b, unsigned bytes);
+  Value vec_widen(bool is_unsigned, bool high, unsigned log2, Value a);
+  Value vec_saturating_narrow(bool unsigned_source, bool unsigned_result, unsigned log2, Value a);
+  // MULL, MLAL, MLSL and the saturating doubling forms: operation 0 multiplies, 1 adds, 2 subtracts.
+  void multiply_long(uint32_t insn, unsigned log2, bool is_unsigned, bool doubling, unsigned operation, Value n, Value m);
+  // The instruction after this one has been translated with it.
+  void skip_next() { offset_ += 4; }
+  // Values of adjacent vectors in memory, `bytes` (8 or 16) each.
+  void load_vectors(Value address, unsigned count, unsigned bytes, Value* values);
+  void store_vectors(Value address, unsigned count, unsigned bytes, const Value* values);
+
   // --- operands. Register 31 is zero in `reg`, the stack pointer in `reg_or_sp`.
   static Type type_of(uint32_t insn) { return insn >> 31 ? Type::kI64 : Type::kI32; }
   Value reg(unsigned n) { return n == 31 ? b_.constant(0) : b_.get_reg(n); }
@@ -144,6 +226,10 @@ class Translator {
   const uint32_t* page_ = nullptr;
   TranslationMode mode_;
   int64_t offset_ = 0;
+  // The last four rounds of SHA-256 translated in this block: SHA256H and SHA256H2 each want one half of the same result.
+  struct Sha256Rounds {
+    Value abcd = ir::kNoValue, efgh = ir::kNoValue, w = ir::kNoValue, new_abcd = ir::kNoValue, new_efgh = ir::kNoValue;
+  } sha256_;
   KnownBlocks known_;
   unsigned side_exits_ = 0;
   unsigned instructions_left_ = 0;  // before the length limit, the current one included

@@ -21,7 +21,7 @@ std::string differences(const MachineState& expected, const MachineState& actual
   compare("pc", expected.pc, actual.pc);
   compare("nzcv", expected.nzcv, actual.nzcv);
   compare("fpcr", expected.fpcr, actual.fpcr);
-  if (options.fpsr) compare("fpsr", expected.fpsr, actual.fpsr);
+  if (options.fpsr) compare("fpsr", expected.fpsr & ~options.ignored_fpsr_bits, actual.fpsr & ~options.ignored_fpsr_bits);
   for (unsigned i = 0; i < 32; i++) {
     const auto &a = expected.v[i].d, &b = actual.v[i].d;
     if (a[0] != b[0] || a[1] != b[1])

@@ -42,6 +42,7 @@ class Executor {
 
 struct CompareOptions {
   bool fpsr = true;  // VIXL does not model FPSR
+  uint32_t ignored_fpsr_bits = 0;
 };
 
 // One line per difference; empty when there is none.
