@@ -163,7 +163,7 @@ TEST_F(MachineTest, PlacesKernelTreeAndInitrd) {
   int chosen = fdt_path_offset(blob.data(), "/chosen");
   auto* begin = static_cast<const fdt64_t*>(fdt_getprop(blob.data(), chosen, "linux,initrd-start", nullptr));
   ASSERT_NE(begin, nullptr);
-  EXPECT_EQ(*machine_->memory().load<uint8_t>(fdt64_to_cpu(*begin) + 4999), 0x42);
+  EXPECT_EQ(*machine_->memory().load<uint8_t>(fdt64_ld(begin) + 4999), 0x42);
   EXPECT_GE(start.x0, board::kRamBase + (1 << 20)) << "behind the kernel's own memory";
   EXPECT_LT(fdt_path_offset(blob.data(), "/virtio_mmio@a000000"), 0) << "an empty slot";
 }
