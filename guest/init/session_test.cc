@@ -193,7 +193,8 @@ TEST(Session, ManyMegabytesArriveIntactInBothDirections) {
 
 TEST(Session, SignalsReachTheProcessGroup) {
   HostSide host;
-  host.start(shell("trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 100; done"));
+  // A busy loop: a shell that is about to wait for a child would run the trap only after it.
+  host.start(shell("trap 'echo caught; exit 3' INT; echo ready; while :; do :; done"));
   host.receive();
   EXPECT_EQ(host.read_until(kStdoutPort, "ready\n"), "ready\n");
   host.send(Signal{SIGINT});
@@ -312,7 +313,7 @@ TEST(Session, AFailedPreparationIsOurError) {
 
 TEST(Session, ATerminalHasASizeAndTakesControlCharacters) {
   HostSide host;
-  ExecRequest request = shell("stty -echo; stty size; test -t 0 && test -t 1 && test -t 2 && echo tty $TERM; cat; stty size; trap 'echo int' INT; echo go; sleep 100");
+  ExecRequest request = shell("stty -echo; stty size; test -t 0 && test -t 1 && test -t 2 && echo tty $TERM; cat; stty size; trap 'echo int; exit' INT; echo go; while :; do :; done");
   request.terminal = true;
   request.rows = 33;
   request.columns = 99;
