@@ -67,15 +67,16 @@ bool Translator::vec_rest_is_zero(Value v, unsigned bytes, unsigned depth) {
     case Opcode::kVecShiftBytesRight: return inst.imm + bytes >= 16;
     case Opcode::kVecAnd: return known(0) || known(1);
     case Opcode::kVecAndNot:
+    case Opcode::kVecCountBits:
+    case Opcode::kVecReverseBits: return known(0);
+    case Opcode::kVecOr:
+    case Opcode::kVecXor: return known(0) && known(1);
+    // Elements that lie wholly above are zero; those that straddle may carry.
     case Opcode::kVecShlImm:
     case Opcode::kVecShrImm:
     case Opcode::kVecSarImm:
     case Opcode::kVecNeg:
-    case Opcode::kVecAbs:
-    case Opcode::kVecCountBits:
-    case Opcode::kVecReverseBits: return known(0);
-    case Opcode::kVecOr:
-    case Opcode::kVecXor:
+    case Opcode::kVecAbs: return inst.aux <= bytes && known(0);
     case Opcode::kVecAdd:
     case Opcode::kVecSub:
     case Opcode::kVecMul:
@@ -86,7 +87,7 @@ bool Translator::vec_rest_is_zero(Value v, unsigned bytes, unsigned depth) {
     case Opcode::kVecMinS:
     case Opcode::kVecMinU:
     case Opcode::kVecMaxS:
-    case Opcode::kVecMaxU: return known(0) && known(1);
+    case Opcode::kVecMaxU: return inst.aux <= bytes && known(0) && known(1);
     default: return false;
   }
 }
