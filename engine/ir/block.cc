@@ -18,13 +18,10 @@ void analyse_flags(Block& block) {
       live = inst.op != Opcode::kExit || block.exit(static_cast<unsigned>(inst.imm)).flags_live;
       continue;
     }
-    if (properties & kDefinesFlags) {
-      inst.flags_live = live;
-      live = false;
-    }
-    if (properties & kUsesFlags) live = true;
-    if (properties & kObservesState) live = true;
     if (properties & kMaySideExit && !(properties & kObservesState)) live = live || block.exit(static_cast<unsigned>(inst.imm)).flags_live;
+    inst.flags_live = live;
+    if (properties & kDefinesFlags) live = false;
+    if (properties & (kUsesFlags | kObservesState)) live = true;
   }
 }
 

@@ -18,7 +18,7 @@ struct Inst {
   Opcode op = Opcode::kNone;
   Type type = Type::kVoid;
   uint8_t aux = 0;
-  bool flags_live = true;       // for flag producers: somebody reads what they define (set by analyse_flags)
+  bool flags_live = true;       // somebody may read the flags as they are after this instruction (set by analyse_flags)
   Value args[3] = {};
   uint16_t uses = 0;            // how many operands name this value
   uint64_t imm = 0;
@@ -65,8 +65,8 @@ class Block {
   std::array<const void*, kMaxHelpers> helpers_{};
 };
 
-// Marks flag producers whose flags nobody can read: neither an instruction of the block, nor the target of an exit. Memory accesses are not readers
-// (docs/engine.md, "Flags").
+// Finds where the flags are of no use any more, because neither an instruction of the block nor the target of an exit can read them before they are
+// defined again. Memory accesses are not readers (docs/engine.md, "Flags").
 void analyse_flags(Block& block);
 
 }  // namespace adyton::ir

@@ -14,7 +14,6 @@ using ir::Opcode;
 namespace {
 
 constexpr unsigned kSingleBias = 127, kDoubleBias = 1023;
-constexpr uint64_t kInt64Min = 1ull << 63;
 
 // vround's rounding bits.
 unsigned host_rounding(FpRounding rounding) {
@@ -211,7 +210,8 @@ void BlockCompiler::fp_to_int(Value v, const Inst& inst) {
 void BlockCompiler::fp_from_int_lanes(Value v, const Inst& inst) {
   const FpInfo info = FpInfo::unpack(inst.imm);
   const bool is64 = inst.aux == 8;
-  if (is64 && !info.is_signed) return fp_by_helper(v, inst);
+  const bool wide = features_.avx512vl && features_.avx512dq;
+  if (is64 && !info.is_signed && !wide) return fp_by_helper(v, inst);
   const Xmm a = vuse(inst.args[0]);
   const Xmm d = xmms_.define(v), s = Xmm::xmm0, t = Xmm::xmm1;
   const bool scalar = info.shape == FpShape::kScalar;
@@ -236,6 +236,9 @@ void BlockCompiler::fp_from_int_lanes(Value v, const Inst& inst) {
       hot_.vmulps(t, t, s);
       hot_.vaddps(d, d, t);
     }
+  } else if (wide) {
+    if (scalar) hot_.vmovq(s, a);  // the other lane must not raise anything
+    info.is_signed ? hot_.vcvtqq2pd_avx512(d, scalar ? s : a) : hot_.vcvtuqq2pd_avx512(d, scalar ? s : a);
   } else {
     hot_.vmovq(Gpr::rax, a);
     hot_.vpxor(s, s, s);
@@ -263,10 +266,23 @@ void BlockCompiler::fp_to_int_lanes(Value v, const Inst& inst) {
   const FpInfo info = FpInfo::unpack(inst.imm);
   const bool is64 = inst.aux == 8, scalar = info.shape == FpShape::kScalar;
   const bool simple = info.fraction_bits == 0 && info.rounding != FpRounding::kNearestAway;
-  if (!simple || (is64 && !info.is_signed)) return fp_by_helper(v, inst);
+  const bool wide = features_.avx512vl && features_.avx512dq && info.rounding == FpRounding::kZero;
+  if (!simple || (is64 && !info.is_signed && !wide)) return fp_by_helper(v, inst);
   clobber_flags(inst);
   const Xmm a = vuse(inst.args[0]);
   const Xmm d = xmms_.define(v), s = Xmm::xmm0, t = Xmm::xmm1;
+  if (is64 && wide) {
+    // What does not fit gives the smallest integer, or the largest unsigned one, and raises Invalid. No double has the latter's value.
+    if (scalar) hot_.vmovq(s, a);
+    info.is_signed ? hot_.vcvttpd2qq_avx512(d, scalar ? s : a) : hot_.vcvttpd2uqq_avx512(d, scalar ? s : a);
+    hot_.vpcmpeqd(t, t, t);
+    if (info.is_signed) hot_.vpsllq(t, t, 63);
+    hot_.vpcmpeqq(t, t, d);
+    hot_.vtestpd(t, t);
+    const uint8_t* cold = cold_.exec_cursor();
+    hot_.jcc(Cond::ne, cold);
+    return fp_slow_path(inst, {.operands = 1, .operand = {a}, .result = d});
+  }
   const unsigned imm = host_rounding(info.rounding);
   if (is64) {
     const Gpr second = gprs_.temp();

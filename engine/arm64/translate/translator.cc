@@ -74,6 +74,13 @@ bool Translator::flags_live_at(int64_t page_offset) const {
           break;
         }
         return true;
+      case 0b0111: case 0b1111:
+        // Scalar floating point: FCCMP and FCSEL read them, FCMP ends them. FJCVTZS is not worth finding.
+        if (bit(insn, 28) && !bit(insn, 30) && !bit(insn, 24) && bit(insn, 21)) {
+          if (bit(insn, 10)) return true;
+          if (bits(insn, 13, 10) == 0b1000) return false;
+        }
+        break;
       default: return true;
     }
   }
