@@ -19,7 +19,8 @@
 
 namespace adyton::vmm::virtio {
 
-// In a resize message the specification puts the columns first. Linux before 6.16 expects the rows first.
+// In a resize message the specification puts the columns first. Linux before 6.16 expects the rows first, except stable releases
+// that took over the correction (6.1.176 of Debian 12 has it).
 enum class ResizeOrder : uint8_t { kColumnsFirst, kRowsFirst };
 
 class ConsoleDevice final : public Device {
