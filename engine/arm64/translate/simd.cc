@@ -1,7 +1,6 @@
 // Advanced SIMD and cryptography: the choice of the class (Arm ARM C4.1.90), and what the classes share.
 //
-// What has no translation of its own because it is rare (saturating accumulation, rounding doubling accumulation, polynomial products of
-// bytes, counting leading bits) goes to the interpreter.
+// Polynomial products of bytes, which are rare, go to the interpreter.
 #include "engine/arm64/translate/translator.h"
 
 namespace adyton::engine::arm64 {
@@ -173,6 +172,30 @@ Translator::Value Translator::vec_doubling_multiply_high(bool rounds, unsigned l
   const Value v = vec(Opcode::kVecXor, 4, wrapped, saturates);
   mark_saturation(bytes, v, wrapped);
   return v;
+}
+
+// SQRDMLAH, SQRDMLSH: (accumulator << width) + 2ab + half >> width, saturated; here all halved, which fits twice the width.
+Translator::Value Translator::vec_rounding_doubling_accumulate(bool subtract, unsigned log2, Value accumulator, Value a, Value b, unsigned bytes) {
+  const unsigned width = 8u << log2, wide = log2 + 1;
+  Value halves[2] = {};
+  for (unsigned high = 0; high < (bytes == 16 ? 2u : 1u); ++high) {
+    const Value product = vec(Opcode::kVecMulLongS, log2, a, b, ir::kNoValue, high);
+    Value sum = vec_imm(Opcode::kVecShlImm, wide, vec_widen(false, high, log2, accumulator), width - 1);
+    sum = vec(Opcode::kVecAdd, wide, sum, vec_constant(wide, uint64_t{1} << (width - 2)));
+    sum = vec(subtract ? Opcode::kVecSub : Opcode::kVecAdd, wide, sum, product);
+    sum = vec_imm(Opcode::kVecSarImm, wide, sum, width - 1);
+    halves[high] = vec(Opcode::kVecNarrowSatS, log2, sum);
+    mark_saturation(bytes == 16 ? 16 : 2 * bytes, vec_widen(false, false, log2, halves[high]), sum);
+  }
+  return bytes == 16 ? vec_join(halves[0], halves[1]) : halves[0];
+}
+
+// Every bit below the highest one set: the number of those that are clear is wanted.
+Translator::Value Translator::vec_count_leading_zeros(unsigned log2, Value a) {
+  for (unsigned n = 1; n < 8u << log2; n *= 2) a = vec(Opcode::kVecOr, 4, a, vec_imm(Opcode::kVecShrImm, log2, a, n));
+  Value count = vec(Opcode::kVecCountBits, 0, vec(Opcode::kVecNot, 4, a));
+  for (unsigned n = 0; n < log2; ++n) count = vec(Opcode::kVecPairAddLongU, n, count);
+  return count;
 }
 
 Translator::Value Translator::vec_widen(bool is_unsigned, bool high, unsigned log2, Value a) {

@@ -98,7 +98,10 @@ Translator::Flow Translator::simd_by_element(uint32_t insn) {
       if (scalar || log2 != 2) return Flow::kInterpretExit;
       set_simd(insn, 2, vec_dot(u, b_.get_vec(d), n, element()));
       return Flow::kNext;
-    default: return Flow::kInterpret;  // SQRDMLAH, SQRDMLSH
+    case 0x1d: case 0x1f:  // SQRDMLAH, SQRDMLSH
+      set_simd(insn, log2, vec_rounding_doubling_accumulate(opcode == 0b1111, log2, b_.get_vec(d), n, element(), bytes));
+      return Flow::kNext;
+    default: return Flow::kInterpretExit;
   }
 }
 

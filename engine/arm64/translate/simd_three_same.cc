@@ -141,8 +141,16 @@ Translator::Flow Translator::simd_three_same(uint32_t insn) {
 Translator::Flow Translator::simd_three_same_extra(uint32_t insn) {
   const unsigned opcode = bits(insn, 14, 11);
   if (opcode >= 8) return simd_is_scalar(insn) ? Flow::kInterpretExit : vector_fp_three_same_extra(insn);
-  if (opcode != 2 || simd_is_scalar(insn) || bits(insn, 23, 22) != 2) return Flow::kInterpret;  // SQRDMLAH, SQRDMLSH
-  set_simd(insn, 2, vec_dot(bit(insn, 29), b_.get_vec(bits(insn, 4, 0)), b_.get_vec(bits(insn, 9, 5)), b_.get_vec(bits(insn, 20, 16))));
+  const unsigned log2 = bits(insn, 23, 22);
+  const bool u = bit(insn, 29);
+  const Value d = b_.get_vec(bits(insn, 4, 0)), n = b_.get_vec(bits(insn, 9, 5)), m = b_.get_vec(bits(insn, 20, 16));
+  if (opcode <= 1) {  // SQRDMLAH, SQRDMLSH
+    if (!u || log2 == 0 || log2 == 3) return Flow::kInterpretExit;
+    set_simd(insn, log2, vec_rounding_doubling_accumulate(opcode == 1, log2, d, n, m, simd_bytes(insn, log2)));
+    return Flow::kNext;
+  }
+  if (opcode != 2 || simd_is_scalar(insn) || log2 != 2) return Flow::kInterpretExit;
+  set_simd(insn, 2, vec_dot(u, d, n, m));
   return Flow::kNext;
 }
 

@@ -54,7 +54,7 @@ Translator::Flow Translator::simd_two_reg_misc(uint32_t insn) {
   }
 
   if (!scalar && log2 == 3 && !q) return Flow::kInterpretExit;
-  if (scalar && log2 != 3 && opcode != 0b00111) return Flow::kInterpret;  // of those, SUQADD and USQADD exist
+  if (scalar && log2 != 3 && opcode != 0b00111 && opcode != 0b00011) return Flow::kInterpretExit;
   Value v;
   switch (opcode) {
     case 0b00111: {
@@ -75,7 +75,29 @@ Translator::Flow Translator::simd_two_reg_misc(uint32_t insn) {
       v = vec(Opcode::kVecCmpGtS, log2, vec_zero(), a);
       break;
     case 0b01011: v = vec(u ? Opcode::kVecNeg : Opcode::kVecAbs, log2, a); break;
-    default: return Flow::kInterpret;  // SUQADD, USQADD, CLS, CLZ
+    case 0b00011: {
+      const Value d = b_.get_vec(bits(insn, 4, 0));
+      if (u) {  // USQADD: what is positive of the operand is added, what is negative subtracted
+        const Value sign = vec_imm(Opcode::kVecSarImm, log2, a, width - 1);
+        v = vec(Opcode::kVecAddSatU, log2, d, vec(Opcode::kVecAndNot, 4, a, sign));
+        v = vec(Opcode::kVecSubSatU, log2, v, vec(Opcode::kVecAnd, 4, vec(Opcode::kVecNeg, log2, a), sign));
+      } else {  // SUQADD: with an offset that makes the accumulator unsigned
+        const Value offset = vec_constant(log2, uint64_t{1} << (width - 1));
+        v = vec(Opcode::kVecXor, 4, vec(Opcode::kVecAddSatU, log2, vec(Opcode::kVecXor, 4, d, offset), a), offset);
+      }
+      mark_saturation(bytes, v, vec(Opcode::kVecAdd, log2, d, a));
+      break;
+    }
+    case 0b00100:  // CLS, CLZ
+      if (scalar || log2 == 3) return Flow::kInterpretExit;
+      if (u) {
+        v = vec_count_leading_zeros(log2, a);
+      } else {
+        v = vec_count_leading_zeros(log2, vec(Opcode::kVecXor, 4, a, vec_imm(Opcode::kVecSarImm, log2, a, 1)));
+        v = vec(Opcode::kVecSub, log2, v, vec_constant(log2, 1));
+      }
+      break;
+    default: return Flow::kInterpretExit;
   }
   set_simd(insn, log2, v);
   return Flow::kNext;

@@ -193,6 +193,8 @@ class Translator {
   Value vec_sum_elements(unsigned log2, Value a, unsigned bytes);
   Value vec_saturating_add(bool subtract, bool is_unsigned, unsigned log2, Value a, Value b, unsigned bytes);
   Value vec_doubling_multiply_high(bool rounds, unsigned log2, Value a, Value b, unsigned bytes);
+  Value vec_rounding_doubling_accumulate(bool subtract, unsigned log2, Value accumulator, Value a, Value b, unsigned bytes);
+  Value vec_count_leading_zeros(unsigned log2, Value a);
   Value vec_widen(bool is_unsigned, bool high, unsigned log2, Value a);
   Value vec_saturating_narrow(bool unsigned_source, bool unsigned_result, unsigned log2, Value a);
   // MULL, MLAL, MLSL and the saturating doubling forms: operation 0 multiplies, 1 adds, 2 subtracts.
