@@ -77,6 +77,8 @@ class BlockCompiler {
   // --- flags (compile_flags.cc)
   // To be called before EFLAGS are destroyed by an instruction after which the guest's flags are still wanted.
   void save_flags_if(bool wanted_afterwards);
+  // EFLAGS hold flags that somebody reads after this instruction: a form that leaves them alone is worth an instruction more.
+  [[nodiscard]] bool flags_wanted_in_eflags(const Inst& inst) const { return flags_in_ != FlagsIn::kMemory && inst.flags_live; }
   void clobber_flags(const Inst& inst) { save_flags_if(inst.flags_live || (ir::info(inst.op).properties & ir::kUsesFlags)); }
   void emit_save_flags(Assembler& as) const;  // EFLAGS -> memory; destroys rax
   void flags_to_eflags();                     // memory -> EFLAGS as kEflagsBorrow; destroys rax

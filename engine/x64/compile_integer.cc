@@ -64,6 +64,17 @@ void BlockCompiler::shift(Value v, const Inst& inst) {
       hot_.rorx(width, gprs_.define(v), a, n);
       return;
     }
+    if (flags_wanted_in_eflags(inst)) {
+      const Gpr a = use(inst.args[0]);
+      const Gpr d = gprs_.define(v);
+      hot_.mov_imm32(Gpr::rax, n);
+      switch (inst.op) {
+        case Opcode::kShl: hot_.shlx(width, d, a, Gpr::rax); break;
+        case Opcode::kShr: hot_.shrx(width, d, a, Gpr::rax); break;
+        default: hot_.sarx(width, d, a, Gpr::rax); break;
+      }
+      return;
+    }
     clobber_flags(inst);
     use(inst.args[0]);
     const Gpr d = gprs_.define_from(v, inst.args[0]);
@@ -270,6 +281,13 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
       if (immediate((*block_)[inst.args[1]], width, imm) && imm != INT32_MIN) {
         const Gpr a = use(inst.args[0]);
         hot_.lea(width, gprs_.define(v), mem(a, -imm));
+        break;
+      }
+      if (flags_wanted_in_eflags(inst)) {  // a - b = a + ~b + 1
+        const Gpr a = use(inst.args[0]), b = use(inst.args[1]);
+        hot_.mov(Width::k64, Gpr::rax, b);
+        hot_.not_(Width::k64, Gpr::rax);
+        hot_.lea(width, gprs_.define(v), mem(a, Gpr::rax, 1, 1));
         break;
       }
       clobber_flags(inst);
