@@ -21,15 +21,20 @@ class BenchError(Exception):
 
 
 def add_machine_options(parser):
-    parser.add_argument("--build", type=pathlib.Path, default=REPO / "build/release", metavar="DIR", help="build directory (default: build/release)")
-    parser.add_argument("--adyton", type=pathlib.Path, metavar="PROGRAM", help="the adyton or boot_probe to measure (default: BUILD/bin/adyton)")
+    parser.add_argument("--build", type=pathlib.Path, default=REPO / "build/release", metavar="DIR",
+                        help="build directory (default: build/release)")
+    parser.add_argument("--adyton", type=pathlib.Path, metavar="PROGRAM",
+                        help="the adyton or boot_probe to measure (default: BUILD/bin/adyton)")
     parser.add_argument("--qemu", default="qemu-system-aarch64", metavar="PROGRAM", help="the QEMU to compare with")
-    parser.add_argument("--systems", default="adyton,qemu-max,qemu-n1", metavar="LIST", help="which of adyton, qemu-max, qemu-n1 to run")
+    parser.add_argument("--systems", default="adyton,qemu-max,qemu-n1", metavar="LIST",
+                        help="which of adyton, qemu-max, qemu-n1 to run")
     parser.add_argument("--smp", type=int, default=2, metavar="N", help="virtual CPUs (default: 2)")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB", help="guest memory in MiB (default: 1024)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="interleaved rounds (default: 5)")
-    parser.add_argument("--only", default="", metavar="PREFIXES", help="rows whose name begins with one of these, separated by commas")
-    parser.add_argument("--timeout", type=float, default=900, metavar="SECONDS", help="time that one boot may take (default: 900)")
+    parser.add_argument("--only", default="", metavar="PREFIXES",
+                        help="rows whose name begins with one of these, separated by commas")
+    parser.add_argument("--timeout", type=float, default=900, metavar="SECONDS",
+                        help="time that one boot may take (default: 900)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample to FILE")
     parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
 
@@ -44,7 +49,8 @@ def systems_of(options):
     if "adyton" in names:
         options.adyton = (options.adyton or options.build / "bin/adyton").resolve()
         if not os.access(options.adyton, os.X_OK):
-            raise BenchError(f"{options.adyton} is not there: build it first (cmake --preset release && cmake --build --preset release), or name it with --adyton")
+            raise BenchError(f"{options.adyton} is not there: build it first (cmake --preset release && cmake --build --preset release), "
+                             "or name it with --adyton")
     if any(name.startswith("qemu") for name in names) and not shutil.which(options.qemu):
         raise BenchError(f"{options.qemu} is not there: scripts/install-packages bench installs it")
     return names
@@ -58,8 +64,8 @@ def command_for(system, options, kernel, initrd=None, append=""):
     if append:
         boot += ["--append" if system == "adyton" else "-append", append]
     if system != "adyton":
-        return [options.qemu, "-M", "virt,gic-version=3", "-accel", "tcg", "-cpu", QEMU_CPUS[system], "-smp", str(options.smp), "-m", str(options.memory),
-                "-nic", "none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"] + boot
+        return [options.qemu, "-M", "virt,gic-version=3", "-accel", "tcg", "-cpu", QEMU_CPUS[system], "-smp", str(options.smp),
+                "-m", str(options.memory), "-nic", "none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"] + boot
     if options.adyton.name == "boot_probe":
         return [str(options.adyton), "--smp", str(options.smp), "--memory", str(options.memory)] + boot
     return [str(options.adyton), "run", "--quiet", "--smp", str(options.smp), "--memory", f"{options.memory}M"] + boot
@@ -99,7 +105,8 @@ class Run:
         self.tail = []
         # The machine gets a session of its own, so that ending it ends its children.
         self.start = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        start_new_session=True)
 
     def lines(self):
         pending = b""
@@ -188,7 +195,9 @@ class CpioWriter:
 def library_path(name):
     """Where the cross compiler keeps a library for the guest."""
     compiler = shutil.which("aarch64-linux-gnu-g++") or shutil.which("aarch64-linux-gnu-g++-12")
-    found = subprocess.run([compiler, f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip() if compiler else ""
+    found = ""
+    if compiler:
+        found = subprocess.run([compiler, f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
     if not os.path.isabs(found):
         raise BenchError(f"{name} for the guest is not there: scripts/install-packages build installs it")
     return found
@@ -216,7 +225,8 @@ def describe_host(options, systems, kernel=None):
         memory = int(meminfo.readline().split()[1]) / (1 << 20)
     commit = subprocess.run(["git", "-C", REPO, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
     lines = [f"Date: {time.strftime('%Y-%m-%d')}",
-             f"Host: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, Linux {platform.release()}, load {os.getloadavg()[0]:.1f} at the start"]
+             f"Host: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, Linux {platform.release()}, "
+             f"load {os.getloadavg()[0]:.1f} at the start"]
     if "adyton" in systems:
         lines.append(f"Adyton: commit {commit or 'unknown'} ({options.adyton.name})")
     if any(name.startswith("qemu") for name in systems):

@@ -30,6 +30,11 @@ class Row:
         return mine / max(others) if better_is_more(self.unit) else min(others) / mine
 
 
+def samples(rows):
+    """Everything that was measured, for --json."""
+    return {row.name: {"unit": row.unit, "samples": row.samples, "ratio": row.ratio()} for row in rows}
+
+
 def geomean(ratios):
     ratios = [ratio for ratio in ratios if ratio]
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
@@ -66,4 +71,5 @@ def print_table(header, rows, markdown):
     header = [field.replace("`", "") for field in header]
     widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
     for row in [header] + rows:
-        print("  ".join(field.ljust(width) if i == 0 else field.rjust(width) for i, (field, width) in enumerate(zip(row, widths))).rstrip())
+        first, *others = (field.ljust(width) if i == 0 else field.rjust(width) for i, (field, width) in enumerate(zip(row, widths)))
+        print("  ".join([first, *others]).rstrip())

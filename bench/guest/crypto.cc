@@ -28,7 +28,8 @@ void prepare() {
   for (uint8_t& byte : plain) byte = static_cast<uint8_t>(random.next() >> 40);
 }
 
-// FIPS 197: the eleven round keys of AES-128. The S-box comes from AESE with a zero key: its ShiftRows does not move equal columns.
+// FIPS 197: the eleven round keys of AES-128. The S-box comes from AESE with a zero key: its ShiftRows does not move equal
+// columns.
 class Aes128 {
  public:
   explicit Aes128(const std::array<uint8_t, 16>& key) {
@@ -72,7 +73,8 @@ poly128_t multiply_low(uint64x2_t a, uint64x2_t b) {
   return vmull_p64(static_cast<poly64_t>(vgetq_lane_u64(a, 0)), static_cast<poly64_t>(vgetq_lane_u64(b, 0)));
 }
 
-// GHASH (SP 800-38D) with values bit-reversed within bytes, so that a carry-less product needs no shift: bit i is the coefficient of x^i.
+// GHASH (SP 800-38D) with values bit-reversed within bytes, so that a carry-less product needs no shift: bit i is the coefficient
+// of x^i.
 class Ghash {
  public:
   explicit Ghash(uint8x16_t h) : h_(vreinterpretq_u64_u8(vrbitq_u8(h))) {}
@@ -83,8 +85,9 @@ class Ghash {
     const uint64x2_t zero = vdupq_n_u64(0);
     uint64x2_t low = vreinterpretq_u64_p128(multiply_low(x, h_));
     uint64x2_t high = vreinterpretq_u64_p128(vmull_high_p64(vreinterpretq_p64_u64(x), vreinterpretq_p64_u64(h_)));
-    const uint64x2_t middle = veorq_u64(vreinterpretq_u64_p128(multiply_low(x, swapped)),
-                                        vreinterpretq_u64_p128(vmull_high_p64(vreinterpretq_p64_u64(x), vreinterpretq_p64_u64(swapped))));
+    const uint64x2_t middle =
+        veorq_u64(vreinterpretq_u64_p128(multiply_low(x, swapped)),
+                  vreinterpretq_u64_p128(vmull_high_p64(vreinterpretq_p64_u64(x), vreinterpretq_p64_u64(swapped))));
     low = veorq_u64(low, vextq_u64(zero, middle, 1));
     high = veorq_u64(high, vextq_u64(middle, zero, 1));
     // x^128 = x^7 + x^2 + x + 1: fold the top half twice.
@@ -111,7 +114,8 @@ uint8x16_t counter_block(const std::array<uint8_t, 12>& iv, uint32_t counter) {
 }
 
 // AES-128-GCM of whole blocks, without additional data. Returns the tag.
-std::array<uint8_t, 16> seal(const Aes128& aes, const std::array<uint8_t, 12>& iv, const uint8_t* in, uint8_t* out, uint32_t size) {
+std::array<uint8_t, 16> seal(const Aes128& aes, const std::array<uint8_t, 12>& iv, const uint8_t* in, uint8_t* out,
+                             uint32_t size) {
   Ghash ghash(aes.encrypt(vdupq_n_u8(0)));
   uint32_t counter = 2, at = 0;
   for (; at + 64 <= size; at += 64) {
@@ -137,8 +141,10 @@ std::array<uint8_t, 16> seal(const Aes128& aes, const std::array<uint8_t, 12>& i
 
 // The second test vector of the GCM specification.
 void check_gcm() {
-  static constexpr std::array<uint8_t, 16> expected_text = {0x03, 0x88, 0xda, 0xce, 0x60, 0xb6, 0xa3, 0x92, 0xf3, 0x28, 0xc2, 0xb9, 0x71, 0xb2, 0xfe, 0x78};
-  static constexpr std::array<uint8_t, 16> expected_tag = {0xab, 0x6e, 0x47, 0xd4, 0x2c, 0xec, 0x13, 0xbd, 0xf5, 0x3a, 0x67, 0xb2, 0x12, 0x57, 0xbd, 0xdf};
+  static constexpr std::array<uint8_t, 16> expected_text = {0x03, 0x88, 0xda, 0xce, 0x60, 0xb6, 0xa3, 0x92,
+                                                            0xf3, 0x28, 0xc2, 0xb9, 0x71, 0xb2, 0xfe, 0x78};
+  static constexpr std::array<uint8_t, 16> expected_tag = {0xab, 0x6e, 0x47, 0xd4, 0x2c, 0xec, 0x13, 0xbd,
+                                                           0xf5, 0x3a, 0x67, 0xb2, 0x12, 0x57, 0xbd, 0xdf};
   std::array<uint8_t, 16> text{};
   const auto tag = seal(Aes128({}), {}, text.data(), text.data(), text.size());
   if (text != expected_text) fail("AES does not match FIPS 197");
@@ -257,8 +263,10 @@ uint64_t run_crc32(uint64_t iterations) {
 
 std::span<const Benchmark> crypto_benchmarks() {
   static const Benchmark all[] = {
-      {"crypto.aes128_gcm", "MB/s", kRecord, run_gcm, prepare_gcm, have_aes}, {"crypto.aes128_ctr", "MB/s", kRecord, run_ctr, prepare, have_aes},
-      {"crypto.sha256", "MB/s", kRecord, run_sha256, prepare_sha256, have_sha2}, {"crypto.sha1", "MB/s", kRecord, run_sha1, prepare, have_sha1},
+      {"crypto.aes128_gcm", "MB/s", kRecord, run_gcm, prepare_gcm, have_aes},
+      {"crypto.aes128_ctr", "MB/s", kRecord, run_ctr, prepare, have_aes},
+      {"crypto.sha256", "MB/s", kRecord, run_sha256, prepare_sha256, have_sha2},
+      {"crypto.sha1", "MB/s", kRecord, run_sha1, prepare, have_sha1},
       {"crypto.crc32", "MB/s", kRecord, run_crc32, prepare, have_crc32},
   };
   return all;

@@ -89,7 +89,8 @@ uint64_t run_fft(uint64_t iterations) {
         for (int k = 0; k < length / 2; ++k) {
           const std::complex<double> root = roots[k * (kFftSize / length)];
           const std::complex<double> even = data[start + k], odd = data[start + k + length / 2];
-          const std::complex<double> turned = {root.real() * odd.real() - root.imag() * odd.imag(), root.real() * odd.imag() + root.imag() * odd.real()};
+          const std::complex<double> turned = {root.real() * odd.real() - root.imag() * odd.imag(),
+                                               root.real() * odd.imag() + root.imag() * odd.real()};
           data[start + k] = even + turned;
           data[start + k + length / 2] = even - turned;
         }
@@ -156,7 +157,8 @@ uint64_t run_convert(uint64_t iterations) {
     for (size_t i = 0; i < floats.size(); ++i) {
       double wide = static_cast<double>(floats[i]);
       keep(wide);
-      sum += static_cast<uint64_t>(static_cast<int64_t>(std::floor(wide)) + std::lrint(wide)) + static_cast<uint64_t>(integers[i]);
+      sum +=
+          static_cast<uint64_t>(static_cast<int64_t>(std::floor(wide)) + std::lrint(wide)) + static_cast<uint64_t>(integers[i]);
     }
     for (size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<float>(integers[i]) + 0.63f;
   }
@@ -169,7 +171,7 @@ uint64_t run_stencil(uint64_t iterations) {
   static std::array<float, kSize * kSize> in, out;
   for (int i = 0; i < kSize * kSize; ++i) in[i] = static_cast<float>(i % 29);
   for (uint64_t round = 0; round < iterations; ++round) {
-    const float *from = round % 2 ? out.data() : in.data();
+    const float* from = round % 2 ? out.data() : in.data();
     float* to = round % 2 ? in.data() : out.data();
     for (int y = 1; y < kSize - 1; ++y) {
       for (int x = 1; x < kSize - 1; ++x) {

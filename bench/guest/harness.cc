@@ -35,7 +35,8 @@ uint64_t timed(const Benchmark& benchmark, uint64_t iterations) {
 void print_line(const char* kind, const char* name, const char* rest) {
   char line[256];
   const int length = std::snprintf(line, sizeof(line), "%s %s %s\n", kind, name, rest);
-  if (length > 0) [[maybe_unused]] ssize_t written = ::write(STDOUT_FILENO, line, std::min<size_t>(static_cast<size_t>(length), sizeof(line) - 1));
+  if (length > 0) [[maybe_unused]]
+    ssize_t written = ::write(STDOUT_FILENO, line, std::min<size_t>(static_cast<size_t>(length), sizeof(line) - 1));
 }
 
 [[noreturn]] void run_in_child(const Benchmark& benchmark, unsigned budget_ms) {
@@ -52,12 +53,14 @@ void print_line(const char* kind, const char* name, const char* rest) {
     iterations *= 2;
     elapsed = timed(benchmark, iterations);
   }
-  iterations = std::max<uint64_t>(1, static_cast<uint64_t>(static_cast<double>(iterations) * static_cast<double>(budget_ns) / 4 / static_cast<double>(elapsed)));
+  iterations = std::max<uint64_t>(1, static_cast<uint64_t>(static_cast<double>(iterations) * static_cast<double>(budget_ns) / 4 /
+                                                           static_cast<double>(elapsed)));
   uint64_t best = UINT64_MAX;
   for (int i = 0; i < kRepetitions; ++i) best = std::min(best, timed(benchmark, iterations));
 
   const double per_iteration_ns = static_cast<double>(best) / static_cast<double>(iterations);
-  const double value = std::strcmp(benchmark.unit, "ns") == 0 ? per_iteration_ns / benchmark.amount : benchmark.amount * 1000 / per_iteration_ns;
+  const double value =
+      std::strcmp(benchmark.unit, "ns") == 0 ? per_iteration_ns / benchmark.amount : benchmark.amount * 1000 / per_iteration_ns;
   char numbers[96];
   std::snprintf(numbers, sizeof(numbers), "%.3f %s %016" PRIx64, value, benchmark.unit, result_digest);
   print_line("result", benchmark.name, numbers);
@@ -75,8 +78,7 @@ bool measure(const Benchmark& benchmark, unsigned budget_ms) {
   }
   if (child == 0) run_in_child(benchmark, budget_ms);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-  }
+  while (::waitpid(child, &status, 0) < 0) {}
   if (WIFSIGNALED(status)) {
     print_line("fail", benchmark.name, WTERMSIG(status) == SIGALRM ? "took too long" : ::strsignal(WTERMSIG(status)));
     return false;

@@ -1,8 +1,8 @@
 // How the guest's benchmarks are written, timed and reported.
 //
-// A benchmark is a function that does its work `iterations` times. The harness finds a number of iterations that takes a good part of the
-// time budget, repeats that, and reports the fastest repetition, because everything that disturbs a measurement makes it slower. Each
-// benchmark runs in a process of its own, so that one that crashes or hangs costs its own row only.
+// A benchmark is a function that does its work `iterations` times. The harness finds a number of iterations that takes a good
+// part of the time budget, repeats that, and reports the fastest repetition, because everything that disturbs a measurement makes
+// it slower. Each benchmark runs in a process of its own, so that one that crashes or hangs costs its own row only.
 #pragma once
 #include <cstdint>
 #include <span>

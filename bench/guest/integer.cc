@@ -19,7 +19,8 @@ std::array<uint8_t, kTextSize> text;
 
 // Text-like bytes: words from a small vocabulary with some noise, so that matches and branches behave like real data.
 void prepare_text() {
-  static const char* const words[] = {"the ", "quick ", "virtual ", "machine ", "enters ", "a ", "room ", "0x1f ", "42\n", "-17.5e3, ", "and ", "page\n"};
+  static const char* const words[] = {"the ",  "quick ", "virtual ", "machine ",  "enters ", "a ",
+                                      "room ", "0x1f ",  "42\n",     "-17.5e3, ", "and ",    "page\n"};
   Random random(11);
   for (uint32_t i = 0; i < kTextSize;) {
     const char* word = words[random.below(std::size(words))];
@@ -76,7 +77,8 @@ uint64_t run_list(uint64_t iterations) {
   uint64_t sum = 0;
   for (uint64_t round = 0; round < iterations; ++round) {
     Random random(round % 16 + 5);
-    for (uint32_t i = 0; i < nodes.size(); ++i) nodes[i] = {i + 1 < nodes.size() ? &nodes[i + 1] : nullptr, static_cast<uint32_t>(random.next()), i};
+    for (uint32_t i = 0; i < nodes.size(); ++i)
+      nodes[i] = {i + 1 < nodes.size() ? &nodes[i + 1] : nullptr, static_cast<uint32_t>(random.next()), i};
     Node* list = merge_sort(&nodes[0], nodes.size());
     Node* reversed = nullptr;
     while (list) {
@@ -129,12 +131,8 @@ uint64_t run_state(uint64_t iterations) {
     for (const uint8_t c : text) {
       const bool digit = c >= '0' && c <= '9';
       switch (state) {
-        case kStart:
-          state = digit ? kInteger : c == '-' || c == '+' ? kSign : c >= 'a' && c <= 'z' ? kWord : kStart;
-          break;
-        case kSign:
-          state = digit ? kInteger : kStart;
-          break;
+        case kStart: state = digit ? kInteger : c == '-' || c == '+' ? kSign : c >= 'a' && c <= 'z' ? kWord : kStart; break;
+        case kSign: state = digit ? kInteger : kStart; break;
         case kInteger:
           if (digit) break;
           state = c == '.' ? kFraction : c == 'x' ? kHex : c == 'e' ? kExponent : kStart;
@@ -334,8 +332,7 @@ uint64_t run_atomic(uint64_t iterations) {
   for (uint64_t i = 0; i < iterations * 250; ++i) {
     counter.fetch_add(3);
     uint64_t seen = other.load(std::memory_order_acquire);
-    while (!other.compare_exchange_weak(seen, seen * 5 + 1)) {
-    }
+    while (!other.compare_exchange_weak(seen, seen * 5 + 1)) {}
     counter.fetch_or(1, std::memory_order_release);
     other.exchange(counter.load());
   }

@@ -9,9 +9,9 @@ namespace adyton::bench {
 namespace {
 
 enum Op : uint8_t { kAdd, kXor, kSub, kMultiply, kShift, kLoad, kStore, kSkip, kEnd };
-constexpr std::array<uint8_t, 32> kProgram = {kAdd, kXor,  kSub,      kMultiply, kXor,  kShift, kLoad,     kAdd,  kStore, kMultiply, kSkip,
-                                              kXor, kSub,  kShift,    kAdd,      kLoad, kStore, kMultiply, kXor,  kSkip,  kSub,      kAdd,
-                                              kXor, kLoad, kMultiply, kShift,    kAdd,  kSub,   kXor,      kStore, kAdd,  kEnd};
+constexpr std::array<uint8_t, 32> kProgram = {
+    kAdd,   kXor,      kSub, kMultiply, kXor, kShift, kLoad, kAdd,  kStore,    kMultiply, kSkip, kXor, kSub, kShift, kAdd, kLoad,
+    kStore, kMultiply, kXor, kSkip,     kSub, kAdd,   kXor,  kLoad, kMultiply, kShift,    kAdd,  kSub, kXor, kStore, kAdd, kEnd};
 
 // A switch compiled to a jump table.
 uint64_t run_switch(uint64_t iterations) {
@@ -169,7 +169,7 @@ uint64_t run_queens(uint64_t iterations) {
 
 std::span<const Benchmark> interpreter_benchmarks() {
   static const Benchmark all[] = {
-      {"int.interp_switch", "ns", 32, run_switch}, {"int.interp_threaded", "ns", 32, run_threaded},
+      {"int.interp_switch", "ns", 32, run_switch},   {"int.interp_threaded", "ns", 32, run_threaded},
       {"int.interp_call", "ns", 32, run_call_table}, {"int.virtual_call", "ns", 1024, run_virtual},
       {"int.recursion", "ns", 8361, run_recursion},  // calls in fibonacci(18)
       {"int.queens", "ns", 1, run_queens},

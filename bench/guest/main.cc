@@ -1,5 +1,5 @@
-// guest-bench: the benchmarks as one static AArch64 program. As process 1 it is the whole userland of the benchmark VM: it mounts what the
-// benchmarks need, runs them and turns the machine off; the kernel hands it what follows " -- " on the command line.
+// guest-bench: the benchmarks as one static AArch64 program. As process 1 it is the whole userland of the benchmark VM: it mounts
+// what the benchmarks need, runs them and turns the machine off; the kernel hands it what follows " -- " on the command line.
 //
 //   guest-bench [--list] [--only PREFIX[,PREFIX...]] [--time-ms N] [--boot-only]
 #include <fcntl.h>
@@ -63,8 +63,8 @@ void mount_what_is_needed() {
 
 int run(const Options& options) {
   int failures = 0;
-  for (const auto benchmarks : {integer_benchmarks(), interpreter_benchmarks(), float_benchmarks(), neon_benchmarks(), memory_benchmarks(),
-                                crypto_benchmarks(), system_benchmarks(), switch_benchmarks()}) {
+  for (const auto benchmarks : {integer_benchmarks(), interpreter_benchmarks(), float_benchmarks(), neon_benchmarks(),
+                                memory_benchmarks(), crypto_benchmarks(), system_benchmarks(), switch_benchmarks()}) {
     for (const Benchmark& benchmark : benchmarks) {
       if (!wanted(benchmark.name, options.only)) continue;
       if (options.list) {
@@ -77,9 +77,7 @@ int run(const Options& options) {
   return failures == 0 ? 0 : 1;
 }
 
-void say(std::string_view line) {
-  [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size());
-}
+void say(std::string_view line) { [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, line.data(), line.size()); }
 
 }  // namespace
 }  // namespace adyton::bench

@@ -164,14 +164,10 @@ uint64_t run_dot(uint64_t iterations) {
 
 std::span<const Benchmark> neon_benchmarks() {
   static const Benchmark all[] = {
-      {"neon.sad", "MB/s", kSize, run_sad, prepare},
-      {"neon.blur", "MB/s", kSize, run_blur, prepare},
-      {"neon.grey", "MB/s", kSize * 3, run_grey, prepare},
-      {"neon.hex", "MB/s", kSize, run_hex, prepare},
-      {"neon.fir", "MB/s", 4096, run_fir, prepare},
-      {"neon.transpose", "MB/s", kSize, run_transpose, prepare},
-      {"neon.saxpy_f32", "MB/s", 2048 * 4, run_saxpy},
-      {"neon.dot_f64", "MB/s", 1024 * 8, run_dot},
+      {"neon.sad", "MB/s", kSize, run_sad, prepare},       {"neon.blur", "MB/s", kSize, run_blur, prepare},
+      {"neon.grey", "MB/s", kSize * 3, run_grey, prepare}, {"neon.hex", "MB/s", kSize, run_hex, prepare},
+      {"neon.fir", "MB/s", 4096, run_fir, prepare},        {"neon.transpose", "MB/s", kSize, run_transpose, prepare},
+      {"neon.saxpy_f32", "MB/s", 2048 * 4, run_saxpy},     {"neon.dot_f64", "MB/s", 1024 * 8, run_dot},
   };
   return all;
 }

@@ -1,4 +1,5 @@
-// Switches between processes and between threads: on one CPU (context switch and address space change) and between two (wake-ups).
+// Switches between processes and between threads: on one CPU (context switch and address space change) and between two
+// (wake-ups).
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>

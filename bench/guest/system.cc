@@ -137,8 +137,7 @@ uint64_t run_mprotect(uint64_t iterations) {
 void reap(pid_t child, const char* what) {
   int status = 0;
   if (child < 0) fail(what);
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) skip("exec does not work here");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail(what);
 }
@@ -176,7 +175,8 @@ uint64_t run_fork_exec_dynamic(uint64_t iterations) { return fork_exec(kDynamicP
 uint64_t run_thread(uint64_t iterations) {
   for (uint64_t i = 0; i < iterations; ++i) {
     pthread_t thread;
-    if (::pthread_create(&thread, nullptr, [](void* argument) { return argument; }, nullptr) != 0) fail("a thread cannot be started");
+    if (::pthread_create(&thread, nullptr, [](void* argument) { return argument; }, nullptr) != 0)
+      fail("a thread cannot be started");
     ::pthread_join(thread, nullptr);
   }
   return 0;
