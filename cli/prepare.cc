@@ -64,7 +64,9 @@ Result<image::Cache> open_cache() {
 
 Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& report) {
   const std::string init = TRY(image::find_init());
-  const auto kernel = TRY(image::KernelPackage::locate(cache, {}, report));
+  image::KernelOptions options;
+  if (const char* suite = std::getenv("ADYTON_DEBIAN_SUITE"); suite != nullptr && *suite != '\0') options.suite = suite;
+  const auto kernel = TRY(image::KernelPackage::locate(cache, options, report));
   return kernel.images(cache, init, report);
 }
 

@@ -10,7 +10,7 @@
 namespace adyton::image {
 
 struct KernelOptions {
-  std::string suite = "bookworm";                   // any suite of the Debian archive, "trixie-backports" for example
+  std::string suite = "bookworm";  // any suite of the Debian archive, "trixie-backports" for example; `adyton`: $ADYTON_DEBIAN_SUITE
   std::string package = "linux-image-cloud-arm64";  // a kernel package, or a metapackage that depends on one
 };
 
