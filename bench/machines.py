@@ -49,7 +49,7 @@ def systems_of(options):
     if "adyton" in names:
         options.adyton = (options.adyton or options.build / "bin/adyton").resolve()
         if not os.access(options.adyton, os.X_OK):
-            raise BenchError(f"{options.adyton} is not there: build it first (cmake --preset release && cmake --build --preset release), "
+            raise BenchError(f"{options.adyton} is not there: build it (cmake --preset release && cmake --build --preset release) "
                              "or name it with --adyton")
     if any(name.startswith("qemu") for name in names) and not shutil.which(options.qemu):
         raise BenchError(f"{options.qemu} is not there: scripts/install-packages bench installs it")
@@ -65,7 +65,8 @@ def command_for(system, options, kernel, initrd=None, append=""):
         boot += ["--append" if system == "adyton" else "-append", append]
     if system != "adyton":
         return [options.qemu, "-M", "virt,gic-version=3", "-accel", "tcg", "-cpu", QEMU_CPUS[system], "-smp", str(options.smp),
-                "-m", str(options.memory), "-nic", "none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"] + boot
+                "-m", str(options.memory), "-nic", "none", "-display", "none", "-serial", "stdio", "-monitor", "none",
+                "-no-reboot"] + boot
     if options.adyton.name == "boot_probe":
         return [str(options.adyton), "--smp", str(options.smp), "--memory", str(options.memory)] + boot
     return [str(options.adyton), "run", "--quiet", "--smp", str(options.smp), "--memory", f"{options.memory}M"] + boot
@@ -225,8 +226,8 @@ def describe_host(options, systems, kernel=None):
         memory = int(meminfo.readline().split()[1]) / (1 << 20)
     commit = subprocess.run(["git", "-C", REPO, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
     lines = [f"Date: {time.strftime('%Y-%m-%d')}",
-             f"Host: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, Linux {platform.release()}, "
-             f"load {os.getloadavg()[0]:.1f} at the start"]
+             f"Host: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
+             f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f} at the start"]
     if "adyton" in systems:
         lines.append(f"Adyton: commit {commit or 'unknown'} ({options.adyton.name})")
     if any(name.startswith("qemu") for name in systems):

@@ -71,5 +71,5 @@ def print_table(header, rows, markdown):
     header = [field.replace("`", "") for field in header]
     widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header))]
     for row in [header] + rows:
-        first, *others = (field.ljust(width) if i == 0 else field.rjust(width) for i, (field, width) in enumerate(zip(row, widths)))
-        print("  ".join([first, *others]).rstrip())
+        fields = [row[0].ljust(widths[0])] + [field.rjust(width) for field, width in zip(row[1:], widths[1:])]
+        print("  ".join(fields).rstrip())
