@@ -160,9 +160,21 @@ class BlockCompiler {
   using VectorOp2 = void (Assembler::*)(Xmm, Xmm, Xmm);
   using VectorShift = void (Assembler::*)(Xmm, Xmm, unsigned);
   static unsigned log2_of(const Inst& inst) { return static_cast<unsigned>(std::countr_zero(inst.aux)); }
-  void emit2(Value v, const Inst& inst, VectorOp2 op) {
-    const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]);
-    (hot_.*op)(xmms_.define(v), a, b);
+  // An instruction whose second operand may be in memory: read there when nobody else wants it in a register.
+  struct VectorOpOrMem {
+    void (Assembler::*with_register)(Xmm, Xmm, Xmm);
+    void (Assembler::*with_memory)(Xmm, Xmm, Mem);
+  };
+  [[nodiscard]] bool read_in_place(Value v) const { return xmms_.in_memory(v) && xmms_.last_use(v); }
+  void emit2(Value v, const Inst& inst, VectorOpOrMem op) {
+    const Xmm a = vuse(inst.args[0]);
+    if (read_in_place(inst.args[1])) {
+      const Mem b = xmms_.memory(inst.args[1]);
+      (hot_.*op.with_memory)(xmms_.define(v), a, b);
+    } else {
+      const Xmm b = vuse(inst.args[1]);
+      (hot_.*op.with_register)(xmms_.define(v), a, b);
+    }
   }
   void load_vector_constant(Xmm d, uint64_t bits, unsigned bytes);  // `bits` repeated every `bytes` bytes; destroys rax
   Mem table(const void* constants) {  // 16-byte aligned constants of this program; destroys rax

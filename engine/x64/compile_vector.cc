@@ -1,5 +1,7 @@
 // Vector moves, constants, elements from and to integers, bitwise operations, and calls of helpers.
-#include "engine/x64/block_compiler.h"
+#include "engine/x64/compile_vector.h"
+
+#include "engine/x64/vector_tables.h"
 
 namespace adyton::engine::x64 {
 
@@ -58,9 +60,7 @@ bool BlockCompiler::vector(Value v, const Inst& inst) {
           hot_.vpxor(Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
           hot_.vpblendw(d, Xmm::xmm0, a, 1);
           break;
-        default:
-          hot_.vpextrb(Gpr::rax, a, 0);
-          hot_.vmovd(d, Gpr::rax);
+        default: hot_.vpand(d, a, table(&vector_tables::kLowByte)); break;
       }
       return true;
     }
@@ -180,9 +180,9 @@ bool BlockCompiler::vector(Value v, const Inst& inst) {
       }
       return true;
     }
-    case Opcode::kVecAnd: emit2(v, inst, &Assembler::vpand<Xmm>); return true;
-    case Opcode::kVecOr: emit2(v, inst, &Assembler::vpor<Xmm>); return true;
-    case Opcode::kVecXor: emit2(v, inst, &Assembler::vpxor<Xmm>); return true;
+    case Opcode::kVecAnd: emit2(v, inst, ADYTON_X64_VECTOR_OP(vpand)); return true;
+    case Opcode::kVecOr: emit2(v, inst, ADYTON_X64_VECTOR_OP(vpor)); return true;
+    case Opcode::kVecXor: emit2(v, inst, ADYTON_X64_VECTOR_OP(vpxor)); return true;
     case Opcode::kVecAndNot: {
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]);
       hot_.vpandn(xmms_.define(v), b, a);

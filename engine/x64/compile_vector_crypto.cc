@@ -18,9 +18,13 @@ bool BlockCompiler::vector_crypto(Value v, const Inst& inst) {
     case Opcode::kVecAesDecryptStep:
     case Opcode::kVecAesEncryptRound:
     case Opcode::kVecAesDecryptRound: {
-      const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
+      const Xmm a = vuse(inst.args[0]);
+      if (read_in_place(inst.args[1]))
+        hot_.vpxor(x0, a, xmms_.memory(inst.args[1]));
+      else
+        hot_.vpxor(x0, a, vuse(inst.args[1]));
       hot_.vpxor(x1, x1, x1);
-      hot_.vpxor(x0, a, b);
+      const Xmm d = xmms_.define(v);
       switch (inst.op) {
         case Opcode::kVecAesEncryptStep: hot_.vaesenclast(d, x0, x1); break;
         case Opcode::kVecAesDecryptStep: hot_.vaesdeclast(d, x0, x1); break;

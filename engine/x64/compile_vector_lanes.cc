@@ -1,5 +1,5 @@
 // Integer elements: addition, comparison, shifts.
-#include "engine/x64/block_compiler.h"
+#include "engine/x64/compile_vector.h"
 #include "engine/x64/vector_tables.h"
 
 namespace adyton::engine::x64 {
@@ -172,16 +172,18 @@ void BlockCompiler::vector_shift_variable(Value v, const Inst& inst, bool is_sig
 }
 
 bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
-  constexpr VectorOp2 kAdd[] = {&Assembler::vpaddb<Xmm>, &Assembler::vpaddw<Xmm>, &Assembler::vpaddd<Xmm>, &Assembler::vpaddq<Xmm>};
-  constexpr VectorOp2 kSub[] = {&Assembler::vpsubb<Xmm>, &Assembler::vpsubw<Xmm>, &Assembler::vpsubd<Xmm>, &Assembler::vpsubq<Xmm>};
-  constexpr VectorOp2 kEq[] = {&Assembler::vpcmpeqb<Xmm>, &Assembler::vpcmpeqw<Xmm>, &Assembler::vpcmpeqd<Xmm>,
-                               &Assembler::vpcmpeqq<Xmm>};
-  constexpr VectorOp2 kGt[] = {&Assembler::vpcmpgtb<Xmm>, &Assembler::vpcmpgtw<Xmm>, &Assembler::vpcmpgtd<Xmm>,
-                               &Assembler::vpcmpgtq<Xmm>};
-  constexpr VectorOp2 kMinS[] = {&Assembler::vpminsb<Xmm>, &Assembler::vpminsw<Xmm>, &Assembler::vpminsd<Xmm>};
-  constexpr VectorOp2 kMinU[] = {&Assembler::vpminub<Xmm>, &Assembler::vpminuw<Xmm>, &Assembler::vpminud<Xmm>};
-  constexpr VectorOp2 kMaxS[] = {&Assembler::vpmaxsb<Xmm>, &Assembler::vpmaxsw<Xmm>, &Assembler::vpmaxsd<Xmm>};
-  constexpr VectorOp2 kMaxU[] = {&Assembler::vpmaxub<Xmm>, &Assembler::vpmaxuw<Xmm>, &Assembler::vpmaxud<Xmm>};
+  constexpr VectorOpOrMem kAdd[] = {ADYTON_X64_VECTOR_OP(vpaddb), ADYTON_X64_VECTOR_OP(vpaddw), ADYTON_X64_VECTOR_OP(vpaddd),
+                                    ADYTON_X64_VECTOR_OP(vpaddq)};
+  constexpr VectorOpOrMem kSub[] = {ADYTON_X64_VECTOR_OP(vpsubb), ADYTON_X64_VECTOR_OP(vpsubw), ADYTON_X64_VECTOR_OP(vpsubd),
+                                    ADYTON_X64_VECTOR_OP(vpsubq)};
+  constexpr VectorOpOrMem kEq[] = {ADYTON_X64_VECTOR_OP(vpcmpeqb), ADYTON_X64_VECTOR_OP(vpcmpeqw), ADYTON_X64_VECTOR_OP(vpcmpeqd),
+                                   ADYTON_X64_VECTOR_OP(vpcmpeqq)};
+  constexpr VectorOpOrMem kGt[] = {ADYTON_X64_VECTOR_OP(vpcmpgtb), ADYTON_X64_VECTOR_OP(vpcmpgtw), ADYTON_X64_VECTOR_OP(vpcmpgtd),
+                                   ADYTON_X64_VECTOR_OP(vpcmpgtq)};
+  constexpr VectorOpOrMem kMinS[] = {ADYTON_X64_VECTOR_OP(vpminsb), ADYTON_X64_VECTOR_OP(vpminsw), ADYTON_X64_VECTOR_OP(vpminsd)};
+  constexpr VectorOpOrMem kMinU[] = {ADYTON_X64_VECTOR_OP(vpminub), ADYTON_X64_VECTOR_OP(vpminuw), ADYTON_X64_VECTOR_OP(vpminud)};
+  constexpr VectorOpOrMem kMaxS[] = {ADYTON_X64_VECTOR_OP(vpmaxsb), ADYTON_X64_VECTOR_OP(vpmaxsw), ADYTON_X64_VECTOR_OP(vpmaxsd)};
+  constexpr VectorOpOrMem kMaxU[] = {ADYTON_X64_VECTOR_OP(vpmaxub), ADYTON_X64_VECTOR_OP(vpmaxuw), ADYTON_X64_VECTOR_OP(vpmaxud)};
 
   const unsigned log2 = log2_of(inst), amount = static_cast<unsigned>(inst.imm);
   auto ones = [&](Xmm d) { hot_.vpcmpeqd(d, d, d); };
@@ -201,11 +203,11 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
     case Opcode::kVecMinU: emit2(v, inst, kMinU[log2]); return true;
     case Opcode::kVecMaxS: emit2(v, inst, kMaxS[log2]); return true;
     case Opcode::kVecMaxU: emit2(v, inst, kMaxU[log2]); return true;
-    case Opcode::kVecAverageU: emit2(v, inst, log2 ? &Assembler::vpavgw<Xmm> : &Assembler::vpavgb<Xmm>); return true;
+    case Opcode::kVecAverageU: emit2(v, inst, log2 ? ADYTON_X64_VECTOR_OP(vpavgw) : ADYTON_X64_VECTOR_OP(vpavgb)); return true;
     case Opcode::kVecNeg: {
       const Xmm a = vuse(inst.args[0]), d = xmms_.define(v);
       zero(x0);
-      (hot_.*kSub[log2])(d, x0, a);
+      (hot_.*kSub[log2].with_register)(d, x0, a);
       return true;
     }
     case Opcode::kVecAbs: {
@@ -228,15 +230,15 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       const bool subtract = inst.op == Opcode::kVecSubSatS;
       if (log2 < 2) {
         if (subtract)
-          emit2(v, inst, log2 ? &Assembler::vpsubsw<Xmm> : &Assembler::vpsubsb<Xmm>);
+          emit2(v, inst, log2 ? ADYTON_X64_VECTOR_OP(vpsubsw) : ADYTON_X64_VECTOR_OP(vpsubsb));
         else
-          emit2(v, inst, log2 ? &Assembler::vpaddsw<Xmm> : &Assembler::vpaddsb<Xmm>);
+          emit2(v, inst, log2 ? ADYTON_X64_VECTOR_OP(vpaddsw) : ADYTON_X64_VECTOR_OP(vpaddsb));
         return true;
       }
-      // Overflow when the result's sign is not the first operand's, and that is not the second's (or is, in a subtraction). The limit
-      // then has the sign that the result lost.
+      // Overflow when the result's sign is not the first operand's, and that is not the second's (or is, in a subtraction). The
+      // limit then has the sign that the result lost.
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v), limit = xmms_.temp();
-      (hot_.*(subtract ? kSub : kAdd)[log2])(d, a, b);
+      (hot_.*(subtract ? kSub : kAdd)[log2].with_register)(d, a, b);
       hot_.vpxor(x0, a, d);
       hot_.vpxor(x1, b, subtract ? a : d);
       hot_.vpand(x0, x0, x1);
@@ -252,7 +254,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
     }
     case Opcode::kVecAddSatU: {
       if (log2 < 2) {
-        emit2(v, inst, log2 ? &Assembler::vpaddusw<Xmm> : &Assembler::vpaddusb<Xmm>);
+        emit2(v, inst, log2 ? ADYTON_X64_VECTOR_OP(vpaddusw) : ADYTON_X64_VECTOR_OP(vpaddusb));
         return true;
       }
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
@@ -270,7 +272,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
     }
     case Opcode::kVecSubSatU: {
       if (log2 < 2) {
-        emit2(v, inst, log2 ? &Assembler::vpsubusw<Xmm> : &Assembler::vpsubusb<Xmm>);
+        emit2(v, inst, log2 ? ADYTON_X64_VECTOR_OP(vpsubusw) : ADYTON_X64_VECTOR_OP(vpsubusb));
         return true;
       }
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
@@ -291,8 +293,8 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       if (log2 == 3) {
         greater64(d, a, b);
       } else {
-        (hot_.*kMinU[log2])(x0, a, b);
-        (hot_.*kEq[log2])(x0, x0, a);
+        (hot_.*kMinU[log2].with_register)(x0, a, b);
+        (hot_.*kEq[log2].with_register)(x0, x0, a);
         ones(x1);
         hot_.vpxor(d, x0, x1);
       }
@@ -305,8 +307,8 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
         ones(x1);
         hot_.vpxor(d, x0, x1);
       } else {
-        (hot_.*kMaxS[log2])(x0, a, b);
-        (hot_.*kEq[log2])(d, x0, a);
+        (hot_.*kMaxS[log2].with_register)(x0, a, b);
+        (hot_.*kEq[log2].with_register)(d, x0, a);
       }
       return true;
     }
@@ -317,8 +319,8 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
         ones(x1);
         hot_.vpxor(d, x0, x1);
       } else {
-        (hot_.*kMaxU[log2])(x0, a, b);
-        (hot_.*kEq[log2])(d, x0, a);
+        (hot_.*kMaxU[log2].with_register)(x0, a, b);
+        (hot_.*kEq[log2].with_register)(d, x0, a);
       }
       return true;
     }
@@ -326,7 +328,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
       zero(x1);
       hot_.vpand(x0, a, b);
-      (hot_.*kEq[log2])(x0, x0, x1);
+      (hot_.*kEq[log2].with_register)(x0, x0, x1);
       ones(x1);
       hot_.vpxor(d, x0, x1);
       return true;

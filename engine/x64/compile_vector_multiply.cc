@@ -1,5 +1,5 @@
 // Integer elements: products, sums of pairs, reductions.
-#include "engine/x64/block_compiler.h"
+#include "engine/x64/compile_vector.h"
 
 namespace adyton::engine::x64 {
 
@@ -9,8 +9,8 @@ namespace {
 constexpr Xmm x0 = Xmm::xmm0, x1 = Xmm::xmm1;
 }
 
-// Bytes and halfwords: phminposuw finds the smallest of eight unsigned halfwords, and every other order is that one after some bits
-// have been inverted.
+// Bytes and halfwords: phminposuw finds the smallest of eight unsigned halfwords, and every other order is that one after some
+// bits have been inverted.
 void BlockCompiler::vector_reduce(Value v, const Inst& inst, bool is_signed, bool max) {
   const unsigned log2 = log2_of(inst);
   const Xmm a = vuse(inst.args[0]), d = xmms_.define(v);
@@ -45,7 +45,7 @@ bool BlockCompiler::vector_multiply(Value v, const Inst& inst) {
   switch (inst.op) {
     case Opcode::kVecMul: {
       if (log2) {
-        emit2(v, inst, log2 == 1 ? &Assembler::vpmullw<Xmm> : &Assembler::vpmulld<Xmm>);
+        emit2(v, inst, log2 == 1 ? ADYTON_X64_VECTOR_OP(vpmullw) : ADYTON_X64_VECTOR_OP(vpmulld));
         return true;
       }
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
@@ -127,10 +127,10 @@ bool BlockCompiler::vector_multiply(Value v, const Inst& inst) {
       hot_.vpblendd(d, x0, x1, 0b1010);
       return true;
     }
-    case Opcode::kVecMulAddPairs: emit2(v, inst, &Assembler::vpmaddwd<Xmm>); return true;
+    case Opcode::kVecMulAddPairs: emit2(v, inst, ADYTON_X64_VECTOR_OP(vpmaddwd)); return true;
     case Opcode::kVecPairAdd: {
       if (log2 == 1 || log2 == 2) {
-        emit2(v, inst, log2 == 1 ? &Assembler::vphaddw<Xmm> : &Assembler::vphaddd<Xmm>);
+        emit2(v, inst, log2 == 1 ? ADYTON_X64_VECTOR_OP(vphaddw) : ADYTON_X64_VECTOR_OP(vphaddd));
         return true;
       }
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
@@ -140,15 +140,17 @@ bool BlockCompiler::vector_multiply(Value v, const Inst& inst) {
         hot_.vpaddq(d, x0, x1);
         return true;
       }
-      hot_.vpsrlw(x0, a, 8);
-      hot_.vpaddb(x0, x0, a);
-      hot_.vpsrlw(x1, b, 8);
-      hot_.vpaddb(x1, x1, b);
       hot_.vpcmpeqd(d, d, d);
       hot_.vpsrlw(d, d, 8);
+      hot_.vpsrlw(x0, a, 8);
+      hot_.vpaddb(x0, x0, a);
       hot_.vpand(x0, x0, d);
-      hot_.vpand(x1, x1, d);
-      hot_.vpackuswb(d, x0, x1);
+      if (a != b) {
+        hot_.vpsrlw(x1, b, 8);
+        hot_.vpaddb(x1, x1, b);
+        hot_.vpand(x1, x1, d);
+      }
+      hot_.vpackuswb(d, x0, a == b ? x0 : x1);
       return true;
     }
     case Opcode::kVecPairAddLongS:

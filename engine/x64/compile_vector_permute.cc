@@ -1,5 +1,5 @@
 // Rearranging elements and changing their width.
-#include "engine/x64/block_compiler.h"
+#include "engine/x64/compile_vector.h"
 #include "engine/x64/vector_tables.h"
 
 namespace adyton::engine::x64 {
@@ -23,35 +23,35 @@ void BlockCompiler::unzip(Xmm d, Xmm a, Xmm b, unsigned log2, bool odd) {
     case 1:
       if (odd) {
         hot_.vpsrld(x0, a, 16);
-        hot_.vpsrld(x1, b, 16);
+        if (a != b) hot_.vpsrld(x1, b, 16);
       } else {
         hot_.vpxor(x1, x1, x1);
         hot_.vpblendw(x0, a, x1, 0xaa);
-        hot_.vpblendw(x1, b, x1, 0xaa);
+        if (a != b) hot_.vpblendw(x1, b, x1, 0xaa);
       }
-      hot_.vpackusdw(d, x0, x1);
+      hot_.vpackusdw(d, x0, a == b ? x0 : x1);
       return;
     default:
       if (odd) {
         hot_.vpsrlw(x0, a, 8);
-        hot_.vpsrlw(x1, b, 8);
+        if (a != b) hot_.vpsrlw(x1, b, 8);
       } else {
         hot_.vpcmpeqd(x1, x1, x1);
         hot_.vpsrlw(x1, x1, 8);
         hot_.vpand(x0, a, x1);
-        hot_.vpand(x1, b, x1);
+        if (a != b) hot_.vpand(x1, b, x1);
       }
-      hot_.vpackuswb(d, x0, x1);
+      hot_.vpackuswb(d, x0, a == b ? x0 : x1);
   }
 }
 
 void BlockCompiler::narrow(Xmm d, Xmm a, unsigned log2) { hot_.vpshufb(d, a, table(&t::kNarrow[log2])); }
 
 bool BlockCompiler::vector_permute(Value v, const Inst& inst) {
-  constexpr VectorOp2 kZipLow[] = {&Assembler::vpunpcklbw<Xmm>, &Assembler::vpunpcklwd<Xmm>, &Assembler::vpunpckldq<Xmm>,
-                                   &Assembler::vpunpcklqdq<Xmm>};
-  constexpr VectorOp2 kZipHigh[] = {&Assembler::vpunpckhbw<Xmm>, &Assembler::vpunpckhwd<Xmm>, &Assembler::vpunpckhdq<Xmm>,
-                                    &Assembler::vpunpckhqdq<Xmm>};
+  constexpr VectorOpOrMem kZipLow[] = {ADYTON_X64_VECTOR_OP(vpunpcklbw), ADYTON_X64_VECTOR_OP(vpunpcklwd),
+                                       ADYTON_X64_VECTOR_OP(vpunpckldq), ADYTON_X64_VECTOR_OP(vpunpcklqdq)};
+  constexpr VectorOpOrMem kZipHigh[] = {ADYTON_X64_VECTOR_OP(vpunpckhbw), ADYTON_X64_VECTOR_OP(vpunpckhwd),
+                                        ADYTON_X64_VECTOR_OP(vpunpckhdq), ADYTON_X64_VECTOR_OP(vpunpckhqdq)};
   constexpr VectorOp1 kWidenS[] = {&Assembler::vpmovsxbw<Xmm>, &Assembler::vpmovsxwd<Xmm>, &Assembler::vpmovsxdq<Xmm>};
   constexpr VectorOp1 kWidenU[] = {&Assembler::vpmovzxbw<Xmm>, &Assembler::vpmovzxwd<Xmm>, &Assembler::vpmovzxdq<Xmm>};
 

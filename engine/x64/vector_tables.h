@@ -46,6 +46,7 @@ inline constexpr VectorConstant kReverseBitsMatrix = bit_matrix([](int i) { retu
 
 inline constexpr VectorConstant kLowNibbles = repeat(0x0f);
 inline constexpr VectorConstant kTableBias = repeat(0x70);
+inline constexpr VectorConstant kLowByte = {{0xff}};
 
 // By the value of a nibble.
 template <typename Function>

@@ -144,8 +144,8 @@ Translator::Value Translator::vec_dot(bool is_unsigned, Value accumulator, Value
     return vec_imm(Opcode::kVecSarImm, 1, vec_imm(Opcode::kVecShlImm, 1, v, 8), 8);
   };
   const auto odd = [&](Value v) { return vec_shift_right(is_unsigned, 1, v, 8); };
-  const Value products = vec(Opcode::kVecAdd, 2, vec(Opcode::kVecMulAddPairs, 1, even(a), even(b)),
-                             vec(Opcode::kVecMulAddPairs, 1, odd(a), odd(b)));
+  const Value products =
+      vec(Opcode::kVecAdd, 2, vec(Opcode::kVecMulAddPairs, 1, even(a), even(b)), vec(Opcode::kVecMulAddPairs, 1, odd(a), odd(b)));
   return vec(Opcode::kVecAdd, 2, accumulator, products);
 }
 
@@ -157,7 +157,8 @@ Translator::Value Translator::vec_sum_elements(unsigned log2, Value a, unsigned 
   return a;
 }
 
-Translator::Value Translator::vec_saturating_add(bool subtract, bool is_unsigned, unsigned log2, Value a, Value b, unsigned bytes) {
+Translator::Value Translator::vec_saturating_add(bool subtract, bool is_unsigned, unsigned log2, Value a, Value b,
+                                                 unsigned bytes) {
   Opcode op = is_unsigned ? Opcode::kVecAddSatU : Opcode::kVecAddSatS;
   if (subtract) op = is_unsigned ? Opcode::kVecSubSatU : Opcode::kVecSubSatS;
   const Value v = vec(op, log2, a, b);
@@ -175,7 +176,8 @@ Translator::Value Translator::vec_doubling_multiply_high(bool rounds, unsigned l
 }
 
 // SQRDMLAH, SQRDMLSH: (accumulator << width) + 2ab + half >> width, saturated; here all halved, which fits twice the width.
-Translator::Value Translator::vec_rounding_doubling_accumulate(bool subtract, unsigned log2, Value accumulator, Value a, Value b, unsigned bytes) {
+Translator::Value Translator::vec_rounding_doubling_accumulate(bool subtract, unsigned log2, Value accumulator, Value a, Value b,
+                                                               unsigned bytes) {
   const unsigned width = 8u << log2, wide = log2 + 1;
   Value halves[2] = {};
   for (unsigned high = 0; high < (bytes == 16 ? 2u : 1u); ++high) {
@@ -199,7 +201,8 @@ Translator::Value Translator::vec_count_leading_zeros(unsigned log2, Value a) {
 }
 
 Translator::Value Translator::vec_widen(bool is_unsigned, bool high, unsigned log2, Value a) {
-  const Opcode op = is_unsigned ? (high ? Opcode::kVecWidenHighU : Opcode::kVecWidenLowU) : (high ? Opcode::kVecWidenHighS : Opcode::kVecWidenLowS);
+  const Opcode op = is_unsigned ? (high ? Opcode::kVecWidenHighU : Opcode::kVecWidenLowU)
+                                : (high ? Opcode::kVecWidenHighS : Opcode::kVecWidenLowS);
   return vec(op, log2, a);
 }
 

@@ -15,7 +15,7 @@ Translator::Flow Translator::crypto_aes(uint32_t insn) {
   // AESE, AESD: nearly always one instruction with the AESMC, AESIMC of the same register that follows.
   const bool decrypt = opcode & 1;
   Opcode op = decrypt ? Opcode::kVecAesDecryptStep : Opcode::kVecAesEncryptStep;
-  if (offset_ + 4 < 4096) {
+  if (offset_ + 4 < 4096 && instructions_left_ >= 2) {
     const uint32_t mix = (decrypt ? 0x4e287800u : 0x4e286800u) | d << 5 | d;
     if (__atomic_load_n(&page_[offset_ / 4 + 1], __ATOMIC_RELAXED) == mix) {
       op = decrypt ? Opcode::kVecAesDecryptRound : Opcode::kVecAesEncryptRound;
@@ -52,7 +52,8 @@ Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
       break;
     }
     default:  // SHA256SU1
-      v = vec(Opcode::kVecSha256Schedule1, 4, vec(Opcode::kVecAdd, 2, d, vec(Opcode::kVecExtractBytes, 0, n, m, ir::kNoValue, 4)), m);
+      v = vec(Opcode::kVecSha256Schedule1, 4, vec(Opcode::kVecAdd, 2, d, vec(Opcode::kVecExtractBytes, 0, n, m, ir::kNoValue, 4)),
+              m);
       break;
   }
   b_.set_vec(d_reg, v);

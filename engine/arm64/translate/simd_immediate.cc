@@ -99,7 +99,8 @@ Translator::Flow Translator::simd_shift_immediate(uint32_t insn) {
     case 0b01010:  // SHL, SLI
       if (scalar && log2 != 3) return Flow::kInterpretExit;
       v = left ? vec_imm(Opcode::kVecShlImm, log2, a, left) : a;
-      if (u) v = left ? vec(Opcode::kVecOr, 4, vec(Opcode::kVecAnd, 4, b_.get_vec(d), vec_constant(log2, ~(ones << left))), v) : a;
+      if (u)
+        v = left ? vec(Opcode::kVecOr, 4, vec(Opcode::kVecAnd, 4, b_.get_vec(d), vec_constant(log2, ~(ones << left))), v) : a;
       break;
     case 0b01100:
     case 0b01110: {  // SQSHLU, SQSHL, UQSHL

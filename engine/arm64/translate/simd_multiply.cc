@@ -5,7 +5,8 @@ namespace adyton::engine::arm64 {
 
 using ir::Opcode;
 
-void Translator::multiply_long(uint32_t insn, unsigned log2, bool is_unsigned, bool doubling, unsigned operation, Value n, Value m) {
+void Translator::multiply_long(uint32_t insn, unsigned log2, bool is_unsigned, bool doubling, unsigned operation, Value n,
+                               Value m) {
   const unsigned d = bits(insn, 4, 0), wide = log2 + 1, bytes = simd_is_scalar(insn) ? 1u << wide : 16;
   const bool high = bit(insn, 30) && !simd_is_scalar(insn);
   Value v = vec(is_unsigned ? Opcode::kVecMulLongU : Opcode::kVecMulLongS, log2, n, m, ir::kNoValue, high);
@@ -77,28 +78,40 @@ Translator::Flow Translator::simd_by_element(uint32_t insn) {
   };
   const unsigned bytes = simd_bytes(insn, log2), selector = (u ? 0x10 : 0) | opcode;
   switch (selector) {
-    case 0x02: case 0x12: case 0x06: case 0x16: case 0x0a: case 0x1a:  // SMLAL, SMLSL, SMULL and unsigned
+    case 0x02:
+    case 0x12:
+    case 0x06:
+    case 0x16:
+    case 0x0a:
+    case 0x1a:  // SMLAL, SMLSL, SMULL and unsigned
       if (scalar) return Flow::kInterpretExit;
       multiply_long(insn, log2, u, false, opcode == 0b1010 ? 0 : opcode == 0b0010 ? 1 : 2, n, element());
       return Flow::kNext;
-    case 0x03: case 0x07: case 0x0b:  // SQDMLAL, SQDMLSL, SQDMULL
+    case 0x03:
+    case 0x07:
+    case 0x0b:  // SQDMLAL, SQDMLSL, SQDMULL
       multiply_long(insn, log2, false, true, opcode == 0b1011 ? 0 : opcode == 0b0011 ? 1 : 2, n, element());
       return Flow::kNext;
-    case 0x08: case 0x10: case 0x14: {  // MUL, MLA, MLS
+    case 0x08:
+    case 0x10:
+    case 0x14: {  // MUL, MLA, MLS
       if (scalar) return Flow::kInterpretExit;
       Value v = vec(Opcode::kVecMul, log2, n, element());
       if (u) v = vec(opcode == 0b0100 ? Opcode::kVecSub : Opcode::kVecAdd, log2, b_.get_vec(d), v);
       set_simd(insn, log2, v);
       return Flow::kNext;
     }
-    case 0x0c: case 0x0d:  // SQDMULH, SQRDMULH
+    case 0x0c:
+    case 0x0d:  // SQDMULH, SQRDMULH
       set_simd(insn, log2, vec_doubling_multiply_high(opcode & 1, log2, n, element(), bytes));
       return Flow::kNext;
-    case 0x0e: case 0x1e:  // SDOT, UDOT
+    case 0x0e:
+    case 0x1e:  // SDOT, UDOT
       if (scalar || log2 != 2) return Flow::kInterpretExit;
       set_simd(insn, 2, vec_dot(u, b_.get_vec(d), n, element()));
       return Flow::kNext;
-    case 0x1d: case 0x1f:  // SQRDMLAH, SQRDMLSH
+    case 0x1d:
+    case 0x1f:  // SQRDMLAH, SQRDMLSH
       set_simd(insn, log2, vec_rounding_doubling_accumulate(opcode == 0b1111, log2, b_.get_vec(d), n, element(), bytes));
       return Flow::kNext;
     default: return Flow::kInterpretExit;

@@ -31,7 +31,8 @@ Translator::Flow Translator::simd_copy(uint32_t insn) {
     case 0b0001:  // DUP
       if (log2 == 3 && !q) return Flow::kInterpretExit;
       b_.set_vec(d, vec_low(imm4 ? vec(Opcode::kVecBroadcastInt, log2, reg(n))
-                                 : vec_imm(Opcode::kVecBroadcastElement, log2, b_.get_vec(n), index), q ? 16 : 8));
+                                 : vec_imm(Opcode::kVecBroadcastElement, log2, b_.get_vec(n), index),
+                            q ? 16 : 8));
       return Flow::kNext;
     case 0b0011:  // INS (general)
       if (!q) return Flow::kInterpretExit;
@@ -43,7 +44,8 @@ Translator::Flow Translator::simd_copy(uint32_t insn) {
       return Flow::kNext;
     case 0b0111:  // UMOV
       if (q != (log2 == 3)) return Flow::kInterpretExit;
-      set_reg(d, b_.emit(Opcode::kVecToInt, Type::kI64, bytes, index, b_.get_vec(n)));
+      set_reg(d, b_.emit(Opcode::kVecToInt, Type::kI64, bytes, index,
+                         index ? b_.get_vec(n) : vec_before_zeroing(b_.get_vec(n), bytes)));
       return Flow::kNext;
     default: return Flow::kInterpretExit;
   }
@@ -62,7 +64,7 @@ Translator::Flow Translator::simd_permute(uint32_t insn) {
       break;
     }
     case 0b10: v = vec(second ? Opcode::kVecTransposeOdd : Opcode::kVecTransposeEven, log2, a, b); break;  // TRN
-    case 0b11:                                                                                           // ZIP
+    case 0b11:                                                                                             // ZIP
       if (q) {
         v = vec(second ? Opcode::kVecZipHigh : Opcode::kVecZipLow, log2, a, b);
       } else {

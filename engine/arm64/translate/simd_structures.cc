@@ -29,7 +29,8 @@ void Translator::store_vectors(Value address, unsigned count, unsigned bytes, co
 Translator::Flow Translator::structures(uint32_t insn) {
   // Bits 31 and 29 are 0; without post-indexing (bit 23) the Rm field is 0, and bit 21 exists only for single structures.
   const bool single = bit(insn, 24);
-  if (bit(insn, 31) || bit(insn, 29) || (!bit(insn, 23) && bits(insn, 20, 16)) || (!single && bit(insn, 21))) return Flow::kInterpretExit;
+  if (bit(insn, 31) || bit(insn, 29) || (!bit(insn, 23) && bits(insn, 20, 16)) || (!single && bit(insn, 21)))
+    return Flow::kInterpretExit;
   return single ? structure_single(insn) : structures_multiple(insn);
 }
 
@@ -51,8 +52,8 @@ Translator::Flow Translator::structures_multiple(uint32_t insn) {
   const unsigned bytes = q ? 16 : 8;
   const Value base = b_.get_reg(n);
   Value registers[4] = {};
-  // Structures are moved in full vectors, which with 64-bit registers hold twice as many elements: `vectors` of them, the last one
-  // by half if there are three.
+  // Structures are moved in full vectors, which with 64-bit registers hold twice as many elements: `vectors` of them, the last
+  // one by half if there are three.
   Value memory[4] = {};
   const unsigned vectors = q ? structure : (structure + 1) / 2;
   const auto both = [&](Opcode op, Value a, Value b) { return vec(op, log2, a, b); };
@@ -71,9 +72,11 @@ Translator::Flow Translator::structures_multiple(uint32_t insn) {
         registers[0] = both(Opcode::kVecUnzipEven, memory[0], q ? memory[1] : none);
         registers[1] = both(Opcode::kVecUnzipOdd, memory[0], q ? memory[1] : none);
       } else if (structure == 3) {
-        for (unsigned i = 0; i < 3; ++i) registers[i] = vec(Opcode::kVecDeinterleave3, log2, memory[0], memory[1], q ? memory[2] : none, i);
+        for (unsigned i = 0; i < 3; ++i)
+          registers[i] = vec(Opcode::kVecDeinterleave3, log2, memory[0], memory[1], q ? memory[2] : none, i);
       } else {
-        const Value even = both(Opcode::kVecUnzipEven, memory[0], memory[1]), odd = both(Opcode::kVecUnzipOdd, memory[0], memory[1]);
+        const Value even = both(Opcode::kVecUnzipEven, memory[0], memory[1]),
+                    odd = both(Opcode::kVecUnzipOdd, memory[0], memory[1]);
         const Value even2 = q ? both(Opcode::kVecUnzipEven, memory[2], memory[3]) : none;
         const Value odd2 = q ? both(Opcode::kVecUnzipOdd, memory[2], memory[3]) : none;
         registers[0] = both(Opcode::kVecUnzipEven, even, even2);
@@ -93,9 +96,11 @@ Translator::Flow Translator::structures_multiple(uint32_t insn) {
         memory[0] = both(Opcode::kVecZipLow, registers[0], registers[1]);
         if (q) memory[1] = both(Opcode::kVecZipHigh, registers[0], registers[1]);
       } else if (structure == 3) {
-        for (unsigned i = 0; i < vectors; ++i) memory[i] = vec(Opcode::kVecInterleave3, log2, registers[0], registers[1], registers[2], i);
+        for (unsigned i = 0; i < vectors; ++i)
+          memory[i] = vec(Opcode::kVecInterleave3, log2, registers[0], registers[1], registers[2], i);
       } else {
-        const Value low02 = both(Opcode::kVecZipLow, registers[0], registers[2]), low13 = both(Opcode::kVecZipLow, registers[1], registers[3]);
+        const Value low02 = both(Opcode::kVecZipLow, registers[0], registers[2]),
+                    low13 = both(Opcode::kVecZipLow, registers[1], registers[3]);
         memory[0] = both(Opcode::kVecZipLow, low02, low13);
         memory[1] = both(Opcode::kVecZipHigh, low02, low13);
         if (q) {
@@ -154,7 +159,8 @@ Translator::Flow Translator::structure_single(uint32_t insn) {
     const unsigned target = (t + i) % 32;
     if (replicate) {
       // One 64-bit element in a 64-bit register is what has been loaded.
-      b_.set_vec(target, log2 == 3 && !q ? loaded[i] : vec_low(vec_imm(Opcode::kVecBroadcastElement, log2, loaded[i], 0), q ? 16 : 8));
+      b_.set_vec(target,
+                 log2 == 3 && !q ? loaded[i] : vec_low(vec_imm(Opcode::kVecBroadcastElement, log2, loaded[i], 0), q ? 16 : 8));
     } else {
       b_.set_vec(target, vec(Opcode::kVecInsert, log2, b_.get_vec(target), loaded[i], ir::kNoValue, index));
     }

@@ -16,9 +16,9 @@ Translator::Flow Translator::simd_logical(uint32_t insn) {
     case 2: v = a == b ? a : vec(Opcode::kVecOr, 4, a, b); break;  // MOV
     case 3: v = vec(Opcode::kVecOrNot, 4, a, b); break;
     case 4: v = a == b ? vec_zero() : vec(Opcode::kVecXor, 4, a, b); break;
-    case 5: v = vec(Opcode::kVecSelect, 4, b_.get_vec(d), a, b); break;  // BSL
-    case 6: v = vec(Opcode::kVecSelect, 4, b, a, b_.get_vec(d)); break;  // BIT
-    default: v = vec(Opcode::kVecSelect, 4, b, b_.get_vec(d), a); break; // BIF
+    case 5: v = vec(Opcode::kVecSelect, 4, b_.get_vec(d), a, b); break;   // BSL
+    case 6: v = vec(Opcode::kVecSelect, 4, b, a, b_.get_vec(d)); break;   // BIT
+    default: v = vec(Opcode::kVecSelect, 4, b, b_.get_vec(d), a); break;  // BIF
   }
   set_simd(insn, 3, v);
   return Flow::kNext;
@@ -109,22 +109,27 @@ Translator::Flow Translator::simd_three_same(uint32_t insn) {
       switch (opcode) {
         // Halving: the carry-free sum and the carries, a + b = (a ^ b) + 2 (a & b) = 2 (a | b) - (a ^ b).
         case 0b00000:
-          v = vec(Opcode::kVecAdd, log2, vec(Opcode::kVecAnd, 4, a, b), vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1));
+          v = vec(Opcode::kVecAdd, log2, vec(Opcode::kVecAnd, 4, a, b),
+                  vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1));
           break;
         case 0b00010:
           if (u && log2 < 2)
             v = vec(Opcode::kVecAverageU, log2, a, b);
           else
-            v = vec(Opcode::kVecSub, log2, vec(Opcode::kVecOr, 4, a, b), vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1));
+            v = vec(Opcode::kVecSub, log2, vec(Opcode::kVecOr, 4, a, b),
+                    vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1));
           break;
         case 0b00100:
-          v = vec(Opcode::kVecSub, log2, vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1), vec(Opcode::kVecAndNot, 4, b, a));
+          v = vec(Opcode::kVecSub, log2, vec_shift_right(u, log2, vec(Opcode::kVecXor, 4, a, b), 1),
+                  vec(Opcode::kVecAndNot, 4, b, a));
           break;
         case 0b01100: v = vec(u ? Opcode::kVecMaxU : Opcode::kVecMaxS, log2, a, b); break;
         case 0b01101: v = vec(u ? Opcode::kVecMinU : Opcode::kVecMinS, log2, a, b); break;
         case 0b01110: v = vec_absolute_difference(u, log2, a, b); break;
         case 0b01111: v = vec(Opcode::kVecAdd, log2, accumulator(), vec_absolute_difference(u, log2, a, b)); break;
-        case 0b10010: v = vec(u ? Opcode::kVecSub : Opcode::kVecAdd, log2, accumulator(), vec(Opcode::kVecMul, log2, a, b)); break;
+        case 0b10010:
+          v = vec(u ? Opcode::kVecSub : Opcode::kVecAdd, log2, accumulator(), vec(Opcode::kVecMul, log2, a, b));
+          break;
         case 0b10011:
           if (u) return Flow::kInterpret;  // PMUL
           v = vec(Opcode::kVecMul, log2, a, b);

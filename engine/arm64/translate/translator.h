@@ -177,6 +177,11 @@ class Translator {
     if (bytes == 16 || vec_rest_is_zero(v, bytes)) return v;
     return b_.emit(ir::Opcode::kZeroUpper, Type::kV128, static_cast<uint8_t>(bytes), 0, v);
   }
+  // For a reader of the low `bytes` bytes alone: there is no need to wait until the rest has been zeroed.
+  Value vec_before_zeroing(Value v, unsigned bytes) {
+    const ir::Inst& inst = b_.block()[v];
+    return inst.op == ir::Opcode::kZeroUpper && inst.aux >= bytes ? inst.args[0] : v;
+  }
   // Writes the result of a vector or scalar form with elements of the size.
   void set_simd(uint32_t insn, unsigned log2, Value v) { b_.set_vec(insn & 31, vec_low(v, simd_bytes(insn, log2))); }
   // Writes a narrowed result, which is in the low half of `v` with the upper one zero: to the low half, or (Q) the high half of Vd.
