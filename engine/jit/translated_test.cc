@@ -37,6 +37,9 @@ class Translated : public ::testing::Test {
  protected:
   // Against the interpreter: whatever is compared must agree, exceptions and FPSR too.
   void agree_with_interpreter(std::span<const Encoding> rows, uint64_t single, uint64_t programs) {
+    agree_with_interpreter(translated_, rows, single, programs);
+  }
+  void agree_with_interpreter(TranslatedExecutor& translated, std::span<const Encoding> rows, uint64_t single, uint64_t programs) {
     FuzzConfig config = fuzz_config(single);
     config.prepare = [](Random& random, MachineState& state) {
       const auto bits = static_cast<uint32_t>(random.next());
@@ -44,7 +47,7 @@ class Translated : public ::testing::Test {
     };
     // Arm detects tininess before rounding, x86 after: UFC is not raised when a tiny number is rounded up to the smallest normal one.
     config.compare.ignored_fpsr_bits = fp::kFpsrUfc;
-    auto failure = fuzz(interpreter_, translated_, rows, config);
+    auto failure = fuzz(interpreter_, translated, rows, config);
     EXPECT_FALSE(failure) << *failure;
     if (programs == 0) return;
     config.count = std::getenv("ADYTON_FUZZ_COUNT") ? config.count : programs;
@@ -53,7 +56,7 @@ class Translated : public ::testing::Test {
     config.excluded_flags |= kStatusRegister;
     // Where an exception is taken, translated code may leave flags behind that nobody can read before they are written again.
     config.skip = [this](uint32_t word) { return is_undefined(word); };
-    failure = fuzz(interpreter_, translated_, rows, config);
+    failure = fuzz(interpreter_, translated, rows, config);
     EXPECT_FALSE(failure) << *failure;
   }
   void agree_with_vixl(std::span<const Encoding> rows, uint64_t count) {
@@ -83,6 +86,10 @@ TEST_F(Translated, IntegerAgreesWithInterpreter) { agree_with_interpreter(kInteg
 TEST_F(Translated, MemoryAgreesWithInterpreter) { agree_with_interpreter(kMemory, 40'000, 2'000); }
 TEST_F(Translated, SimdAgreesWithInterpreter) { agree_with_interpreter(kSimd, 40'000, 2'000); }
 TEST_F(Translated, FloatingPointAgreesWithInterpreter) { agree_with_interpreter(kFp, 40'000, 2'000); }
+TEST_F(Translated, FloatingPointOnBaselineHostAgreesWithInterpreter) {
+  TranslatedExecutor baseline({.baseline_host = true, .code_cache_size = 64 << 20});
+  agree_with_interpreter(baseline, kFp, 40'000, 2'000);
+}
 TEST_F(Translated, IntegerAgreesWithVixl) { agree_with_vixl(kInteger, 20'000); }
 TEST_F(Translated, MemoryAgreesWithVixl) { agree_with_vixl(kMemory, 20'000); }
 
