@@ -124,6 +124,10 @@ void BlockCompiler::fp_from_int(Value v, const Inst& inst) {
   };
   if (info.is_signed) {
     convert(hot_, info.bytes == 4 ? Width::k32 : Width::k64, source);
+  } else if (features_.avx512f) {
+    const Width width = info.bytes == 4 ? Width::k32 : Width::k64;
+    hot_.vpxor(Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
+    is64 ? hot_.vcvtusi2sd_avx512(width, d, Xmm::xmm0, source) : hot_.vcvtusi2ss_avx512(width, d, Xmm::xmm0, source);
   } else if (info.bytes == 4) {
     hot_.mov(Width::k32, Gpr::rax, source);
     convert(hot_, Width::k64, Gpr::rax);
@@ -166,6 +170,14 @@ void BlockCompiler::fp_to_int(Value v, const Inst& inst) {
     truncate(width, d, a);
     hot_.cmp(width, d, 1);
     hot_.jcc(Cond::o, cold);
+    return fp_slow_path(inst, slow);
+  }
+  if (!info.is_signed && features_.avx512f && info.rounding == FpRounding::kZero && info.fraction_bits == 0) {
+    // Likewise, with the largest integer.
+    const Width width = to64 ? Width::k64 : Width::k32;
+    is64 ? hot_.vcvttsd2usi_avx512(width, d, a) : hot_.vcvttss2usi_avx512(width, d, a);
+    hot_.cmp(width, d, -1);
+    hot_.jcc(Cond::e, cold);
     return fp_slow_path(inst, slow);
   }
   // Only numbers below 2^magnitude in this way: their conversion can raise nothing but Inexact. A double that still has a fraction there
