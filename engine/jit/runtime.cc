@@ -155,22 +155,6 @@ HelperResult write_sysreg(ExecState* state, uint64_t encoding, uint64_t insn, ui
 
 void data_barrier(ExecState* state) { owner(state).memory_barrier(true); }
 
-constexpr std::array<uint32_t, 256> kCrcTable = [] {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t n = 0; n < 256; ++n) {
-    uint32_t c = n;
-    for (int k = 0; k < 8; ++k) c = (c >> 1) ^ (c & 1 ? 0xedb88320u : 0);
-    table[n] = c;
-  }
-  return table;
-}();
-
-uint64_t crc32(ExecState*, uint64_t accumulator, uint64_t data, uint64_t bytes) {
-  auto crc = static_cast<uint32_t>(accumulator);
-  for (uint64_t i = 0; i < bytes; ++i) crc = (crc >> 8) ^ kCrcTable[(crc ^ (data >> (8 * i))) & 0xff];
-  return crc;
-}
-
 // --- ways out of translated code
 
 const void* translate(ExecState* state, uint64_t page_offset) {
@@ -206,7 +190,6 @@ arm64::TranslatorHelpers translator_helpers() {
   helpers.read_sysreg = address_of(read_sysreg);
   helpers.write_sysreg = address_of(write_sysreg);
   helpers.data_barrier = address_of(data_barrier);
-  helpers.crc32 = address_of(crc32);
   helpers.interrupt_level_offset = offsetof(ExecState, interrupt_level);
   helpers.recheck_offset = offsetof(ExecState, recheck);
   return helpers;

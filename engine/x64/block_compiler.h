@@ -73,6 +73,7 @@ class BlockCompiler {
   void alu(Value v, const Inst& inst);
   void shift(Value v, const Inst& inst);
   void divide(Value v, const Inst& inst);
+  void crc32(Value v, const Inst& inst);
 
   // --- flags (compile_flags.cc)
   // To be called before EFLAGS are destroyed by an instruction after which the guest's flags are still wanted.

@@ -258,6 +258,34 @@ void BlockCompiler::bits(Value v, const Inst& inst) {
   }
 }
 
+// IEEE 802.3 CRC by Barrett reduction in the bit-reflected domain: the data, XORed with the accumulator and moved to the top of 64 bits, is
+// multiplied by floor(x^96 / P), and the quotient's low 64 bits by P; the remainder comes out above bit 64.
+void BlockCompiler::crc32(Value v, const Inst& inst) {
+  constexpr uint64_t kQuotient = 0xb4e5b025f7011641, kPolynomial = 0x1db710641;
+  clobber_flags(inst);
+  const unsigned data_bits = inst.aux * 8u;
+  const Gpr accumulator = use(inst.args[0]), data = use(inst.args[1]);
+  const Gpr d = gprs_.define(v);
+  hot_.mov(Width::k32, d, accumulator);
+  hot_.mov(Width::k64, Gpr::rax, data);
+  hot_.xor_(Width::k64, Gpr::rax, d);
+  if (data_bits < 64) hot_.shl(Width::k64, Gpr::rax, 64 - data_bits);
+  hot_.vmovq(Xmm::xmm0, Gpr::rax);
+  hot_.mov_imm64(Gpr::rax, kQuotient);
+  hot_.vmovq(Xmm::xmm1, Gpr::rax);
+  hot_.vpclmulqdq(Xmm::xmm0, Xmm::xmm0, Xmm::xmm1, 0);
+  hot_.mov_imm64(Gpr::rax, kPolynomial);
+  hot_.vmovq(Xmm::xmm1, Gpr::rax);
+  hot_.vpclmulqdq(Xmm::xmm0, Xmm::xmm0, Xmm::xmm1, 0);
+  if (data_bits >= 32) {
+    hot_.vpextrd(d, Xmm::xmm0, 2);
+    return;
+  }
+  hot_.vpextrd(Gpr::rax, Xmm::xmm0, 2);
+  hot_.shr(Width::k32, d, data_bits);
+  hot_.xor_(Width::k32, d, Gpr::rax);
+}
+
 void BlockCompiler::integer(Value v, const Inst& inst) {
   const Width width = width_of(inst);
   switch (inst.op) {
@@ -359,6 +387,7 @@ void BlockCompiler::integer(Value v, const Inst& inst) {
       hot_.movzx(inst.aux == 8 ? Width::k8 : inst.aux == 16 ? Width::k16 : Width::k32, gprs_.define(v), a);
       break;
     }
+    case Opcode::kCrc32: crc32(v, inst); break;
     case Opcode::kCrc32c: {
       use(inst.args[0]);
       const Gpr b = use(inst.args[1]);

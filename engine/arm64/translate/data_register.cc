@@ -140,8 +140,7 @@ Translator::Flow Translator::two_source(uint32_t insn) {
     case 0b010000: case 0b010001: case 0b010010: case 0b010011: case 0b010100: case 0b010101: case 0b010110: case 0b010111: {
       const unsigned bytes = 1u << (opcode & 3);
       if ((bytes == 8) != is64) return Flow::kInterpretExit;
-      v = opcode & 4 ? b_.binary(Opcode::kCrc32c, Type::kI32, n, m, static_cast<uint8_t>(bytes))
-                     : b_.call(Opcode::kCallPure, helpers_.crc32, n, m, b_.constant(bytes));
+      v = b_.binary(opcode & 4 ? Opcode::kCrc32c : Opcode::kCrc32, Type::kI32, n, m, static_cast<uint8_t>(bytes));
       break;
     }
     default: return Flow::kInterpretExit;

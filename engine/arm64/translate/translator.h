@@ -36,7 +36,6 @@ struct TranslatorHelpers {
   const void* read_sysreg = nullptr;      // CallMayExit(encoding, insn) -> value
   const void* write_sysreg = nullptr;     // CallMayExit(encoding, insn, value)
   const void* data_barrier = nullptr;     // Call(): DSB, waits for TLB maintenance
-  const void* crc32 = nullptr;            // CallPure(accumulator, data, bytes)
   bool sha = false;                       // the back end has the operations kVecSha*
   // Runtime words in the state: the interrupt inputs' level, and what makes the next poll look at them.
   int32_t interrupt_level_offset = 0;
