@@ -68,7 +68,7 @@ void add_engine(std::vector<Finding>& findings) {
   }
   std::string features = fmt::format("{}", fmt::join(description->host_features, ", "));
   findings.push_back({State::kGood, "Engine", fmt::format("{}, runs arm64 guests by translation{}{}", description->backend,
-                                                          features.empty() ? "" : "; uses of this CPU: ", features)});
+                                                          features.empty() ? "" : "; host CPU: ", features)});
 }
 
 struct Need {

@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/guest_memory.h"
 #include "base/result.h"
@@ -83,6 +85,9 @@ class Machine {
   // All CPUs are made before the first one runs, and live as long as the machine.
   virtual Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) = 0;
 };
+
+// What the engine found in this host's processor that it can use, for people to read. The error names everything that it needs and does not find.
+Result<std::vector<std::string>> host_features();
 
 // Frequency of CNTVCT_EL0/CNTPCT_EL0 in Hz, and the physical count now; both derive from the host's invariant TSC.
 uint64_t counter_frequency();

@@ -123,11 +123,11 @@ class MachineVm final : public control::ControlledVm {
 
 control::Description MachineFactory::describe() {
   control::Description description{.backend = "soft", .isolation = std::string(to_string(hypervisor::IsolationLevel::kNone))};
-  if (auto vm = hypervisor::soft::create_soft_vm(); vm) {
-    description.backend = (*vm)->capabilities().backend;
-    description.isolation = to_string((*vm)->capabilities().isolation);
+  auto features = hypervisor::soft::soft_host_features();
+  if (features) {
+    description.host_features = std::move(*features);
   } else {
-    description.problem = vm.error().message;
+    description.problem = features.error().message;
   }
   return description;
 }

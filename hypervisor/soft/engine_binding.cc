@@ -15,4 +15,6 @@ Result<std::unique_ptr<Vm>> create_soft_vm(const SoftConfig& config) {
   return std::unique_ptr<Vm>(std::make_unique<SoftVm>(config, std::move(port)));
 }
 
+Result<std::vector<std::string>> soft_host_features() { return engine::host_features(); }
+
 }  // namespace adyton::hypervisor::soft

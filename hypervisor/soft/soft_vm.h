@@ -18,6 +18,9 @@ struct SoftConfig {
 // A VM on the translating engine. The VM's threads end when it is destroyed.
 Result<std::unique_ptr<Vm>> create_soft_vm(const SoftConfig& config = {});
 
+// What the backend found in this host's processor that it can use; the error says why it cannot run here.
+Result<std::vector<std::string>> soft_host_features();
+
 // The parts of the engine that the backend uses, so that tests can put others in their place.
 struct EnginePort {
   std::function<Result<std::unique_ptr<engine::Machine>>(const engine::EngineConfig&, const GuestMemory&)> create_machine;
