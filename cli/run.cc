@@ -19,11 +19,19 @@ namespace {
 
 Outcome error(std::string message) { return {.exit_code = guest::kExitError, .message = std::move(message)}; }
 
+// Whoever started us may want a signal to be ignored (nohup, a shell's background job).
+bool ignored(int signal) {
+  struct sigaction action{};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 // From here on these signals are the session's to read. Before, they end us as they end any program.
 Result<UniqueFd> take_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) sigaddset(&set, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
+    if (!ignored(signal)) sigaddset(&set, signal);
+  }
   if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return fail(ErrorCode::kInternal, "cannot block signals");
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) return fail_errno("cannot receive signals");

@@ -45,6 +45,14 @@ std::string program() { return ADYTON_PROGRAM; }
 std::string probe() { return ADYTON_PROBE; }
 std::string dynamic_probe() { return ADYTON_DYNAMIC_PROBE; }
 
+std::string raw_kernel() { return ADYTON_RAW_KERNEL; }
+
+std::string contents(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
 TemporaryFolder::TemporaryFolder() {
   std::string name = (fs::temp_directory_path() / "adyton-test.XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
@@ -93,6 +101,8 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
   pid_ = ::fork();
   if (pid_ == 0) {
     ::setsid();
+    // Whatever the test runner ignores, a user's shell does not.
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
     if (terminal.valid()) {
       ::ioctl(terminal.get(), TIOCSCTTY, 0);
       ::dup2(terminal.get(), 0);
@@ -170,10 +180,7 @@ std::vector<pid_t> Adyton::processes() const {
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::ifstream file(entry.path() / "environ", std::ios::binary);
-    std::stringstream environment;
-    environment << file.rdbuf();
-    if (environment.str().find(mark_) != std::string::npos) found.push_back(static_cast<pid_t>(std::stol(name)));
+    if (contents(entry.path() / "environ").find(mark_) != std::string::npos) found.push_back(static_cast<pid_t>(std::stol(name)));
   }
   return found;
 }

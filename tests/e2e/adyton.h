@@ -31,6 +31,10 @@ class TemporaryFolder {
 std::string probe();          // static
 std::string dynamic_probe();  // with libraries of the cross toolchain
 
+std::string raw_kernel();     // raw.S, an arm64 Image
+
+std::string contents(const std::string& path);
+
 enum class Streams : uint8_t { kPipes, kTerminal };
 
 class Adyton {

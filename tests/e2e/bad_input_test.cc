@@ -3,9 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "tests/e2e/adyton.h"
 
@@ -13,12 +10,6 @@ namespace adyton::e2e {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::string contents(const std::string& path) {
-  std::stringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 // run() itself checks that nothing is left behind.
 void expect_failure(std::vector<std::string> arguments, int code, const std::string& words) {

@@ -94,6 +94,25 @@ TEST(Payload, RunsInADirectoryTree) {
   EXPECT_THAT(missing.errors, HasSubstr("adyton: "));
 }
 
+TEST(Payload, WhatItWritesToADiskIsThereAfterwards) {
+  TemporaryFolder folder;
+  const std::string disk = folder.write("disk.img", std::string(1 << 20, '-'));
+  const Finished write = run({"--disk", disk, probe(), "write", "/dev/vda"});
+  EXPECT_EQ(write.code, 0) << write.output << write.errors;
+  EXPECT_TRUE(contents(disk).starts_with("written\n---"));
+  const Finished read_only = run({"--disk", disk + ",ro", probe(), "write", "/dev/vda"});
+  EXPECT_EQ(read_only.code, 1);
+  EXPECT_EQ(contents(disk).size(), size_t{1} << 20);
+}
+
+TEST(Payload, AnIgnoredSignalStaysIgnored) {
+  Adyton adyton = Adyton::shell("trap '' HUP; exec \"$ADYTON\" run \"$PROBE\" wait-signal 15");
+  ASSERT_TRUE(adyton.wait_for("ready\n"));
+  adyton.signal(SIGHUP);
+  adyton.signal(SIGTERM);
+  EXPECT_EQ(adyton.finish(), 3);
+}
+
 TEST(Payload, HasTheCpusAndMemoryAskedFor) {
   const Finished threads = run({"--smp", "4", probe(), "threads", "8"});
   EXPECT_EQ(threads.output, "800000 on 4\n") << threads.errors;

@@ -102,8 +102,11 @@ int main(int argc, char** argv) {
       puts(strerror(errno));
       return 1;
     }
-    fputs("written\n", file);
-    fclose(file);
+    const int put = fputs("written\n", file);
+    if (fclose(file) != 0 || put < 0) {
+      puts(strerror(errno));
+      return 1;
+    }
     return copy_file(argv[2]);
   }
   if (strcmp(word, "wait-signal") == 0) {
