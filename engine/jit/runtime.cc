@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/jit/cpu.h"
+#include "engine/jit/vector_helpers.h"
 
 namespace adyton::engine::jit {
 namespace {
@@ -190,6 +191,8 @@ arm64::TranslatorHelpers translator_helpers() {
   helpers.read_sysreg = address_of(read_sysreg);
   helpers.write_sysreg = address_of(write_sysreg);
   helpers.data_barrier = address_of(data_barrier);
+  helpers.sha1_rounds = address_of(sha1_rounds);
+  helpers.sha256_rounds = address_of(sha256_rounds);
   helpers.interrupt_level_offset = offsetof(ExecState, interrupt_level);
   helpers.recheck_offset = offsetof(ExecState, recheck);
   return helpers;

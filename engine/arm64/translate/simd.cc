@@ -1,6 +1,4 @@
 // Advanced SIMD and cryptography: the choice of the class (Arm ARM C4.1.90), and what the classes share.
-//
-// Polynomial products of bytes, which are rare, go to the interpreter.
 #include "engine/arm64/translate/translator.h"
 
 namespace adyton::engine::arm64 {
@@ -190,6 +188,23 @@ Translator::Value Translator::vec_rounding_doubling_accumulate(bool subtract, un
     mark_saturation(bytes == 16 ? 16 : 2 * bytes, vec_widen(false, false, log2, halves[high]), sum);
   }
   return bytes == 16 ? vec_join(halves[0], halves[1]) : halves[0];
+}
+
+// One bit of b after the other: a, shifted, where it is set.
+Translator::Value Translator::vec_polynomial_product(Value a, Value b, bool widening) {
+  const unsigned log2 = widening ? 1 : 0;
+  if (widening) {
+    a = vec(Opcode::kVecWidenLowU, 0, a);
+    b = vec(Opcode::kVecWidenLowU, 0, b);
+  }
+  Value product = ir::kNoValue;
+  for (unsigned i = 0; i < 8; ++i) {
+    const Value mask = vec_constant(log2, uint64_t{1} << i);
+    const Value set = vec(Opcode::kVecCmpEq, log2, vec(Opcode::kVecAnd, 4, b, mask), mask);
+    const Value term = vec(Opcode::kVecAnd, 4, i ? vec_imm(Opcode::kVecShlImm, log2, a, i) : a, set);
+    product = product ? vec(Opcode::kVecXor, 4, product, term) : term;
+  }
+  return product;
 }
 
 // Every bit below the highest one set: the number of those that are clear is wanted.

@@ -26,16 +26,29 @@ Translator::Flow Translator::crypto_aes(uint32_t insn) {
   return Flow::kNext;
 }
 
+Translator::Value Translator::vec_rotate_right(Value a, unsigned amount) {
+  return vec(Opcode::kVecOr, 4, vec_imm(Opcode::kVecShrImm, 2, a, amount), vec_imm(Opcode::kVecShlImm, 2, a, 32 - amount));
+}
+
+Translator::Value Translator::vec_sha256_sigma(Value a, Value b, unsigned rotate1, unsigned rotate2, unsigned shift) {
+  const Value rotated = vec(Opcode::kVecXor, 4, vec_rotate_right(b, rotate1), vec_rotate_right(b, rotate2));
+  return vec(Opcode::kVecAdd, 2, a, vec(Opcode::kVecXor, 4, rotated, vec_imm(Opcode::kVecShrImm, 2, b, shift)));
+}
+
 Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
   const unsigned opcode = bits(insn, 14, 12), d_reg = bits(insn, 4, 0);
   if (opcode == 7) return Flow::kInterpretExit;
-  if (!helpers_.sha && opcode != 0b011) return Flow::kInterpret;
   const Value d = b_.get_vec(d_reg), n = b_.get_vec(bits(insn, 9, 5)), m = b_.get_vec(bits(insn, 20, 16));
+  const auto call = [&](const void* helper, unsigned aux, Value a, Value b, Value c) {
+    return b_.emit(Opcode::kVecCall3, Type::kV128, static_cast<uint8_t>(aux), b_.block().add_helper(helper), a, b, c);
+  };
   Value v;
   switch (opcode) {
-    case 0b000: v = vec(Opcode::kVecSha1Rounds, 4, d, n, m, 0); break;
-    case 0b001: v = vec(Opcode::kVecSha1Rounds, 4, d, n, m, 1); break;
-    case 0b010: v = vec(Opcode::kVecSha1Rounds, 4, d, n, m, 2); break;
+    case 0b000:
+    case 0b001:
+    case 0b010:
+      v = helpers_.sha ? vec(Opcode::kVecSha1Rounds, 4, d, n, m, opcode) : call(helpers_.sha1_rounds, opcode, d, n, m);
+      break;
     case 0b011:  // SHA1SU0
       v = vec(Opcode::kVecXor, 4, vec(Opcode::kVecXor, 4, vec(Opcode::kVecExtractBytes, 0, d, n, ir::kNoValue, 8), d), m);
       break;
@@ -43,6 +56,10 @@ Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
     case 0b101: {  // SHA256H, SHA256H2: the operands a..d and e..h change places
       const bool second = opcode & 1;
       const Value abcd = second ? n : d, efgh = second ? d : n;
+      if (!helpers_.sha) {
+        v = call(helpers_.sha256_rounds, second, abcd, efgh, m);
+        break;
+      }
       if (sha256_.abcd != abcd || sha256_.efgh != efgh || sha256_.w != m) {
         sha256_ = {abcd, efgh, m};
         sha256_.new_abcd = vec(Opcode::kVecSha256Rounds, 4, abcd, efgh, m);
@@ -51,10 +68,16 @@ Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
       v = second ? sha256_.new_efgh : sha256_.new_abcd;
       break;
     }
-    default:  // SHA256SU1
-      v = vec(Opcode::kVecSha256Schedule1, 4, vec(Opcode::kVecAdd, 2, d, vec(Opcode::kVecExtractBytes, 0, n, m, ir::kNoValue, 4)),
-              m);
-      break;
+    default: {  // SHA256SU1: the last two words of the result need the first two
+      const Value sum = vec(Opcode::kVecAdd, 2, d, vec(Opcode::kVecExtractBytes, 0, n, m, ir::kNoValue, 4));
+      if (helpers_.sha) {
+        v = vec(Opcode::kVecSha256Schedule1, 4, sum, m);
+        break;
+      }
+      const Value low = vec_sha256_sigma(sum, vec_imm(Opcode::kVecShiftBytesRight, 0, m, 8), 17, 19, 10);
+      const Value high = vec_sha256_sigma(vec_imm(Opcode::kVecShiftBytesRight, 0, sum, 8), low, 17, 19, 10);
+      v = vec_join(low, high);
+    }
   }
   b_.set_vec(d_reg, v);
   return Flow::kNext;
@@ -63,9 +86,6 @@ Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
 Translator::Flow Translator::crypto_sha_two(uint32_t insn) {
   const unsigned opcode = bits(insn, 16, 12), d_reg = bits(insn, 4, 0);
   const Value n = b_.get_vec(bits(insn, 9, 5));
-  const auto rotate_left_by_1 = [&](Value v) {
-    return vec(Opcode::kVecOr, 4, vec_imm(Opcode::kVecShlImm, 2, v, 1), vec_imm(Opcode::kVecShrImm, 2, v, 31));
-  };
   switch (opcode) {
     case 0: {  // SHA1H
       const Value word = b_.emit(Opcode::kVecToInt, Type::kI64, 4, 0, n);
@@ -74,14 +94,18 @@ Translator::Flow Translator::crypto_sha_two(uint32_t insn) {
     }
     case 1: {  // SHA1SU1
       const Value t = vec(Opcode::kVecXor, 4, b_.get_vec(d_reg), vec_imm(Opcode::kVecShiftBytesRight, 0, n, 4));
-      const Value rotated = rotate_left_by_1(t);
-      const Value last = rotate_left_by_1(vec_imm(Opcode::kVecShiftBytesLeft, 0, rotated, 12));
+      const Value rotated = vec_rotate_right(t, 31);
+      const Value last = vec_rotate_right(vec_imm(Opcode::kVecShiftBytesLeft, 0, rotated, 12), 31);
       b_.set_vec(d_reg, vec(Opcode::kVecXor, 4, rotated, last));
       return Flow::kNext;
     }
     case 2:  // SHA256SU0
-      if (!helpers_.sha) return Flow::kInterpret;
-      b_.set_vec(d_reg, vec(Opcode::kVecSha256Schedule0, 4, b_.get_vec(d_reg), n));
+      if (helpers_.sha) {
+        b_.set_vec(d_reg, vec(Opcode::kVecSha256Schedule0, 4, b_.get_vec(d_reg), n));
+      } else {
+        const Value d = b_.get_vec(d_reg);
+        b_.set_vec(d_reg, vec_sha256_sigma(d, vec(Opcode::kVecExtractBytes, 0, d, n, ir::kNoValue, 4), 7, 18, 3));
+      }
       return Flow::kNext;
     default: return Flow::kInterpretExit;
   }

@@ -25,8 +25,12 @@ Translator::Flow Translator::simd_three_different(uint32_t insn) {
   const Value n = b_.get_vec(bits(insn, 9, 5)), m = b_.get_vec(bits(insn, 20, 16));
   if (opcode == 0b1110) {  // PMULL
     if (scalar || u || (log2 != 0 && log2 != 3)) return Flow::kInterpretExit;
-    if (log2 == 0) return Flow::kInterpret;
-    b_.set_vec(d, vec(Opcode::kVecCarrylessMul64, 3, n, m, ir::kNoValue, q));
+    if (log2 == 0) {
+      const auto half = [&](Value v) { return q ? vec_imm(Opcode::kVecShiftBytesRight, 0, v, 8) : v; };
+      b_.set_vec(d, vec_polynomial_product(half(n), half(m), true));
+    } else {
+      b_.set_vec(d, vec(Opcode::kVecCarrylessMul64, 3, n, m, ir::kNoValue, q));
+    }
     return Flow::kNext;
   }
   const bool doubling = (opcode & 0b1001) == 0b1001;

@@ -131,8 +131,8 @@ Translator::Flow Translator::simd_three_same(uint32_t insn) {
           v = vec(u ? Opcode::kVecSub : Opcode::kVecAdd, log2, accumulator(), vec(Opcode::kVecMul, log2, a, b));
           break;
         case 0b10011:
-          if (u) return Flow::kInterpret;  // PMUL
-          v = vec(Opcode::kVecMul, log2, a, b);
+          if (u && log2) return Flow::kInterpretExit;
+          v = u ? vec_polynomial_product(a, b, false) : vec(Opcode::kVecMul, log2, a, b);
           break;
         case 0b10100: v = pairwise(u ? Opcode::kVecMaxU : Opcode::kVecMaxS); break;
         case 0b10101: v = pairwise(u ? Opcode::kVecMinU : Opcode::kVecMinS); break;

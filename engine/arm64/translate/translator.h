@@ -36,7 +36,9 @@ struct TranslatorHelpers {
   const void* read_sysreg = nullptr;      // CallMayExit(encoding, insn) -> value
   const void* write_sysreg = nullptr;     // CallMayExit(encoding, insn, value)
   const void* data_barrier = nullptr;     // Call(): DSB, waits for TLB maintenance
-  bool sha = false;                       // the back end has the operations kVecSha*
+  const void* sha1_rounds = nullptr;      // VecCall3(abcd, e, w; aux: the function, as kVecSha1Rounds)
+  const void* sha256_rounds = nullptr;    // VecCall3(abcd, efgh, w; aux: 0 for the new abcd, 1 for the new efgh)
+  bool sha = false;                       // the back end has the operations kVecSha*: no need to call
   // Runtime words in the state: the interrupt inputs' level, and what makes the next poll look at them.
   int32_t interrupt_level_offset = 0;
   int32_t recheck_offset = 0;
@@ -198,6 +200,11 @@ class Translator {
   Value vec_saturating_add(bool subtract, bool is_unsigned, unsigned log2, Value a, Value b, unsigned bytes);
   Value vec_doubling_multiply_high(bool rounds, unsigned log2, Value a, Value b, unsigned bytes);
   Value vec_rounding_doubling_accumulate(bool subtract, unsigned log2, Value accumulator, Value a, Value b, unsigned bytes);
+  Value vec_rotate_right(Value a, unsigned amount);  // 32-bit elements
+  // a plus two rotations and a shift of b, exclusive-ORed: sigma0 and sigma1 of FIPS 180-4, 4.1.2.
+  Value vec_sha256_sigma(Value a, Value b, unsigned rotate1, unsigned rotate2, unsigned shift);
+  // The products of 8-bit polynomials: the low 8 bits of each, or the 16-bit products of the elements in the low 8 bytes.
+  Value vec_polynomial_product(Value a, Value b, bool widening);
   Value vec_count_leading_zeros(unsigned log2, Value a);
   Value vec_widen(bool is_unsigned, bool high, unsigned log2, Value a);
   Value vec_saturating_narrow(bool unsigned_source, bool unsigned_result, unsigned log2, Value a);
