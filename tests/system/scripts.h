@@ -7,7 +7,9 @@ namespace adyton::system_test {
 // The sequence of numbers is the input; digests and ciphers of every kind that libcrypto has assembly for.
 inline constexpr char kOpenSsl[] = R"(
 cd /tmp && seq 1 100000 > f
-for digest in md5 sha1 sha224 sha256 sha384 sha512 sha3-256 blake2b512 blake2s256 ripemd160 sm3; do openssl dgst -$digest f 2>&1; done
+for digest in md5 sha1 sha224 sha256 sha384 sha512 sha3-256 blake2b512 blake2s256 ripemd160 sm3; do
+  openssl dgst -$digest f 2>&1
+done
 key=000102030405060708090a0b0c0d0e0f; key2=101112131415161718191a1b1c1d1e1f
 for cipher in aes-128-ecb aes-128-cbc aes-128-ctr aes-128-cfb aes-128-ofb camellia-128-cbc sm4-cbc; do
   openssl enc -$cipher -K $key -iv $key2 -in f -out e 2>/dev/null; openssl dgst -sha256 e
@@ -33,12 +35,15 @@ openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384
 openssl genpkey -algorithm ED25519 -out ed25519
 for key in rsa p256 p384; do
-  openssl dgst -sha256 -sign $key -out s f && openssl pkey -in $key -pubout -out public && openssl dgst -sha256 -verify public -signature s f
+  openssl dgst -sha256 -sign $key -out s f && openssl pkey -in $key -pubout -out public
+  openssl dgst -sha256 -verify public -signature s f
 done
 openssl pkeyutl -sign -inkey ed25519 -rawin -in f -out s && openssl pkeyutl -verify -inkey ed25519 -rawin -in f -sigfile s
 openssl genpkey -algorithm X25519 -out a; openssl genpkey -algorithm X25519 -out b
 openssl pkey -in a -pubout -out ap; openssl pkey -in b -pubout -out bp
-openssl pkeyutl -derive -inkey a -peerkey bp -out ab; openssl pkeyutl -derive -inkey b -peerkey ap -out ba; cmp ab ba && echo one secret
+openssl pkeyutl -derive -inkey a -peerkey bp -out ab
+openssl pkeyutl -derive -inkey b -peerkey ap -out ba
+cmp ab ba && echo one secret
 )";
 
 // The figures go, the algorithms and the number of figures stay.
@@ -81,8 +86,12 @@ perl -e '
 ')";
 
 inline constexpr char kForks[] = R"(
-i=0; good=0; while [ $i -lt 1000 ]; do (exit $((i % 7))); [ $? -eq $((i % 7)) ] && good=$((good + 1)); i=$((i + 1)); done; echo $good subshells
-i=0; good=0; while [ $i -lt 1000 ]; do /bin/true && good=$((good + 1)); i=$((i + 1)); done; echo $good programs
+i=0; good=0
+while [ $i -lt 1000 ]; do (exit $((i % 7))); [ $? -eq $((i % 7)) ] && good=$((good + 1)); i=$((i + 1)); done
+echo $good subshells
+i=0; good=0
+while [ $i -lt 1000 ]; do /bin/true && good=$((good + 1)); i=$((i + 1)); done
+echo $good programs
 i=0; while [ $i -lt 200 ]; do x=$(echo $i | cat | cat); i=$((i + 1)); done; echo $x
 )";
 

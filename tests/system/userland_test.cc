@@ -32,7 +32,8 @@ printf 'what do ya want for nothing?' | openssl dgst -sha256 -hmac Jefe -r
 TEST(Userland, SqliteKeepsABooksIntegrity) {
   const Finished done = run_script(small_root(), R"(sqlite3 /tmp/database <<'END'
 create table item(id integer primary key, name text, price real);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into item select i, printf('item %05d', i * 7919 % 20011), i / 8.0 from n;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+  insert into item select i, printf('item %05d', i * 7919 % 20011), i / 8.0 from n;
 create index by_name on item(name);
 select count(*), sum(id), avg(price) from item;
 delete from item where id % 11 = 0;
@@ -47,8 +48,12 @@ END
 
 TEST(Userland, AShellForksAndPerlComputes) {
   const Finished done = run_script(small_root(), R"(
-i=0; good=0; while [ $i -lt 100 ]; do (exit $((i % 7))); [ $? -eq $((i % 7)) ] && good=$((good + 1)); i=$((i + 1)); done; echo $good
-perl -e 'printf "%.15g %d\n", atan2(1, 1) * 4, 3 ** 20; my %h; $h{$_ % 10} += $_ for 1 .. 1000; print join(" ", map $h{$_}, sort keys %h), "\n"; exit 9'
+i=0; good=0
+while [ $i -lt 100 ]; do (exit $((i % 7))); [ $? -eq $((i % 7)) ] && good=$((good + 1)); i=$((i + 1)); done
+echo $good
+perl -e '
+  printf "%.15g %d\n", atan2(1, 1) * 4, 3 ** 20;
+  my %h; $h{$_ % 10} += $_ for 1 .. 1000; print join(" ", map $h{$_}, sort keys %h), "\n"; exit 9'
 )",
                                    4);
   EXPECT_EQ(done.output,
