@@ -9,7 +9,7 @@ list(JOIN run_lines ", " run_packages)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME adyton)
 set(CPACK_PACKAGE_CONTACT "The Adyton maintainers <maintainers@adyton.invalid>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "run programs and systems in virtual machines, with or without KVM")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "run programs and systems in virtual machines, also without KVM")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "Adyton starts virtual machines as easily as processes: 'adyton run PROGRAM'
 runs an AArch64 program in a VM with an unmodified Debian kernel, on a
