@@ -88,11 +88,10 @@ Result<image::CommandOutput> run_qemu(const std::string& root, const std::string
 
 }  // namespace
 
-std::string small_root() { return made_root("small", {"bash", "coreutils", "dash", "mawk", "openssl", "perl", "sqlite3"}); }
+std::string small_root() { return made_root("small", {"mawk", "openssl", "perl", "sqlite3"}); }
 
 std::string full_root() {
-  return made_root("full", {"bash", "coreutils", "dash", "gcc", "libc6-dev", "libpython3.11-testsuite", "mawk", "openssl", "perl",
-                            "python3", "sqlite3"});
+  return made_root("full", {"gcc", "libc6-dev", "libpython3.11-testsuite", "mawk", "openssl", "perl", "python3", "sqlite3"});
 }
 
 e2e::Finished run_script(const std::string& root, const std::string& script, unsigned cpus) {
