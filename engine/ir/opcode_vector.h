@@ -103,10 +103,8 @@
   X(VecSha256Rounds, V128, 3, kPure)   /* abcd, efgh, w: new abcd; VectorPairSecond, which must follow, yields the new efgh */  \
   X(VecSha256Schedule0, V128, 2, kPure) /* a + sigma0(b0:a3:a2:a1) */                                                           \
   X(VecSha256Schedule1, V128, 2, kPure) /* a + sigma1 of the two words before each; b: the four words before a */               \
-  /* A helper on vectors: fn(Vector* result, const Vector* a, b, c, uint64_t aux); imm: helper index, aux as given. */          \
-  X(VecCall1, V128, 1, kSideEffect)                                                                                             \
-  X(VecCall2, V128, 2, kSideEffect)                                                                                             \
-  X(VecCall3, V128, 3, kSideEffect)                                                                                             \
+  /* A helper, fn(V128* result, const V128* a, b, c, uint64_t aux); imm: its index in Block::helpers */                         \
+  X(VecCall, V128, 3, kSideEffect)                                                                                              \
   /* Floating point: aux is the element size (4, 8), imm a packed FpInfo, unless said otherwise. */                             \
   X(FpAdd, V128, 2, kSideEffect)                                                                                                \
   X(FpSub, V128, 2, kSideEffect)                                                                                                \

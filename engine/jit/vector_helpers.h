@@ -1,4 +1,4 @@
-// What translated code calls for vector operations that the host's processor does not have: ir::Opcode::kVecCall3.
+// What translated code calls for vector operations that the host's processor does not have: ir::Opcode::kVecCall.
 #pragma once
 #include <cstdint>
 

@@ -148,7 +148,7 @@ class BlockCompiler {
   void emit_indirect();  // target virtual address in rax
   void place_arguments(const Inst& inst, bool state_changes);
   void call_helper(Value v, const Inst& inst);
-  void vector_call(Value v, const Inst& inst, unsigned operands);
+  void vector_call(Value v, const Inst& inst);
   [[nodiscard]] bool in_page(const ir::ExitTarget& target) const { return target.page_offset >= 0 && target.page_offset < 4096; }
 
   [[nodiscard]] static Mem state(int32_t offset) { return mem(Gpr::rbp, offset); }
@@ -181,6 +181,15 @@ class BlockCompiler {
   Mem table(const void* constants) {  // 16-byte aligned constants of this program; destroys rax
     hot_.mov_imm64(Gpr::rax, reinterpret_cast<uint64_t>(constants));
     return mem(Gpr::rax);
+  }
+  // d := ~a. Destroys xmm1; d may be a.
+  void vector_not(Xmm d, Xmm a) {
+    if (features_.avx512vl) {
+      hot_.vpternlogd_avx512(d, a, a, 0x55);
+    } else {
+      hot_.vpcmpeqd(Xmm::xmm1, Xmm::xmm1, Xmm::xmm1);
+      hot_.vpxor(d, a, Xmm::xmm1);
+    }
   }
   // d := a with each element shifted; 8-bit elements and arithmetic shifts of 64 bits included. d may be a, not xmm1.
   void shift_left(Xmm d, Xmm a, unsigned log2, unsigned amount);

@@ -200,9 +200,9 @@ void BlockCompiler::call_helper(Value v, const Inst& inst) {
   if (inst.type != ir::Type::kVoid && inst.uses) hot_.mov(Width::k64, gprs_.define(v), Gpr::rax);
 }
 
-void BlockCompiler::vector_call(Value v, const Inst& inst, unsigned operands) {
+void BlockCompiler::vector_call(Value v, const Inst& inst) {
   clobber_flags(inst);
-  for (unsigned i = 0; i < operands; ++i)
+  for (unsigned i = 0; i < 3; ++i)
     hot_.vmovdqa(state(layout_.call_vectors + 16 * static_cast<int32_t>(i + 1)), vuse(inst.args[i]));
   gprs_.vacate(false);
   xmms_.vacate(false);
@@ -210,7 +210,6 @@ void BlockCompiler::vector_call(Value v, const Inst& inst, unsigned operands) {
   for (unsigned i = 0; i < 4; ++i)
     hot_.lea(Width::k64, kArguments[i], state(layout_.call_vectors + 16 * static_cast<int32_t>(i)));
   hot_.mov_imm32(Gpr::r8, inst.aux);
-  hot_.lea(Width::k64, Gpr::r9, mem(Gpr::rbp, -StateLayout::kBias));
   hot_.mov_imm64(Gpr::rax, reinterpret_cast<uint64_t>(block_->helper(static_cast<unsigned>(inst.imm))));
   hot_.call(Gpr::rax);
   if (inst.uses) hot_.vmovdqa(xmms_.define(v), state(layout_.call_vectors));

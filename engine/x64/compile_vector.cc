@@ -190,15 +190,13 @@ bool BlockCompiler::vector(Value v, const Inst& inst) {
     }
     case Opcode::kVecOrNot: {
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
-      hot_.vpcmpeqd(Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
-      hot_.vpxor(Xmm::xmm0, Xmm::xmm0, b);
+      vector_not(Xmm::xmm0, b);
       hot_.vpor(d, Xmm::xmm0, a);
       return true;
     }
     case Opcode::kVecNot: {
       const Xmm a = vuse(inst.args[0]), d = xmms_.define(v);
-      hot_.vpcmpeqd(Xmm::xmm0, Xmm::xmm0, Xmm::xmm0);
-      hot_.vpxor(d, Xmm::xmm0, a);
+      vector_not(d, a);
       return true;
     }
     case Opcode::kVecSelect: {
@@ -236,9 +234,7 @@ bool BlockCompiler::vector(Value v, const Inst& inst) {
       cold_.jmp(hot_.exec_cursor());
       return true;
     }
-    case Opcode::kVecCall1: vector_call(v, inst, 1); return true;
-    case Opcode::kVecCall2: vector_call(v, inst, 2); return true;
-    case Opcode::kVecCall3: vector_call(v, inst, 3); return true;
+    case Opcode::kVecCall: vector_call(v, inst); return true;
     default: return vector_lanes(v, inst) || vector_multiply(v, inst) || vector_permute(v, inst) || vector_crypto(v, inst);
   }
 }

@@ -295,8 +295,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       } else {
         (hot_.*kMinU[log2].with_register)(x0, a, b);
         (hot_.*kEq[log2].with_register)(x0, x0, a);
-        ones(x1);
-        hot_.vpxor(d, x0, x1);
+        vector_not(d, x0);
       }
       return true;
     }
@@ -304,8 +303,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
       if (log2 == 3) {
         hot_.vpcmpgtq(x0, b, a);
-        ones(x1);
-        hot_.vpxor(d, x0, x1);
+        vector_not(d, x0);
       } else {
         (hot_.*kMaxS[log2].with_register)(x0, a, b);
         (hot_.*kEq[log2].with_register)(d, x0, a);
@@ -316,8 +314,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       const Xmm a = vuse(inst.args[0]), b = vuse(inst.args[1]), d = xmms_.define(v);
       if (log2 == 3) {
         greater64(x0, b, a);
-        ones(x1);
-        hot_.vpxor(d, x0, x1);
+        vector_not(d, x0);
       } else {
         (hot_.*kMaxU[log2].with_register)(x0, a, b);
         (hot_.*kEq[log2].with_register)(d, x0, a);
@@ -329,8 +326,7 @@ bool BlockCompiler::vector_lanes(Value v, const Inst& inst) {
       zero(x1);
       hot_.vpand(x0, a, b);
       (hot_.*kEq[log2].with_register)(x0, x0, x1);
-      ones(x1);
-      hot_.vpxor(d, x0, x1);
+      vector_not(d, x0);
       return true;
     }
     case Opcode::kVecShlImm: {

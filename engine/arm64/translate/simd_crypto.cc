@@ -40,7 +40,7 @@ Translator::Flow Translator::crypto_sha_three(uint32_t insn) {
   if (opcode == 7) return Flow::kInterpretExit;
   const Value d = b_.get_vec(d_reg), n = b_.get_vec(bits(insn, 9, 5)), m = b_.get_vec(bits(insn, 20, 16));
   const auto call = [&](const void* helper, unsigned aux, Value a, Value b, Value c) {
-    return b_.emit(Opcode::kVecCall3, Type::kV128, static_cast<uint8_t>(aux), b_.block().add_helper(helper), a, b, c);
+    return b_.emit(Opcode::kVecCall, Type::kV128, static_cast<uint8_t>(aux), b_.block().add_helper(helper), a, b, c);
   };
   Value v;
   switch (opcode) {

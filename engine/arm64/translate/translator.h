@@ -36,8 +36,8 @@ struct TranslatorHelpers {
   const void* read_sysreg = nullptr;      // CallMayExit(encoding, insn) -> value
   const void* write_sysreg = nullptr;     // CallMayExit(encoding, insn, value)
   const void* data_barrier = nullptr;     // Call(): DSB, waits for TLB maintenance
-  const void* sha1_rounds = nullptr;      // VecCall3(abcd, e, w; aux: the function, as kVecSha1Rounds)
-  const void* sha256_rounds = nullptr;    // VecCall3(abcd, efgh, w; aux: 0 for the new abcd, 1 for the new efgh)
+  const void* sha1_rounds = nullptr;      // VecCall(abcd, e, w; aux: the function, as kVecSha1Rounds)
+  const void* sha256_rounds = nullptr;    // VecCall(abcd, efgh, w; aux: 0 for the new abcd, 1 for the new efgh)
   bool sha = false;                       // the back end has the operations kVecSha*: no need to call
   // Runtime words in the state: the interrupt inputs' level, and what makes the next poll look at them.
   int32_t interrupt_level_offset = 0;
