@@ -28,14 +28,14 @@ Result<void> GuestMemory::add_ram(GuestPhysAddr base, uint64_t size) {
 Result<void> GuestMemory::read(GuestPhysAddr gpa, std::span<uint8_t> out) const {
   auto bytes = slice(gpa, out.size());
   if (bytes.size() != out.size()) return fail(ErrorCode::kInvalidArgument, fmt::format("guest address {:#x} is not in memory", gpa));
-  std::memcpy(out.data(), bytes.data(), out.size());
+  if (!out.empty()) std::memcpy(out.data(), bytes.data(), out.size());
   return {};
 }
 
 Result<void> GuestMemory::write(GuestPhysAddr gpa, std::span<const uint8_t> data) const {
   auto bytes = slice(gpa, data.size());
   if (bytes.size() != data.size()) return fail(ErrorCode::kInvalidArgument, fmt::format("guest address {:#x} is not in memory", gpa));
-  std::memcpy(bytes.data(), data.data(), data.size());
+  if (!data.empty()) std::memcpy(bytes.data(), data.data(), data.size());
   return {};
 }
 
