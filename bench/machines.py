@@ -229,7 +229,9 @@ def describe_host(options, systems, kernel=None):
              f"Host: {cpu[1] if cpu else platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, "
              f"Linux {platform.release()}, load {os.getloadavg()[0]:.1f} at the start"]
     if "adyton" in systems:
-        lines.append(f"Adyton: commit {commit or 'unknown'} ({options.adyton.name})")
+        # The checkout may have moved on since the program was built: say when that was.
+        built = time.strftime("%Y-%m-%d %H:%M", time.localtime(options.adyton.stat().st_mtime))
+        lines.append(f"Adyton: {options.adyton.name} built {built}; the checkout is at {commit or 'no commit'}")
     if any(name.startswith("qemu") for name in systems):
         lines.append(subprocess.run([options.qemu, "--version"], capture_output=True, text=True).stdout.splitlines()[0])
     if kernel:
