@@ -69,6 +69,15 @@ static int copy_file(const char* path) {
   return fclose(file);
 }
 
+// Returns when `seen` is set. The signal is blocked between the look and the sleep, so that it cannot come unnoticed there.
+static void await_signal(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
+  while (!seen) sigsuspend(&before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int main(int argc, char** argv) {
   const char* word = argc > 1 ? argv[1] : "";
   const int number = argc > 2 ? atoi(argv[2]) : 0;
@@ -112,7 +121,7 @@ int main(int argc, char** argv) {
   if (strcmp(word, "wait-signal") == 0) {
     signal(number, note);
     say("ready\n");
-    while (!seen) pause();
+    await_signal();
     printf("signal %d\n", (int)seen);
     return 3;
   }
@@ -142,7 +151,7 @@ int main(int argc, char** argv) {
     struct winsize size = {0};
     signal(SIGWINCH, note);
     say("ready\n");
-    while (!seen) pause();
+    await_signal();
     ioctl(0, TIOCGWINSZ, &size);
     printf("%dx%d\n", size.ws_row, size.ws_col);
     return 0;
