@@ -1,0 +1,131 @@
+// The bytes of a call or a reply, with the objects and file descriptors that go along, in AOSP's RPC layout (libs/binder/Parcel.cpp with
+// an RpcSession; reference: binderRpcWireProtocolTest.cpp's golden parcels). Little endian, each value on a 4-byte boundary.
+//
+// A parcel knows no session. Objects are written as places to fill in: the session assigns addresses when it sends. A received parcel
+// asks its ObjectSource when an object is read.
+//
+// Reading is total: hostile bytes give a Status, never more memory than a small multiple of the bytes received, never a crash.
+// Threading: one thread at a time; reading moves a cursor and is therefore not const where it matters (the cursor is mutable).
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "rpc/binder.h"
+#include "rpc/status.h"
+
+namespace adyton::rpc {
+
+inline constexpr int32_t kStabilityUndeclared = 0;
+inline constexpr int32_t kStabilityVendor = 3;
+inline constexpr int32_t kStabilitySystem = 12;
+inline constexpr int32_t kStabilityVintf = 63;
+
+// Turns the addresses of a received parcel into objects; the session is one.
+class ObjectSource {
+ public:
+  virtual ~ObjectSource() = default;
+  virtual Reply<std::shared_ptr<Binder>> binder_at(uint64_t wire_address) = 0;
+};
+
+class Parcel {
+ public:
+  Parcel() = default;
+  Parcel(Parcel&&) noexcept = default;
+  Parcel& operator=(Parcel&&) noexcept = default;
+  // A received one. `positions` are byte offsets of objects in `bytes` as the wire carries them (empty for protocol version 0);
+  // kBadValue if they are not ascending, aligned, in range, or do not agree with what stands there.
+  static Reply<Parcel> received(std::vector<uint8_t> bytes, std::vector<uint32_t> positions, std::vector<UniqueFd> fds,
+                                std::shared_ptr<ObjectSource> source);
+
+  // --- Writing. Fails only where said.
+  void write_bool(bool value);       // as int32
+  void write_byte(int8_t value);     // as int32
+  void write_char(char16_t value);   // as int32
+  void write_int32(int32_t value);
+  void write_uint32(uint32_t value);
+  void write_int64(int64_t value);
+  void write_uint64(uint64_t value);
+  void write_float(float value);
+  void write_double(double value);
+  // UTF-8 in, UTF-16 on the wire. kBadValue if it is not UTF-8.
+  Status write_string(std::string_view utf8);
+  Status write_string(const std::optional<std::string>& utf8);  // none: length -1
+  void write_string16(std::u16string_view text);
+  void write_null_string() { write_int32(-1); }
+  void write_binder(const std::shared_ptr<Binder>& binder);     // null allowed
+  Status write_fd(int fd);                                       // duplicates; a raw file descriptor object
+  Status write_parcel_fd(const UniqueFd& fd);                    // ParcelFileDescriptor's inside: int32 0, then the descriptor
+  void write_interface_token(std::string_view descriptor);
+  void write_status(const Status& status);                       // an exception header (Status.cpp: writeToParcel)
+  void write_raw(std::span<const uint8_t> bytes);                // padded to 4 with zeros
+  // Vectors: int32 count, then the elements. bool and char16_t are widened to int32 each, int8/uint8 are packed.
+  void write_vector(std::span<const bool> values);
+  void write_vector(std::span<const int8_t> values);
+  void write_vector(std::span<const uint8_t> values);
+  void write_vector(std::span<const char16_t> values);
+  void write_vector(std::span<const int32_t> values);
+  void write_vector(std::span<const int64_t> values);
+  void write_vector(std::span<const uint64_t> values);
+  void write_vector(std::span<const float> values);
+  void write_vector(std::span<const double> values);
+  void write_null_vector() { write_int32(-1); }
+  // For lengths that are known only afterwards.
+  [[nodiscard]] size_t write_position() const { return bytes_.size(); }
+  void overwrite_int32(size_t position, int32_t value);
+
+  // --- Reading, in the order written. kNotEnoughData past the end.
+  Reply<bool> read_bool() const;
+  Reply<int8_t> read_byte() const;
+  Reply<char16_t> read_char() const;
+  Reply<int32_t> read_int32() const;
+  Reply<uint32_t> read_uint32() const;
+  Reply<int64_t> read_int64() const;
+  Reply<uint64_t> read_uint64() const;
+  Reply<float> read_float() const;
+  Reply<double> read_double() const;
+  Reply<std::string> read_string() const;                            // kUnexpectedNull for null; kBadValue for unpaired surrogates
+  Reply<std::optional<std::string>> read_nullable_string() const;
+  Reply<std::u16string> read_string16() const;
+  Reply<std::shared_ptr<Binder>> read_binder() const;                // kUnexpectedNull for null
+  Reply<std::shared_ptr<Binder>> read_nullable_binder() const;
+  Reply<UniqueFd> read_fd() const;                                   // takes it out: a second read of the same place is kBadType
+  Reply<UniqueFd> read_parcel_fd() const;
+  Status check_interface_token(std::string_view descriptor) const;   // kBadType unless it is this one
+  Reply<Status> read_status() const;                                 // the outer Status: the header itself could not be read
+  Reply<std::span<const uint8_t>> read_raw(size_t size) const;       // and skips the padding; valid while the parcel is
+  // A vector's count; none for a null one (-1). A count that the rest of the parcel cannot hold, at `minimum_element_size` bytes
+  // an element, is kBadValue before anything is allocated.
+  Reply<std::optional<uint32_t>> read_count(size_t minimum_element_size) const;
+  template <typename T>
+  Reply<std::vector<T>> read_vector() const;  // T: bool, int8_t, uint8_t, char16_t, int32_t, int64_t, uint64_t, float, double
+  [[nodiscard]] size_t read_position() const { return cursor_; }
+  Status set_read_position(size_t position) const;
+  [[nodiscard]] size_t remaining() const { return bytes_.size() - cursor_; }
+
+  // --- For sessions.
+  struct Object {
+    uint32_t position;                // of its int32 type in bytes()
+    std::shared_ptr<Binder> binder;   // null: a descriptor, fds()[index that stands at position + 4]
+  };
+  [[nodiscard]] std::span<const uint8_t> bytes() const { return bytes_; }
+  [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }
+  [[nodiscard]] const std::vector<UniqueFd>& fds() const { return fds_; }
+
+ private:
+  std::vector<uint8_t> bytes_;
+  std::vector<Object> objects_;       // written ones, ascending
+  mutable std::vector<UniqueFd> fds_;
+  std::vector<uint32_t> positions_;   // of a received one
+  std::shared_ptr<ObjectSource> source_;
+  mutable size_t cursor_ = 0;
+};
+
+}  // namespace adyton::rpc
