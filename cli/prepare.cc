@@ -85,12 +85,15 @@ class Preparation {
   Result<void> prepare_common() {
     auto& vm = config_.vm;
     if (options_.cpus == 0) return bad("--smp 0: a VM needs at least one CPU");
-    if (options_.cpus > vmm::control::kMaxCpus) return bad(fmt::format("--smp {}: a VM has at most {} CPUs", options_.cpus, vmm::control::kMaxCpus));
+    if (options_.cpus > vmm::control::kMaxCpus)
+      return bad(fmt::format("--smp {}: a VM has at most {} CPUs", options_.cpus, vmm::control::kMaxCpus));
     vm.cpus = options_.cpus;
     const uint64_t host = host_memory();
     if (options_.memory == 0) return bad("--memory 0: a VM needs memory");
-    if (options_.memory > host) return bad(fmt::format("--memory: {} is more than this machine has ({})", format_size(options_.memory), format_size(host)));
-    if (options_.memory > vmm::control::kMaxMemory) return bad(fmt::format("--memory: a VM has at most {}", format_size(vmm::control::kMaxMemory)));
+    if (options_.memory > host)
+      return bad(fmt::format("--memory: {} is more than this machine has ({})", format_size(options_.memory), format_size(host)));
+    if (options_.memory > vmm::control::kMaxMemory)
+      return bad(fmt::format("--memory: a VM has at most {}", format_size(vmm::control::kMaxMemory)));
     vm.memory = options_.memory;
     for (const DiskOption& disk : options_.disks) {
       add_disk(TRY(open_disk(disk)), disk.read_only, fmt::format("disk{}", vm.disks.size()));
@@ -110,8 +113,9 @@ class Preparation {
     if (options_.initrd) config_.vm.initrd = add_fd(TRY(open_file(*options_.initrd, "initrd", O_RDONLY)));
     std::string& command_line = config_.vm.command_line;
     command_line = options_.append.value_or("");
-    // A panic ends the VM, where the user has not said otherwise.
-    if (options_.kernel && command_line.find("panic=") == std::string::npos) command_line += command_line.empty() ? "panic=-1" : " panic=-1";
+    // A panic ends the VM, where the user has not said otherwise. In front: what follows a " -- " is init's.
+    if (options_.kernel && command_line.find("panic=") == std::string::npos)
+      command_line.insert(0, command_line.empty() ? "panic=-1" : "panic=-1 ");
     if (command_line.size() > vmm::control::kMaxCommandLine) {
       return bad(fmt::format("--append is longer than the {} bytes that a kernel takes", vmm::control::kMaxCommandLine));
     }
@@ -127,7 +131,8 @@ class Preparation {
   Result<void> prepare_payload() {
     TRY(prepare_common());
     if (options_.memory < kSmallestPayloadMemory) {
-      return bad(fmt::format("--memory: {} is too little for the guest's kernel, which needs {}", format_size(options_.memory), format_size(kSmallestPayloadMemory)));
+      return bad(fmt::format("--memory: {} is too little for the guest's kernel, which needs {}", format_size(options_.memory),
+                             format_size(kSmallestPayloadMemory)));
     }
     guest::ExecRequest& request = config_.request.emplace();
     request.terminal = tty_;
@@ -208,14 +213,19 @@ class Preparation {
       return {};
     }
     exit_code_ = guest::kExitNotFound;
-    return fail(ErrorCode::kNotFound, fmt::format("'{}' has no init (/sbin/init, /etc/init, /bin/init or /init); name a program: adyton run --rootfs {} -- PROGRAM", root, root));
+    return fail(
+        ErrorCode::kNotFound,
+        fmt::format(
+            "'{}' has no init (/sbin/init, /etc/init, /bin/init or /init); name a program: adyton run --rootfs {} -- PROGRAM",
+            root, root));
   }
 
   Result<void> check_directory(const std::string& path, const char* option) {
     std::error_code error;
     const auto status = fs::status(path, error);
     if (fs::is_directory(status)) return {};
-    if (status.type() == fs::file_type::not_found) return fail(ErrorCode::kNotFound, fmt::format("{} '{}' does not exist", option, path));
+    if (status.type() == fs::file_type::not_found)
+      return fail(ErrorCode::kNotFound, fmt::format("{} '{}' does not exist", option, path));
     if (error) return fail(ErrorCode::kPermission, fmt::format("{} '{}': {}", option, path, error.message()));
     return bad(fmt::format("{} '{}' is not a directory", option, path));
   }
@@ -228,7 +238,8 @@ class Preparation {
         break;
       }
     }
-    const bool given = std::any_of(request.env.begin(), request.env.end(), [](const std::string& entry) { return entry.starts_with("TERM="); });
+    const bool given =
+        std::any_of(request.env.begin(), request.env.end(), [](const std::string& entry) { return entry.starts_with("TERM="); });
     const char* term = std::getenv("TERM");
     if (!given && term != nullptr) request.env.push_back(fmt::format("TERM={}", term));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +52,12 @@ Result<TreeState> inspect(const std::string& root) {
   return state;
 }
 
+// mkfs.erofs says that a write failed, not why.
+bool is_full(const std::string& path) {
+  struct statvfs system {};
+  return ::statvfs(path.c_str(), &system) == 0 && system.f_bavail == 0;
+}
+
 }  // namespace
 
 Result<Artifact> build_directory_image(const Cache& cache, const std::string& directory, const DirectoryImageOptions& options, const Progress& progress) {
@@ -76,6 +83,10 @@ Result<Artifact> build_directory_image(const Cache& cache, const std::string& di
         command.push_back(root);
         auto made = run_command_checked(command);
         if (!made && made.error().code == ErrorCode::kNotFound) return fail(ErrorCode::kNotFound, "mkfs.erofs is missing; install the package erofs-utils");
+        if (!made && is_full(path)) {
+          return fail(ErrorCode::kExhausted, fmt::format("making an image of {}: no space left for {}; free some, or set XDG_CACHE_HOME to a folder on another disk",
+                                                         directory, path));
+        }
         if (!made) return fail(made.error().code, fmt::format("making an image of {}: {}", directory, made.error().message));
         const auto after = inspect(root);
         settled &= after && after->fingerprint == before.fingerprint;

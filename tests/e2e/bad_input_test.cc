@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "tests/e2e/adyton.h"
 
@@ -83,6 +84,23 @@ TEST(BadInput, Disk) {
 TEST(BadInput, NothingToRun) { expect_failure({}, 125, "nothing to run"); }
 
 TEST(BadInput, ConsoleLogOnAFullDisk) { expect_failure({"--console-log", "/dev/full", probe()}, 125, "No space left on device"); }
+
+// A file system of its own, too small for the image of a folder, in a mount namespace that ends with the command.
+TEST(BadInput, CacheOnAFullDisk) {
+  if (std::system("unshare --user --map-root-user --mount mount -t tmpfs none /mnt 2>/dev/null") != 0) {
+    GTEST_SKIP() << "this machine lets nobody mount in a namespace";
+  }
+  Adyton adyton = Adyton::shell(R"(mkdir "$TMPDIR/big" && head -c 3000000 /dev/urandom > "$TMPDIR/big/file"
+      export cache="${XDG_CACHE_HOME:-$HOME/.cache}/adyton"
+      unshare --user --map-root-user --mount sh -c '
+          mount -t tmpfs -o size=1m none /mnt && mkdir /mnt/adyton && ln -s "$cache"/[kvil]* /mnt/adyton || exit 99
+          XDG_CACHE_HOME=/mnt "$ADYTON" run --mount "$TMPDIR/big:/data" "$PROBE" both; code=$?
+          ls /mnt/adyton | grep partial; exit $code'
+      code=$?; rm -r "$TMPDIR/big"; exit $code)");
+  EXPECT_EQ(adyton.finish(), 125);
+  EXPECT_THAT(adyton.errors(), HasSubstr("no space left"));
+  EXPECT_EQ(adyton.output(), "");
+}
 
 TEST(BadInput, KernelPanic) {
   const Finished done = run({probe(), "crash-kernel", "c"});
