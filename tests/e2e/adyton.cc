@@ -7,6 +7,7 @@
 #include <pty.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -73,9 +74,11 @@ std::string TemporaryFolder::write(const std::string& name, std::string_view con
 Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, Streams streams) {
   ::signal(SIGPIPE, SIG_IGN);
   mark_ = fmt::format("ADYTON_E2E_MARK={:016x}", std::random_device{}() | uint64_t{std::random_device{}()} << 32);
-  std::vector<std::string> words = script.empty() ? std::vector<std::string>{program()} : std::vector<std::string>{"/bin/sh", "-c", script, "sh"};
+  std::vector<std::string> words =
+      script.empty() ? std::vector<std::string>{program()} : std::vector<std::string>{"/bin/sh", "-c", script, "sh"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<std::string> environment = {mark_, "TMPDIR=" + temporary_.path(), "ADYTON=" + program(), "PROBE=" + probe(), "TERM=xterm"};
+  std::vector<std::string> environment = {mark_, "TMPDIR=" + temporary_.path(), "ADYTON=" + program(), "PROBE=" + probe(),
+                                          "TERM=xterm"};
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (!text.starts_with("TMPDIR=") && !text.starts_with("TERM=")) environment.emplace_back(text);
@@ -100,6 +103,8 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
   }
   pid_ = ::fork();
   if (pid_ == 0) {
+    // A test that is killed takes its VM along.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::setsid();
     // Whatever the test runner ignores, a user's shell does not.
     for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE}) ::signal(number, SIG_DFL);
@@ -166,7 +171,8 @@ int Adyton::finish() {
     for (ssize_t got; (got = ::read(error_.get(), buffer, sizeof(buffer))) > 0;) err_.append(buffer, static_cast<size_t>(got));
   });
   std::vector<char> buffer(1 << 16);
-  for (ssize_t got; (got = ::read(output_.get(), buffer.data(), buffer.size())) > 0;) out_.append(buffer.data(), static_cast<size_t>(got));
+  for (ssize_t got; (got = ::read(output_.get(), buffer.data(), buffer.size())) > 0;)
+    out_.append(buffer.data(), static_cast<size_t>(got));
   errors.join();
   int status = 0;
   if (::waitpid(pid_, &status, 0) != pid_) return -1;
