@@ -94,7 +94,8 @@ void Channel::drain(bool promised) {
       size = std::min(size, kPromisedBytes);
     }
     const uint8_t* at = buffer_.data() + begin_;
-    const ssize_t put = sink_.socket ? ::send(sink_.fd.get(), at, size, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(sink_.fd.get(), at, size);
+    const ssize_t put =
+        sink_.socket ? ::send(sink_.fd.get(), at, size, MSG_DONTWAIT | MSG_NOSIGNAL) : ::write(sink_.fd.get(), at, size);
     if (put < 0) {
       if (would_block(errno)) return;
       if (errno != EPIPE && errno != ECONNRESET) error_ = fail_errno("cannot write " + name_).error();

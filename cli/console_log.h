@@ -1,4 +1,5 @@
-// What the guest's serial console says: the last part is kept for the moment something goes wrong, and all of it goes to a file when asked.
+// What the guest's serial console says: the last part is kept for the moment something goes wrong, and all of it goes to a file
+// when asked.
 #pragma once
 #include <cstdint>
 #include <optional>

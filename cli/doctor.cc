@@ -40,7 +40,8 @@ Finding machine_finding() {
   utsname name{};
   ::uname(&name);
   return {State::kGood, "Machine",
-          fmt::format("{}, Linux {}, {} CPUs, {} of memory", name.machine, name.release, std::thread::hardware_concurrency(), format_size(host_memory()))};
+          fmt::format("{}, Linux {}, {} CPUs, {} of memory", name.machine, name.release, std::thread::hardware_concurrency(),
+                      format_size(host_memory()))};
 }
 
 // Asks an adyton-vmm, which is the one that would have to do it.
@@ -67,8 +68,9 @@ void add_engine(std::vector<Finding>& findings) {
     return;
   }
   std::string features = fmt::format("{}", fmt::join(description->host_features, ", "));
-  findings.push_back({State::kGood, "Engine", fmt::format("{}, runs arm64 guests by translation{}{}", description->backend,
-                                                          features.empty() ? "" : "; host CPU: ", features)});
+  findings.push_back({State::kGood, "Engine",
+                      fmt::format("{}, runs arm64 guests by translation{}{}", description->backend,
+                                  features.empty() ? "" : "; host CPU: ", features)});
 }
 
 struct Need {
@@ -84,9 +86,11 @@ void add_programs(std::vector<Finding>& findings) {
   for (const std::string& folder : image::default_library_directories()) libraries |= fs::exists(folder + "/libc.so.6", ignored);
   const std::array<Need, 4> needs = {{
       {"apt-get", in_path("apt-get"), "apt", "fetches the guest's kernel"},
-      {"Debian's archive keys", fs::exists("/usr/share/keyrings/debian-archive-keyring.gpg", ignored), "debian-archive-keyring", "the kernel's signature is checked with them"},
+      {"Debian's archive keys", fs::exists("/usr/share/keyrings/debian-archive-keyring.gpg", ignored), "debian-archive-keyring",
+       "the kernel's signature is checked with them"},
       {"mkfs.erofs", in_path("mkfs.erofs"), "erofs-utils", "--rootfs, --mount"},
-      {"arm64 C library", libraries, "libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross", "dynamic payloads without --rootfs"},
+      {"arm64 C library", libraries, "libc6-arm64-cross libgcc-s1-arm64-cross libstdc++6-arm64-cross",
+       "dynamic payloads without --rootfs"},
   }};
   std::string present;
   std::string packages;
@@ -100,7 +104,8 @@ void add_programs(std::vector<Finding>& findings) {
   }
   if (!present.empty()) findings.push_back({State::kGood, "Programs", present});
   if (!packages.empty()) {
-    findings.push_back({State::kNote, "Install", fmt::format("{}apt-get install --no-install-recommends{}", ::geteuid() == 0 ? "" : "sudo ", packages)});
+    findings.push_back({State::kNote, "Install",
+                        fmt::format("{}apt-get install --no-install-recommends{}", ::geteuid() == 0 ? "" : "sudo ", packages)});
   }
 }
 
@@ -115,22 +120,26 @@ void add_files(std::vector<Finding>& findings) {
   uint64_t bytes = 0;
   size_t files = 0;
   std::error_code error;
-  for (auto entry = fs::directory_iterator(*directory, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
+  for (auto entry = fs::directory_iterator(*directory, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
     std::error_code ignored;
     if (!entry->is_regular_file(ignored)) continue;
     bytes += entry->file_size(ignored);
     ++files;
   }
   const bool empty = files == 0;
-  findings.push_back({empty ? State::kNote : State::kGood, "Cache",
-                      empty ? fmt::format("{} is empty: the first run fetches the guest's kernel", *directory)
-                            : fmt::format("{}: {} files, {}; it may be deleted at any time", *directory, files, format_size(bytes))});
+  findings.push_back(
+      {empty ? State::kNote : State::kGood, "Cache",
+       empty ? fmt::format("{} is empty: the first run fetches the guest's kernel", *directory)
+             : fmt::format("{}: {} files, {}; it may be deleted at any time", *directory, files, format_size(bytes))});
 }
 
 void add_isolation(std::vector<Finding>& findings) {
   findings.push_back({State::kGood, "Isolation none", "available, and what every VM gets: the host may look in"});
-  findings.push_back({State::kNote, "Isolation process", "not available: this version runs the engine inside the VM's own process"});
-  findings.push_back({State::kNote, "Isolation hypervisor", "not available: it needs an arm64 host with pKVM, which this version does not use"});
+  findings.push_back(
+      {State::kNote, "Isolation process", "not available: this version runs the engine inside the VM's own process"});
+  findings.push_back(
+      {State::kNote, "Isolation hypervisor", "not available: it needs an arm64 host with pKVM, which this version does not use"});
 }
 
 }  // namespace
@@ -144,7 +153,8 @@ Finding kvm_finding(const KvmReport& kvm) {
     case KvmReport::State::kSlow: return {State::kNote, "KVM", "present, far too slow to use: " + kvm.reason + kUnused};
     case KvmReport::State::kUsable: break;
   }
-  return {State::kNote, "KVM", "present and fast (" + kvm.reason + "), but not used yet: this version runs every guest on its own engine"};
+  return {State::kNote, "KVM",
+          "present and fast (" + kvm.reason + "), but not used yet: this version runs every guest on its own engine"};
 }
 
 std::vector<Finding> examine_machine() {
@@ -163,11 +173,13 @@ std::string format_report(const std::vector<Finding>& findings, const DoctorOpti
   constexpr std::array<const char*, 3> kMarks = {"+", " ", "!"};
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const Finding& f : findings) list.push_back({{"state", kNames[static_cast<size_t>(f.state)]}, {"subject", f.subject}, {"text", f.text}});
+    for (const Finding& f : findings)
+      list.push_back({{"state", kNames[static_cast<size_t>(f.state)]}, {"subject", f.subject}, {"text", f.text}});
     return list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   }
   std::string report = version_text().substr(0, version_text().find('\n')) + "\n";
-  for (const Finding& f : findings) report += fmt::format("{} {:<21} {}\n", kMarks[static_cast<size_t>(f.state)], f.subject, f.text);
+  for (const Finding& f : findings)
+    report += fmt::format("{} {:<21} {}\n", kMarks[static_cast<size_t>(f.state)], f.subject, f.text);
   const bool ready = std::none_of(findings.begin(), findings.end(), [](const Finding& f) { return f.state == State::kMissing; });
   report += ready ? "Ready: adyton run PAYLOAD\n" : "Lines marked ! need attention.\n";
   return report;

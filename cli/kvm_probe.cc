@@ -98,9 +98,9 @@ Result<Measurement> run_guest(int kvm) {
   UniqueFd vm(::ioctl(kvm, KVM_CREATE_VM, 0));
   if (!vm.valid()) return fail_errno("KVM_CREATE_VM");
   const Mapping memory = TRY(Mapping::anonymous(kGuestMemory));
-  put(memory.data(), kPageTables, (kPageTables + 0x1000) | 3);           // present, writable
+  put(memory.data(), kPageTables, (kPageTables + 0x1000) | 3);  // present, writable
   put(memory.data(), kPageTables + 0x1000, (kPageTables + 0x2000) | 3);
-  put(memory.data(), kPageTables + 0x2000, 0x83);                        // a 2 MiB page
+  put(memory.data(), kPageTables + 0x2000, 0x83);  // a 2 MiB page
   std::memcpy(memory.data() + kCodeAddress, kGuestCode, sizeof(kGuestCode));
   kvm_userspace_memory_region region{};
   region.memory_size = memory.size();
@@ -171,7 +171,9 @@ Result<Measurement> run_guest_bounded(int kvm) {
   const bool whole = heard && ::read(reader.get(), &telegram, sizeof(telegram)) == sizeof(telegram);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  if (!heard) return fail(ErrorCode::kUnavailable, fmt::format("a guest that needs about {:.0f} ms had not finished after {} s", native_loop_seconds() * 1000, kPatience.count() / 1000));
+  if (!heard)
+    return fail(ErrorCode::kUnavailable, fmt::format("a guest that needs about {:.0f} ms had not finished after {} s",
+                                                     native_loop_seconds() * 1000, kPatience.count() / 1000));
   if (!whole) return fail(ErrorCode::kInternal, "the process that ran the test guest died");
   if (!telegram.ok) return fail(ErrorCode::kInternal, telegram.error);
   return telegram.measured;
@@ -183,7 +185,8 @@ Result<Measurement> run_guest_bounded(int kvm) {
 
 KvmReport judge_kvm(double loop_ratio, double exit_microseconds) {
   KvmReport verdict{.loop_ratio = loop_ratio, .exit_microseconds = exit_microseconds};
-  const std::string figures = fmt::format("a loop takes {:.1f} times as long as outside, an exit {:.1f} us", loop_ratio, exit_microseconds);
+  const std::string figures =
+      fmt::format("a loop takes {:.1f} times as long as outside, an exit {:.1f} us", loop_ratio, exit_microseconds);
   if (loop_ratio > kMaxLoopRatio || exit_microseconds > kMaxExitMicroseconds) {
     verdict.state = State::kSlow;
     verdict.reason = "it runs, but not on the hardware's virtualization: " + figures;
@@ -197,12 +200,15 @@ KvmReport judge_kvm(double loop_ratio, double exit_microseconds) {
 KvmReport probe_kvm() {
   UniqueFd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   if (!kvm.valid()) {
-    if (errno == ENOENT || errno == ENODEV || errno == ENXIO) return report(State::kAbsent, "this kernel or container has no /dev/kvm");
-    if (errno == EACCES || errno == EPERM) return report(State::kNoPermission, "/dev/kvm may not be opened by this user (the group is usually 'kvm')");
+    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+      return report(State::kAbsent, "this kernel or container has no /dev/kvm");
+    if (errno == EACCES || errno == EPERM)
+      return report(State::kNoPermission, "/dev/kvm may not be opened by this user (the group is usually 'kvm')");
     return report(State::kBroken, fail_errno("/dev/kvm").error().message);
   }
 #if defined(__x86_64__)
-  if (::ioctl(kvm.get(), KVM_GET_API_VERSION, 0) != KVM_API_VERSION) return report(State::kBroken, "/dev/kvm does not speak the stable KVM API");
+  if (::ioctl(kvm.get(), KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+    return report(State::kBroken, "/dev/kvm does not speak the stable KVM API");
   auto measured = run_guest_bounded(kvm.get());
   if (!measured) {
     const bool hung = measured.error().code == ErrorCode::kUnavailable;

@@ -19,7 +19,8 @@
 namespace adyton::cli {
 namespace {
 
-// A standard stream that we were started without must not become the number of a file that we open. Reading it ends at once, writing it fails.
+// A standard stream that we were started without must not become the number of a file that we open. Reading it ends at once,
+// writing it fails.
 void fill_standard_streams() {
   while (true) {
     const int fd = ::open("/dev/null", O_RDONLY);

@@ -80,7 +80,8 @@ Result<void> check_run(const RunOptions& run) {
   if (run.kernel && run.firmware) return bad("--kernel and --firmware exclude each other");
   if (!run.kernel && (run.initrd || run.append)) return bad("--initrd and --append need --kernel");
   if (run.raw()) {
-    if (!run.command.empty()) return bad(fmt::format("a VM from --kernel or --firmware takes no payload ('{}')", run.command.front()));
+    if (!run.command.empty())
+      return bad(fmt::format("a VM from --kernel or --firmware takes no payload ('{}')", run.command.front()));
     if (run.rootfs || !run.mounts.empty() || !run.env.empty() || run.workdir) {
       return bad("--rootfs, --mount, --env and --workdir are for payloads: they do nothing for --kernel or --firmware");
     }
@@ -89,7 +90,8 @@ Result<void> check_run(const RunOptions& run) {
   } else if (run.command.empty() && !run.rootfs) {
     return bad("nothing to run: name a payload (see 'adyton run --help')");
   }
-  if (run.workdir && !run.workdir->starts_with('/')) return bad(fmt::format("--workdir '{}' is not an absolute path", *run.workdir));
+  if (run.workdir && !run.workdir->starts_with('/'))
+    return bad(fmt::format("--workdir '{}' is not an absolute path", *run.workdir));
   if (run.quiet && run.verbose) return bad("--quiet and --verbose exclude each other");
   return {};
 }
@@ -107,7 +109,8 @@ Result<MountOption> parse_mount(const std::string& text) {
   }
   // The guest's path has no colon, the host's may.
   const size_t colon = rest.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == rest.size()) return bad(fmt::format("--mount '{}' is not SOURCE:TARGET[:ro]", text));
+  if (colon == std::string::npos || colon == 0 || colon + 1 == rest.size())
+    return bad(fmt::format("--mount '{}' is not SOURCE:TARGET[:ro]", text));
   mount.source = rest.substr(0, colon);
   mount.target = rest.substr(colon + 1);
   if (!mount.target.starts_with('/')) return bad(fmt::format("--mount target '{}' is not an absolute path", mount.target));
@@ -146,19 +149,27 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
       "is yours; Ctrl-A X ends the VM.\n"
       "Isolation level: none (the host may look in).");
   run_command->add_option("--smp", run.cpus, "Virtual CPUs")->type_name("N")->capture_default_str();
-  run_command->add_option("--memory,-m", memory, "Memory of the guest, as in 512M or 2G")->type_name("SIZE")->capture_default_str();
-  run_command->add_option("--env,-e", env, "Set NAME in the payload's environment; NAME alone passes your own value on")->type_name("NAME[=VALUE]")->allow_extra_args(false);
+  run_command->add_option("--memory,-m", memory, "Memory of the guest, as in 512M or 2G")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  run_command->add_option("--env,-e", env, "Set NAME in the payload's environment; NAME alone passes your own value on")
+      ->type_name("NAME[=VALUE]")
+      ->allow_extra_args(false);
   run_command->add_option("--workdir,-w", run.workdir, "The payload's working directory")->type_name("DIR");
   run_command->add_option("--mount,-v", mounts, "Show a host directory to the payload; what it writes there ends with the VM")
       ->type_name("SRC:DST[:ro]")
       ->allow_extra_args(false);
-  run_command->add_option("--rootfs", run.rootfs, "A directory tree as the guest's root; without a program its init runs")->type_name("DIR");
+  run_command->add_option("--rootfs", run.rootfs, "A directory tree as the guest's root; without a program its init runs")
+      ->type_name("DIR");
   run_command->add_option("--kernel", run.kernel, "Boot this arm64 Image instead of ours")->type_name("FILE");
   run_command->add_option("--initrd", run.initrd, "Initial RAM disk for --kernel")->type_name("FILE");
   run_command->add_option("--append", run.append, "Command line for --kernel")->type_name("TEXT");
-  run_command->add_option("--firmware", run.firmware, "Boot this firmware (say u-boot) from flash instead of a kernel")->type_name("FILE");
+  run_command->add_option("--firmware", run.firmware, "Boot this firmware (say u-boot) from flash instead of a kernel")
+      ->type_name("FILE");
   run_command->add_option("--disk", disks, "A raw disk image as a virtio disk")->type_name("FILE[,ro]")->allow_extra_args(false);
-  run_command->add_option("--console", console, "With --kernel or --firmware: the console device that is yours, serial (PL011) or virtio")
+  run_command
+      ->add_option("--console", console,
+                   "With --kernel or --firmware: the console device that is yours, serial (PL011) or virtio")
       ->type_name("DEVICE")
       ->check(CLI::IsMember({"serial", "virtio"}))
       ->capture_default_str();
@@ -170,7 +181,8 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   run_command->add_flag("--verbose", run.verbose, "Show the guest's serial console on stderr");
 
   PrepareOptions prepare;
-  CLI::App* prepare_command = app.add_subcommand("prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
+  CLI::App* prepare_command = app.add_subcommand(
+      "prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
   prepare_command->add_flag("--quiet,-q", prepare.quiet, "Show no progress");
 
   DoctorOptions doctor;

@@ -36,9 +36,37 @@ TEST(Options, PayloadAndItsArguments) {
 TEST(Options, EverythingAtOnce) {
   ::setenv("ADYTON_TEST_PASSED", "on", 1);
   ::unsetenv("ADYTON_TEST_ABSENT");
-  auto run = run_options({"--smp", "4", "--memory=1G", "--env", "K=V=W", "-e", "ADYTON_TEST_PASSED", "-e", "ADYTON_TEST_ABSENT", "--workdir", "/data",
-                          "--mount", "./dir:/data", "--mount", "a:b:/c:ro", "--rootfs", "root", "--disk", "a.img", "--disk", "b.img,ro", "--console-log",
-                          "log", "--timeout", "1.5", "--quiet", "--tty", "--", "/usr/bin/python3", "-c", "print(6*7)"});
+  auto run = run_options({"--smp",
+                          "4",
+                          "--memory=1G",
+                          "--env",
+                          "K=V=W",
+                          "-e",
+                          "ADYTON_TEST_PASSED",
+                          "-e",
+                          "ADYTON_TEST_ABSENT",
+                          "--workdir",
+                          "/data",
+                          "--mount",
+                          "./dir:/data",
+                          "--mount",
+                          "a:b:/c:ro",
+                          "--rootfs",
+                          "root",
+                          "--disk",
+                          "a.img",
+                          "--disk",
+                          "b.img,ro",
+                          "--console-log",
+                          "log",
+                          "--timeout",
+                          "1.5",
+                          "--quiet",
+                          "--tty",
+                          "--",
+                          "/usr/bin/python3",
+                          "-c",
+                          "print(6*7)"});
   ASSERT_TRUE(run) << run.error().message;
   EXPECT_EQ(run->cpus, 4u);
   EXPECT_EQ(run->memory, 1ull << 30);
@@ -55,7 +83,8 @@ TEST(Options, EverythingAtOnce) {
 }
 
 TEST(Options, RawVm) {
-  auto run = run_options({"--kernel", "Image", "--initrd", "i.cpio", "--append", "console=ttyAMA0 root=/dev/vda", "--disk", "disk.img"});
+  auto run =
+      run_options({"--kernel", "Image", "--initrd", "i.cpio", "--append", "console=ttyAMA0 root=/dev/vda", "--disk", "disk.img"});
   ASSERT_TRUE(run) << run.error().message;
   EXPECT_TRUE(run->raw());
   EXPECT_EQ(run->append, "console=ttyAMA0 root=/dev/vda");
@@ -85,7 +114,8 @@ TEST(Options, MistakesGetOneLine) {
   EXPECT_THAT(run_error({"--kernel", "a", "./hello"}), HasSubstr("takes no payload"));
   EXPECT_THAT(run_error({"--kernel", "a", "--rootfs", "b"}), HasSubstr("for payloads"));
   EXPECT_THAT(run_error({"-t", "-T", "./hello"}), HasSubstr("exclude"));
-  for (const auto& arguments : {std::vector<std::string>{"adyton"}, {"adyton", "fly"}, {"adyton", "--wings"}, {"adyton", "doctor", "who"}}) {
+  for (const auto& arguments :
+       {std::vector<std::string>{"adyton"}, {"adyton", "fly"}, {"adyton", "--wings"}, {"adyton", "doctor", "who"}}) {
     auto command = parse_command_line(arguments);
     ASSERT_FALSE(command);
     EXPECT_THAT(command.error().message, Not(HasSubstr("\n")));
@@ -94,7 +124,8 @@ TEST(Options, MistakesGetOneLine) {
 }
 
 TEST(Options, HelpAndVersionSayTheIsolationLevel) {
-  for (const auto& arguments : {std::vector<std::string>{"adyton", "--help"}, {"adyton", "run", "--help"}, {"adyton", "--version"}}) {
+  for (const auto& arguments :
+       {std::vector<std::string>{"adyton", "--help"}, {"adyton", "run", "--help"}, {"adyton", "--version"}}) {
     auto command = parse_command_line(arguments);
     ASSERT_TRUE(command);
     ASSERT_TRUE(std::holds_alternative<PrintText>(*command));

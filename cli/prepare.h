@@ -9,8 +9,9 @@
 
 namespace adyton::cli {
 
-// Everything of a SessionConfig but the user's streams, signals and terminal; `tty`: the payload gets a terminal. Cheap checks come first:
-// a mistake is reported before anything is fetched or built. The exit code of an Outcome that comes back as error says whose fault it was.
+// Everything of a SessionConfig but the user's streams, signals and terminal; `tty`: the payload gets a terminal. Cheap checks
+// come first: a mistake is reported before anything is fetched or built. The exit code of an Outcome that comes back as error
+// says whose fault it was.
 std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress);
 
 // `adyton prepare`: puts the guest's kernel and initramfs into the cache. Returns where the cache is.

@@ -28,7 +28,7 @@ class Progress {
   const bool enabled_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string text_;           // empty: idle
+  std::string text_;  // empty: idle
   bool shown_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -63,7 +63,8 @@ Outcome run_vm(const RunOptions& options) {
   UniqueFd log_file;
   if (options.console_log) {
     log_file.reset(::open(options.console_log->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666));
-    if (!log_file.valid()) return error(fail_errno(fmt::format("cannot open the console log '{}'", *options.console_log)).error().message);
+    if (!log_file.valid())
+      return error(fail_errno(fmt::format("cannot open the console log '{}'", *options.console_log)).error().message);
     log.copy_to(log_file.get(), fmt::format("the console log '{}'", *options.console_log));
   }
   if (options.verbose && !options.raw()) log.copy_to(STDERR_FILENO, "standard error");

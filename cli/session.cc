@@ -49,7 +49,8 @@ Session::Session(SessionConfig config, Socket& vm, ConsoleLog& log, Progress& pr
 Outcome Session::run() {
   std::vector<int> fds;
   for (const UniqueFd& fd : config_.vm_fds) fds.push_back(fd.get());
-  if (auto sent = send_request(config_.vm, fds); !sent && sent.error().code != ErrorCode::kUnavailable) fail_with(sent.error().message);
+  if (auto sent = send_request(config_.vm, fds); !sent && sent.error().code != ErrorCode::kUnavailable)
+    fail_with(sent.error().message);
   config_.vm_fds.clear();
 
   std::vector<pollfd> polls;
@@ -119,7 +120,8 @@ void Session::on_event(Event event, std::vector<UniqueFd> fds) {
 void Session::on_reply(const Reply& reply) {
   if (reply.error) return fail_with(reply.error->message);
   if (phase_ != Phase::kConfiguring || reply.id != 1) return;
-  if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) return fail_with(sent.error().message);
+  if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable)
+    return fail_with(sent.error().message);
   if (config_.request) {
     phase_ = Phase::kBooting;
     progress_.step("Booting the guest");
@@ -189,7 +191,8 @@ void Session::on_guest(std::span<const pollfd> polls) {
 void Session::on_message(const guest::Message& message) {
   if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && phase_ == Phase::kBooting) {
     if (hello->version != guest::kProtocolVersion) {
-      return fail_with(fmt::format("the guest's init speaks version {} of our protocol, this is version {}", hello->version, guest::kProtocolVersion));
+      return fail_with(fmt::format("the guest's init speaks version {} of our protocol, this is version {}", hello->version,
+                                   guest::kProtocolVersion));
     }
     phase_ = Phase::kStarting;
     progress_.step("Starting the payload");
@@ -205,7 +208,8 @@ void Session::on_message(const guest::Message& message) {
   } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message); failed != nullptr && phase_ == Phase::kStarting) {
     const bool known = failed->exit_code == guest::kExitNotExecutable || failed->exit_code == guest::kExitNotFound;
     expected_.clear();  // the streams may never come
-    payload_ended({.exit_code = known ? static_cast<int>(failed->exit_code) : guest::kExitError, .message = one_line(failed->message)});
+    payload_ended(
+        {.exit_code = known ? static_cast<int>(failed->exit_code) : guest::kExitError, .message = one_line(failed->message)});
   } else {
     fail_with("the guest's init does not speak our protocol");
   }
@@ -290,8 +294,8 @@ void Session::interrupt(int signal) {
   if (++interrupts_ >= 2) conclude({.exit_code = 128 + signal, .message = "interrupted twice, the VM was ended"});
 }
 
-// With a terminal, Ctrl-C is a key that the guest's terminal turns into a signal. A payload that answers (a shell with its prompt)
-// lives; one that shows nothing between two of them is taken to hang.
+// With a terminal, Ctrl-C is a key that the guest's terminal turns into a signal. A payload that answers (a shell with its
+// prompt) lives; one that shows nothing between two of them is taken to hang.
 void Session::note_key(std::span<const uint8_t> keys) {
   for (const uint8_t key : keys) {
     if (key == kCtrlC) {
@@ -313,7 +317,8 @@ void Session::note_output(std::span<const uint8_t> bytes) {
 // ---- the end -------------------------------------------------------------------------------------------------------------
 
 bool Session::output_finished() const {
-  return std::all_of(channels_.begin(), channels_.end(), [](const auto& entry) { return !is_output(entry.first) || entry.second.finished(); });
+  return std::all_of(channels_.begin(), channels_.end(),
+                     [](const auto& entry) { return !is_output(entry.first) || entry.second.finished(); });
 }
 
 void Session::advance() {
@@ -351,14 +356,10 @@ Outcome Session::explain_end() const {
     case EndReason::kShutdown:
       if (!config_.request) return Outcome{};
       return error("the guest powered off before the payload had ended" + detail);
-    case EndReason::kReset:
-      return error("the guest reset itself, the VM was ended" + detail);
-    case EndReason::kStopped:
-      return error("the VM was stopped" + detail);
-    case EndReason::kCrashed:
-      return error("the guest crashed" + detail);
-    case EndReason::kInternalError:
-      return error("internal error in the VM" + detail);
+    case EndReason::kReset: return error("the guest reset itself, the VM was ended" + detail);
+    case EndReason::kStopped: return error("the VM was stopped" + detail);
+    case EndReason::kCrashed: return error("the guest crashed" + detail);
+    case EndReason::kInternalError: return error("internal error in the VM" + detail);
   }
   return error("the VM ended" + detail);
 }

@@ -37,13 +37,13 @@ struct Outcome {
 
 struct SessionConfig {
   vmm::control::Configure vm;
-  std::vector<UniqueFd> vm_fds;                // what `vm` refers to
-  std::optional<guest::ExecRequest> request;   // none: a VM of the user's own, whose serial console is the user's terminal
-  UniqueFd console;                            // our end of the serial console
-  std::array<UniqueFd, 3> stdio;               // from open_endpoint()
-  int signals = -1;                            // a signalfd, or what behaves like one
-  int terminal = -1;                           // the user's terminal, when the guest gets it
-  bool wait_for_power_off = false;             // the guest has something to write back
+  std::vector<UniqueFd> vm_fds;               // what `vm` refers to
+  std::optional<guest::ExecRequest> request;  // none: a VM of the user's own, whose serial console is the user's terminal
+  UniqueFd console;                           // our end of the serial console
+  std::array<UniqueFd, 3> stdio;              // from open_endpoint()
+  int signals = -1;                           // a signalfd, or what behaves like one
+  int terminal = -1;                          // the user's terminal, when the guest gets it
+  bool wait_for_power_off = false;            // the guest has something to write back
   std::optional<std::chrono::milliseconds> timeout;
 };
 
@@ -96,16 +96,16 @@ class Session {
   Phase phase_ = Phase::kConfiguring;
   uint32_t next_request_ = 1;
   std::optional<ExecConnection> guest_;
-  std::map<uint32_t, bool> expected_;               // stream ports, and whether the guest has connected them
+  std::map<uint32_t, bool> expected_;  // stream ports, and whether the guest has connected them
   std::vector<std::pair<uint32_t, Channel>> channels_;
-  std::optional<Outcome> payload_outcome_;          // what the guest said
-  std::optional<Outcome> outcome_;                  // final
+  std::optional<Outcome> payload_outcome_;  // what the guest said
+  std::optional<Outcome> outcome_;          // final
   std::optional<vmm::control::Ended> ended_;
-  bool vm_gone_ = false;                            // the control socket has ended
+  bool vm_gone_ = false;  // the control socket has ended
   unsigned interrupts_ = 0;
-  bool after_escape_ = false;                       // Ctrl-A was typed
-  std::optional<Clock::time_point> deadline_;       // of --timeout
-  std::optional<Clock::time_point> patience_;       // for a VM that is about to end
+  bool after_escape_ = false;                  // Ctrl-A was typed
+  std::optional<Clock::time_point> deadline_;  // of --timeout
+  std::optional<Clock::time_point> patience_;  // for a VM that is about to end
 };
 
 }  // namespace adyton::cli

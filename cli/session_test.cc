@@ -35,7 +35,9 @@ std::string read_all(int fd) {
   for (ssize_t got; (got = ::read(fd, buffer, sizeof(buffer))) > 0;) all.append(buffer, static_cast<size_t>(got));
   return all;
 }
-void write_all(int fd, std::string_view text) { ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size())); }
+void write_all(int fd, std::string_view text) {
+  ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
 
 // The test plays everybody but the session: the VM's process, the guest and the user.
 class SessionTest : public ::testing::Test {

@@ -27,7 +27,8 @@ int unit_shift(std::string_view unit) {
 Result<uint64_t> parse_size(std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc::invalid_argument) return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is not a size (say 512M or 2G)", text));
+  if (error == std::errc::invalid_argument)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is not a size (say 512M or 2G)", text));
   const int shift = unit_shift(std::string_view(end, static_cast<size_t>(text.data() + text.size() - end)));
   if (shift < 0) return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is not a size (say 512M or 2G)", text));
   if (error == std::errc::result_out_of_range || value > UINT64_MAX >> shift) {

@@ -17,7 +17,8 @@ TEST(Size, ParsesWhatPeopleWrite) {
 }
 
 TEST(Size, RefusesTheRest) {
-  for (const char* text : {"", "M", "-1", "+1", " 1", "1 ", "1.5G", "1X", "1MM", "1Mi", "0x10", "18446744073709551616", "17179869184G", "99999999999999999999T"}) {
+  for (const char* text : {"", "M", "-1", "+1", " 1", "1 ", "1.5G", "1X", "1MM", "1Mi", "0x10", "18446744073709551616",
+                           "17179869184G", "99999999999999999999T"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }

@@ -17,7 +17,8 @@ struct TerminalSize {
 // The size of the terminal behind `fd`, or nothing when it is none or does not know.
 std::optional<TerminalSize> terminal_size(int fd);
 
-// While it lives and raw() was called, keys arrive as bytes: no echo, no line editing, no signals. The destructor restores what was.
+// While it lives and raw() was called, keys arrive as bytes: no echo, no line editing, no signals. The destructor restores what
+// was.
 class RawTerminal {
  public:
   explicit RawTerminal(int fd) : fd_(fd) {}

@@ -24,7 +24,8 @@ Result<std::string> find_vmm() {
   for (const auto& candidate : candidates) {
     if (::access(candidate.c_str(), X_OK) == 0) return candidate.string();
   }
-  return fail(ErrorCode::kNotFound, fmt::format("the program adyton-vmm is missing (looked for {} and {})", candidates[0].string(), candidates[1].string()));
+  return fail(ErrorCode::kNotFound, fmt::format("the program adyton-vmm is missing (looked for {} and {})",
+                                                candidates[0].string(), candidates[1].string()));
 }
 
 Result<VmProcess> VmProcess::spawn(const std::string& program) {
@@ -70,9 +71,7 @@ std::string VmProcess::finish() {
   pid_t done = ::waitpid(pid_, &status, WNOHANG);
   if (done == 0) {
     ::kill(pid_, SIGKILL);
-    do {
-      done = ::waitpid(pid_, &status, 0);
-    } while (done < 0 && errno == EINTR);
+    do { done = ::waitpid(pid_, &status, 0); } while (done < 0 && errno == EINTR);
   }
   pid_ = -1;
   if (done < 0) return "unknown";

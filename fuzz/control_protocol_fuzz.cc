@@ -1,5 +1,5 @@
-// The control socket's messages, in both directions: any text beside any number of descriptors. What is accepted is encoded again and must
-// survive that.
+// The control socket's messages, in both directions: any text beside any number of descriptors. What is accepted is encoded again
+// and must survive that.
 #include <cstdlib>
 
 #include "vmm/control/protocol.h"

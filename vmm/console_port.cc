@@ -55,7 +55,8 @@ void ConsolePort::wait_for_room() {
 void ConsolePort::feed(const std::stop_token& stopping, const std::function<size_t(std::span<const uint8_t>)>& receive) {
   std::array<uint8_t, 256> buffer;
   while (!stopping.stop_requested()) {
-    pollfd watched[2] = {{.fd = input_.get(), .events = POLLIN, .revents = 0}, {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+    pollfd watched[2] = {{.fd = input_.get(), .events = POLLIN, .revents = 0},
+                         {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
     if (::poll(watched, 2, -1) < 0) continue;
     if (watched[1].revents != 0) {
       eventfd_t ignored;

@@ -60,7 +60,8 @@ class MachineVm final : public control::ControlledVm {
     console_ = TRY(ConsolePort::create(std::move(output), c.virtio_console ? UniqueFd() : std::move(input)));
     auto vm = TRY(hypervisor::soft::create_soft_vm());
     machine_ = TRY(Machine::create(
-        {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()}, std::move(vm)));
+        {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()},
+        std::move(vm)));
     for (const control::Disk& disk : c.disks) {
       auto file = TRY(copy_of(fds[disk.fd]));
       auto device = TRY(virtio::BlockDevice::create(std::move(file), {.read_only = disk.read_only, .serial = disk.serial}));
@@ -69,7 +70,8 @@ class MachineVm final : public control::ControlledVm {
     TRY(add(std::make_unique<virtio::RngDevice>()));
     if (c.virtio_console) {
       std::vector<virtio::ConsoleDevice::Port> ports(1);
-      ports[0] = {.name = "", .console = true, .input = std::move(input), .output = TRY(copy_of(fds[c.console_output])), .sink = {}};
+      ports[0] = {
+          .name = "", .console = true, .input = std::move(input), .output = TRY(copy_of(fds[c.console_output])), .sink = {}};
       auto device = TRY(virtio::ConsoleDevice::create(std::move(ports), virtio::ConsoleDevice::Size()));
       TRY(add(std::move(device)));
     }
@@ -96,7 +98,8 @@ class MachineVm final : public control::ControlledVm {
     const unsigned slot = TRY(machine_->add_virtio_slot());
     auto transport = TRY(virtio::MmioTransport::create(machine_->memory(), machine_->irq(slot), std::move(device)));
     for (size_t queue = 0; queue < transport->queue_count(); ++queue) {
-      TRY(machine_->add_doorbell(slot, virtio::MmioTransport::kQueueNotifyOffset, static_cast<uint32_t>(queue), transport->doorbell_fd(queue)));
+      TRY(machine_->add_doorbell(slot, virtio::MmioTransport::kQueueNotifyOffset, static_cast<uint32_t>(queue),
+                                 transport->doorbell_fd(queue)));
     }
     transports_.push_back(transport.get());
     return machine_->attach(slot, std::move(transport));
@@ -132,8 +135,8 @@ control::Description MachineFactory::describe() {
   return description;
 }
 
-Result<std::unique_ptr<control::ControlledVm>> MachineFactory::create(const control::Configure& configuration, std::vector<UniqueFd> fds,
-                                                                      control::VmObserver& observer) {
+Result<std::unique_ptr<control::ControlledVm>> MachineFactory::create(const control::Configure& configuration,
+                                                                      std::vector<UniqueFd> fds, control::VmObserver& observer) {
   auto vm = std::make_unique<MachineVm>(observer);
   TRY(vm->assemble(configuration, fds));
   return vm;

@@ -1,5 +1,5 @@
-// The program `adyton-vmm`: one VM, driven over the control socket that it is started with. It has no options and opens no files; its life
-// ends with the VM, with the socket's other end, or with the process that started it.
+// The program `adyton-vmm`: one VM, driven over the control socket that it is started with. It has no options and opens no files;
+// its life ends with the VM, with the socket's other end, or with the process that started it.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>

@@ -1,5 +1,5 @@
-// Runs the built `adyton` as a user would: a child process with streams, a terminal, signals. Everything it starts carries a mark in its
-// environment, so that a test can see what is left behind.
+// Runs the built `adyton` as a user would: a child process with streams, a terminal, signals. Everything it starts carries a mark
+// in its environment, so that a test can see what is left behind.
 #pragma once
 #include <sys/types.h>
 
@@ -31,7 +31,7 @@ class TemporaryFolder {
 std::string probe();          // static
 std::string dynamic_probe();  // with libraries of the cross toolchain
 
-std::string raw_kernel();     // raw.S, an arm64 Image
+std::string raw_kernel();  // raw.S, an arm64 Image
 
 std::string contents(const std::string& path);
 
@@ -40,9 +40,12 @@ enum class Streams : uint8_t { kPipes, kTerminal };
 class Adyton {
  public:
   // Starts `adyton ARGUMENTS...`. In the shell commands that some tests use, it is "$ADYTON".
-  explicit Adyton(std::vector<std::string> arguments, Streams streams = Streams::kPipes) : Adyton("", std::move(arguments), streams) {}
+  explicit Adyton(std::vector<std::string> arguments, Streams streams = Streams::kPipes)
+      : Adyton("", std::move(arguments), streams) {}
   // `sh -c SCRIPT`, with the arguments as "$@".
-  static Adyton shell(const std::string& script, std::vector<std::string> arguments = {}) { return {script, std::move(arguments), Streams::kPipes}; }
+  static Adyton shell(const std::string& script, std::vector<std::string> arguments = {}) {
+    return {script, std::move(arguments), Streams::kPipes};
+  }
   ~Adyton();  // kills what still runs
   Adyton(const Adyton&) = delete;
   Adyton& operator=(const Adyton&) = delete;

@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 
 #include <csignal>
-#include <filesystem>
 #include <cstring>
+#include <filesystem>
 #include <random>
 #include <thread>
 
@@ -83,7 +83,8 @@ TEST(Payload, SeesMountedFoldersAndCannotChangeThem) {
 
 TEST(Payload, RunsInADirectoryTree) {
   TemporaryFolder root;
-  for (const char* name : {"bin", "dev", "proc", "sys", "tmp", "etc"}) std::filesystem::create_directories(root.path() + "/" + name);
+  for (const char* name : {"bin", "dev", "proc", "sys", "tmp", "etc"})
+    std::filesystem::create_directories(root.path() + "/" + name);
   root.write("etc/motd", "inside the tree\n");
   std::filesystem::copy_file(probe(), root.path() + "/bin/probe");
   const Finished done = run({"--rootfs", root.path(), "--", "/bin/probe", "file", "/etc/motd"});

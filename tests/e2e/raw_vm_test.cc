@@ -34,8 +34,12 @@ TEST(RawVm, APanicIsNamed) {
 TEST(RawVm, CtrlAXEndsItOnATerminal) {
   Adyton adyton({"run", "--kernel", raw_kernel()}, Streams::kTerminal);
   ASSERT_TRUE(adyton.wait_for("raw> "));
-  adyton.write("a\x01\x01" "b");
-  EXPECT_TRUE(adyton.wait_for("raw> a\x01" "b"));
+  adyton.write(
+      "a\x01\x01"
+      "b");
+  EXPECT_TRUE(
+      adyton.wait_for("raw> a\x01"
+                      "b"));
   adyton.write("\x01x");
   EXPECT_EQ(adyton.finish(), 0);
   EXPECT_EQ(adyton.wait_until_gone(), 0u);
@@ -58,7 +62,8 @@ TEST(RawVm, TheConsoleLogHasACopy) {
 
 TEST(RawVm, AnInitrdLargerThanMemoryIsRefused) {
   TemporaryFolder folder;
-  const Finished done = run({"--memory", "64M", "--kernel", raw_kernel(), "--initrd", folder.write("initrd", std::string(size_t{80} << 20, 'i'))});
+  const Finished done =
+      run({"--memory", "64M", "--kernel", raw_kernel(), "--initrd", folder.write("initrd", std::string(size_t{80} << 20, 'i'))});
   EXPECT_EQ(done.code, 125);
   EXPECT_TRUE(done.errors.starts_with("adyton: ")) << done.errors;
   EXPECT_THAT(done.errors, HasSubstr("initrd"));

@@ -20,7 +20,9 @@ std::optional<size_t> index_of(const std::array<std::string_view, N>& names, std
   return std::nullopt;
 }
 
-std::unexpected<Error> corrupt(std::string_view what) { return fail(ErrorCode::kCorrupt, "control message: " + std::string(what)); }
+std::unexpected<Error> corrupt(std::string_view what) {
+  return fail(ErrorCode::kCorrupt, "control message: " + std::string(what));
+}
 
 Result<std::string> finish(const Json& json) {
   std::string text;
@@ -29,7 +31,8 @@ Result<std::string> finish(const Json& json) {
   } catch (const Json::exception&) {
     return fail(ErrorCode::kInvalidArgument, "the VM's configuration holds text that is not UTF-8");
   }
-  if (text.size() > kMaxMessageSize) return fail(ErrorCode::kInvalidArgument, "the VM's configuration is too big for one control message");
+  if (text.size() > kMaxMessageSize)
+    return fail(ErrorCode::kInvalidArgument, "the VM's configuration is too big for one control message");
   return text;
 }
 
@@ -139,14 +142,20 @@ Json to_json(const Connect& c) { return {{"type", "connect"}, {"port", c.port}};
 
 Json to_json(const Reply& reply) {
   Json json = {{"type", "reply"}, {"id", reply.id}};
-  if (reply.error) json["error"] = {{"code", kCodeNames[static_cast<size_t>(reply.error->code)]}, {"message", reply.error->message}};
+  if (reply.error)
+    json["error"] = {{"code", kCodeNames[static_cast<size_t>(reply.error->code)]}, {"message", reply.error->message}};
   return json;
 }
 Json to_json(const Accepted& accepted) { return {{"type", "accepted"}, {"port", accepted.port}}; }
 Json to_json(const Ended& ended) { return {{"type", "ended"}, {"reason", to_string(ended.reason)}, {"message", ended.message}}; }
 
 Json to_json(const Description& d) {
-  return {{"type", "description"}, {"id", d.id}, {"backend", d.backend}, {"isolation", d.isolation}, {"host_features", d.host_features}, {"problem", d.problem}};
+  return {{"type", "description"},
+          {"id", d.id},
+          {"backend", d.backend},
+          {"isolation", d.isolation},
+          {"host_features", d.host_features},
+          {"problem", d.problem}};
 }
 
 Result<Description> decode_description(const Json& json) {
@@ -218,7 +227,8 @@ Result<Event> decode_event(std::string_view text, size_t fd_count) {
   if (type == "ended") {
     const auto reason = index_of(kReasonNames, TRY(text_of(field(json, "reason"), "reason", 32)));
     if (!reason) return corrupt("unknown end reason");
-    return Ended{.reason = static_cast<EndReason>(*reason), .message = TRY(text_of(field(json, "message"), "message", kMaxMessageSize))};
+    return Ended{.reason = static_cast<EndReason>(*reason),
+                 .message = TRY(text_of(field(json, "message"), "message", kMaxMessageSize))};
   }
   return corrupt("unknown type");
 }

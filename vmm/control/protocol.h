@@ -1,8 +1,9 @@
-// The language between adyton-vmm and whoever started it (the CLI, the service): one message per SOCK_SEQPACKET packet, JSON text,
-// with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the packet.
+// The language between adyton-vmm and whoever started it (the CLI, the service): one message per SOCK_SEQPACKET packet, JSON
+// text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
+// packet.
 //
-//   client -> VMM   requests: configure, start, connect, stop, describe. Each carries an id and gets exactly one reply with that id.
-//   VMM -> client   replies, and events: accepted (+ 1 descriptor), ended. `ended` is the last message.
+//   client -> VMM   requests: configure, start, connect, stop, describe. Each carries an id and gets exactly one reply with that
+//   id. VMM -> client   replies, and events: accepted (+ 1 descriptor), ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -17,14 +18,14 @@
 
 namespace adyton::vmm::control {
 
-inline constexpr int kControlFd = 3;  // where a started adyton-vmm finds its end of the socket
+inline constexpr int kControlFd = 3;                  // where a started adyton-vmm finds its end of the socket
 inline constexpr size_t kMaxMessageSize = 64 * 1024;  // bytes of JSON text
 inline constexpr size_t kMaxFds = 64;                 // descriptors beside one message
-inline constexpr unsigned kMaxCpus = 123;  // what fits between the board's redistributors and its PL011
+inline constexpr unsigned kMaxCpus = 123;             // what fits between the board's redistributors and its PL011
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
 inline constexpr size_t kMaxDisks = 16;
-inline constexpr size_t kMaxDiskSerial = 20;  // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
+inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
 
 struct Disk {
@@ -41,10 +42,10 @@ struct Configure {
   std::optional<size_t> kernel;    // an arm64 Image, perhaps compressed; or
   std::optional<size_t> firmware;  // what stands in flash at address 0
   std::optional<size_t> initrd;
-  std::vector<Disk> disks;         // in the order of their addresses
-  size_t console_output = 0;       // bytes of the PL011 go here
+  std::vector<Disk> disks;    // in the order of their addresses
+  size_t console_output = 0;  // bytes of the PL011 go here
   std::optional<size_t> console_input;
-  bool virtio_console = false;     // a virtio console shares the output, and has the input instead of the PL011
+  bool virtio_console = false;         // a virtio console shares the output, and has the input instead of the PL011
   std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to
   bool operator==(const Configure&) const = default;
 };
@@ -107,7 +108,8 @@ using Event = std::variant<Reply, Accepted, Ended, Description>;
 Result<std::string> encode(const Request& request);
 Result<std::string> encode(const Event& event);
 
-// `fd_count` is how many descriptors came with the packet: every index is below it. kCorrupt on anything that is not a well-formed message.
+// `fd_count` is how many descriptors came with the packet: every index is below it. kCorrupt on anything that is not a
+// well-formed message.
 Result<Request> decode_request(std::string_view text, size_t fd_count);
 Result<Event> decode_event(std::string_view text, size_t fd_count);
 

@@ -49,7 +49,8 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
   auto accepted = decode_event(*encode(Event(Accepted{.port = 1024})), 1);
   ASSERT_TRUE(accepted);
   EXPECT_EQ(std::get<Accepted>(*accepted).port, 1024u);
-  for (EndReason reason : {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed, EndReason::kInternalError}) {
+  for (EndReason reason :
+       {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed, EndReason::kInternalError}) {
     auto ended = decode_event(*encode(Event(Ended{.reason = reason, .message = "why"})), 0);
     ASSERT_TRUE(ended);
     EXPECT_EQ(std::get<Ended>(*ended).reason, reason);
@@ -58,7 +59,8 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
 }
 
 TEST(ControlProtocol, DescriptionsSurviveTheRoundTrip) {
-  const Description description{.id = 9, .backend = "soft", .isolation = "none", .host_features = {"avx2", "vaes"}, .problem = "none at all"};
+  const Description description{
+      .id = 9, .backend = "soft", .isolation = "none", .host_features = {"avx2", "vaes"}, .problem = "none at all"};
   auto back = decode_event(*encode(Event(description)), 0);
   ASSERT_TRUE(back);
   EXPECT_EQ(std::get<Description>(*back), description);
@@ -76,14 +78,16 @@ TEST(ControlProtocol, ADescriptorThatWasNotSentIsRefused) {
 }
 
 TEST(ControlProtocol, MalformedMessagesAreRefused) {
-  for (const char* text : {"", "{", "[]", "null", "7", "\"configure\"", "{}", R"({"id":1})", R"({"id":-1,"type":"start"})", R"({"id":1.5,"type":"start"})",
-                           R"({"id":4294967296,"type":"start"})", R"({"id":1,"type":"dance"})", R"({"id":1,"type":7})",
-                           R"({"id":1,"type":"connect"})", R"({"id":1,"type":"connect","port":"80"})", R"({"id":1,"type":"configure"})"}) {
+  for (const char* text : {"", "{", "[]", "null", "7", "\"configure\"", "{}", R"({"id":1})", R"({"id":-1,"type":"start"})",
+                           R"({"id":1.5,"type":"start"})", R"({"id":4294967296,"type":"start"})", R"({"id":1,"type":"dance"})",
+                           R"({"id":1,"type":7})", R"({"id":1,"type":"connect"})", R"({"id":1,"type":"connect","port":"80"})",
+                           R"({"id":1,"type":"configure"})"}) {
     auto request = decode_request(text, 0);
     ASSERT_FALSE(request) << text;
     EXPECT_EQ(request.error().code, ErrorCode::kCorrupt) << text;
   }
-  for (const char* text : {"", "{}", R"({"type":"reply"})", R"({"type":"reply","id":1,"error":3})", R"({"type":"reply","id":1,"error":{"code":"x","message":""}})",
+  for (const char* text : {"", "{}", R"({"type":"reply"})", R"({"type":"reply","id":1,"error":3})",
+                           R"({"type":"reply","id":1,"error":{"code":"x","message":""}})",
                            R"({"type":"ended","reason":"boredom","message":""})", R"({"type":"ended","reason":"reset"})"}) {
     EXPECT_FALSE(decode_event(text, 1)) << text;
   }

@@ -19,7 +19,8 @@ Result<void> Server::run() {
 
 Result<void> Server::serve() {
   for (;;) {
-    pollfd watched[2] = {{.fd = end_signal_.get(), .events = POLLIN, .revents = 0}, {.fd = socket_.fd(), .events = POLLIN, .revents = 0}};
+    pollfd watched[2] = {{.fd = end_signal_.get(), .events = POLLIN, .revents = 0},
+                         {.fd = socket_.fd(), .events = POLLIN, .revents = 0}};
     if (::poll(watched, 2, -1) < 0) {
       if (errno == EINTR) continue;
       return fail_errno("cannot wait for control messages");

@@ -20,8 +20,8 @@ class VmObserver {
   virtual void ended(EndReason reason, std::string message) = 0;
 };
 
-// One VM as the control server sees it. The methods are called on the server's thread. The destructor ends the VM and returns when
-// none of its threads runs any more.
+// One VM as the control server sees it. The methods are called on the server's thread. The destructor ends the VM and returns
+// when none of its threads runs any more.
 class ControlledVm {
  public:
   virtual ~ControlledVm() = default;
@@ -34,7 +34,8 @@ class VmFactory {
   virtual ~VmFactory() = default;
   // All but the id.
   virtual Description describe() = 0;
-  virtual Result<std::unique_ptr<ControlledVm>> create(const Configure& configuration, std::vector<UniqueFd> fds, VmObserver& observer) = 0;
+  virtual Result<std::unique_ptr<ControlledVm>> create(const Configure& configuration, std::vector<UniqueFd> fds,
+                                                       VmObserver& observer) = 0;
 };
 
 class Server final : private VmObserver {
@@ -61,9 +62,9 @@ class Server final : private VmObserver {
 
   Socket socket_;
   VmFactory& factory_;
-  std::mutex send_mutex_;   // events come from the VM's threads
-  bool end_sent_ = false;   // guarded by send_mutex_: nothing is sent after `ended`
-  UniqueFd end_signal_;     // eventfd: readable once the VM has ended
+  std::mutex send_mutex_;  // events come from the VM's threads
+  bool end_sent_ = false;  // guarded by send_mutex_: nothing is sent after `ended`
+  UniqueFd end_signal_;    // eventfd: readable once the VM has ended
   std::unique_ptr<ControlledVm> vm_;
   bool started_ = false;
 };

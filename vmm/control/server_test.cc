@@ -84,7 +84,8 @@ class ControlServerTest : public ::testing::Test {
   void configure(uint64_t memory = 64 << 20) {
     UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     const int fds[] = {null.get(), null.get()};
-    send({.id = 1, .body = Configure{.cpus = 2, .memory = memory, .kernel = 0, .console_output = 1, .listen_ports = {1024}}}, fds);
+    send({.id = 1, .body = Configure{.cpus = 2, .memory = memory, .kernel = 0, .console_output = 1, .listen_ports = {1024}}},
+         fds);
   }
 
   FakeFactory factory;

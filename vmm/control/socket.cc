@@ -34,7 +34,8 @@ Result<std::pair<Socket, Socket>> Socket::pair() {
 }
 
 Result<void> Socket::send(const std::string& text, std::span<const int> fds) {
-  if (text.size() > kMaxMessageSize || fds.size() > kMaxFds) return fail(ErrorCode::kInvalidArgument, "control message is too big");
+  if (text.size() > kMaxMessageSize || fds.size() > kMaxFds)
+    return fail(ErrorCode::kInvalidArgument, "control message is too big");
   iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
   alignas(cmsghdr) char ancillary[CMSG_SPACE(kMaxFds * sizeof(int))] = {};
   msghdr message{};
@@ -74,7 +75,8 @@ Result<Packet> Socket::receive() {
     return fail_errno("cannot receive a control message");
   }
   packet.fds = take_fds(message);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return fail(ErrorCode::kCorrupt, "a control message is larger than the protocol allows");
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return fail(ErrorCode::kCorrupt, "a control message is larger than the protocol allows");
   if (got == 0) return fail(ErrorCode::kUnavailable, "the control socket's peer is gone");
   packet.text.resize(static_cast<size_t>(got));
   return packet;
