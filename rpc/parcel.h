@@ -38,10 +38,12 @@ class ObjectSource {
 class Parcel {
  public:
   Parcel() = default;
-  Parcel(Parcel&&) noexcept = default;
-  Parcel& operator=(Parcel&&) noexcept = default;
-  // A received one. `positions` are byte offsets of objects in `bytes` as the wire carries them (empty for protocol version 0);
-  // kBadValue if they are not ascending, aligned, in range, or do not agree with what stands there.
+  Parcel(Parcel&& other) noexcept;  // leaves `other` empty
+  Parcel& operator=(Parcel&& other) noexcept;
+  // A received one. `positions` are byte offsets of objects in `bytes` as the wire carries them: none in protocol version 0, those of
+  // descriptors in version 1, those of binders too from version 2 on; kBadValue if they are not ascending, aligned, in range, or do
+  // not agree with what stands there. Binders that they name are fetched from `source` now, so that the session counts them even if
+  // nobody reads them (as Parcel::rpcSetDataReference does); other binders when they are read.
   static Reply<Parcel> received(std::vector<uint8_t> bytes, std::vector<uint32_t> positions, std::vector<UniqueFd> fds,
                                 std::shared_ptr<ObjectSource> source);
 
@@ -55,16 +57,17 @@ class Parcel {
   void write_uint64(uint64_t value);
   void write_float(float value);
   void write_double(double value);
-  // UTF-8 in, UTF-16 on the wire. kBadValue if it is not UTF-8.
+  // UTF-8 in, UTF-16 on the wire. kBadValue if it is not UTF-8; nothing is written then.
   Status write_string(std::string_view utf8);
-  Status write_string(const std::optional<std::string>& utf8);  // none: length -1
+  Status write_nullable_string(const std::optional<std::string>& utf8);  // none: length -1
   void write_string16(std::u16string_view text);
   void write_null_string() { write_int32(-1); }
   void write_binder(const std::shared_ptr<Binder>& binder);     // null allowed
   Status write_fd(int fd);                                       // duplicates; a raw file descriptor object
   Status write_parcel_fd(const UniqueFd& fd);                    // ParcelFileDescriptor's inside: int32 0, then the descriptor
   void write_interface_token(std::string_view descriptor);
-  void write_status(const Status& status);                       // an exception header (Status.cpp: writeToParcel)
+  // An exception header (Status.cpp: writeToParcel). A kTransactionFailed cannot be written: it is returned, for the stub to return.
+  Status write_status(const Status& status);
   void write_raw(std::span<const uint8_t> bytes);                // padded to 4 with zeros
   // Vectors: int32 count, then the elements. bool and char16_t are widened to int32 each, int8/uint8 are packed.
   void write_vector(std::span<const bool> values);
@@ -93,7 +96,7 @@ class Parcel {
   Reply<double> read_double() const;
   Reply<std::string> read_string() const;                            // kUnexpectedNull for null; kBadValue for unpaired surrogates
   Reply<std::optional<std::string>> read_nullable_string() const;
-  Reply<std::u16string> read_string16() const;
+  Reply<std::u16string> read_string16() const;                       // kUnexpectedNull for null; any code units
   Reply<std::shared_ptr<Binder>> read_binder() const;                // kUnexpectedNull for null
   Reply<std::shared_ptr<Binder>> read_nullable_binder() const;
   Reply<UniqueFd> read_fd() const;                                   // takes it out: a second read of the same place is kBadType
@@ -107,8 +110,21 @@ class Parcel {
   template <typename T>
   Reply<std::vector<T>> read_vector() const;  // T: bool, int8_t, uint8_t, char16_t, int32_t, int64_t, uint64_t, float, double
   [[nodiscard]] size_t read_position() const { return cursor_; }
-  Status set_read_position(size_t position) const;
+  Status set_read_position(size_t position) const;                   // kBadValue past the end, or off a 4-byte boundary
   [[nodiscard]] size_t remaining() const { return bytes_.size() - cursor_; }
+  // Lives while a structure is read, and counts how deep it stands in others, because hostile bytes must not use up the stack.
+  class Nesting {
+   public:
+    explicit Nesting(const Parcel& parcel) : parcel_(parcel) { ++parcel_.depth_; }
+    ~Nesting() { --parcel_.depth_; }
+    Nesting(const Nesting&) = delete;
+    Nesting& operator=(const Nesting&) = delete;
+    [[nodiscard]] bool too_deep() const { return parcel_.depth_ > kMaxNesting; }
+
+   private:
+    const Parcel& parcel_;
+  };
+  static constexpr uint32_t kMaxNesting = 256;
 
   // --- For sessions.
   struct Object {
@@ -116,16 +132,26 @@ class Parcel {
     std::shared_ptr<Binder> binder;   // null: a descriptor, fds()[index that stands at position + 4]
   };
   [[nodiscard]] std::span<const uint8_t> bytes() const { return bytes_; }
-  [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }
+  [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }  // ascending
   [[nodiscard]] const std::vector<UniqueFd>& fds() const { return fds_; }
 
  private:
+  template <typename T>
+  void append(T value);
+  template <typename T>
+  void append_vector(std::span<const T> values);
+  template <typename T>
+  Reply<T> take() const;
+  Reply<std::optional<std::u16string_view>> take_string16() const;
+  Status skip_blob(size_t size) const;
+  std::vector<Object>::iterator object_at(size_t position) const;
+
   std::vector<uint8_t> bytes_;
-  std::vector<Object> objects_;       // written ones, ascending
+  mutable std::vector<Object> objects_;  // ascending; of a received parcel those that are known so far
   mutable std::vector<UniqueFd> fds_;
-  std::vector<uint32_t> positions_;   // of a received one
   std::shared_ptr<ObjectSource> source_;
   mutable size_t cursor_ = 0;
+  mutable uint32_t depth_ = 0;
 };
 
 }  // namespace adyton::rpc
