@@ -1,0 +1,81 @@
+package adyton.virtualizationservice;
+
+import adyton.virtualizationservice.IVirtualMachineCallback;
+import adyton.virtualizationservice.IVsockListener;
+import adyton.virtualizationservice.IsolationLevel;
+import adyton.virtualizationservice.MemoryTrimLevel;
+import adyton.virtualizationservice.VirtualMachineInfo;
+import adyton.virtualizationservice.VirtualMachineState;
+
+/**
+ * One virtual machine. The object that createVm() returns keeps it alive (unless it is detached); those that getVm() returns do not.
+ * A call that the VM's state does not allow fails with EX_ILLEGAL_STATE and a sentence that says which state it is in.
+ */
+interface IVirtualMachine {
+    /** The lowest vsock port that a guest or a client may use. */
+    const int MIN_VSOCK_PORT = 1024;
+
+    /** A number that no other live VM of this user has: 2048 to 65535. */
+    int getCid();
+    String getName();
+    VirtualMachineState getState();
+    /** The level in force. */
+    IsolationLevel getIsolation();
+    /** Also of a dead one. */
+    VirtualMachineInfo getInfo();
+
+    /** Adds a callback: before start() if nothing is to be missed. Of a dead VM it gets onDied() at once. */
+    void registerCallback(IVirtualMachineCallback callback);
+
+    /** Starts the VM, once. Returns when its CPUs may run, or says why they cannot; the VM is dead then (START_FAILED). */
+    void start();
+
+    /**
+     * Ends the VM in order: asks its guest agent to shut down, or ends the payload (SIGTERM), and pulls the plug after five seconds, or at
+     * once if there is nobody to ask. Returns when the VM is gone. Does nothing to a dead VM.
+     */
+    void stop();
+
+    /** Pulls the plug. Returns when the VM is gone. */
+    void kill();
+
+    /** Halts the guest's CPUs, and lets them run on. EX_UNSUPPORTED_OPERATION where the VMM cannot. */
+    void suspend();
+    void resume();
+
+    /** Connects to a vsock port that the guest listens on (an unsigned number). The stream is a connected Unix socket. */
+    ParcelFileDescriptor connectVsock(int port);
+
+    /**
+     * Takes the connections that the guest makes to `port` of the host, until the listener's session ends. Before start(): afterwards
+     * the ports are fixed, and only a port whose listener has gone can be taken over. At most 60 ports. The ports 1024 (of a VM with
+     * a payload) and IVirtualMachineService.VM_BINDER_SERVICE_PORT are the service's.
+     */
+    void listenVsock(int port, IVsockListener listener);
+
+    /**
+     * The serial console: a connected Unix socket that carries what the guest writes from now on, after the up to 1 MiB that it has written
+     * last if `withHistory`; what is written to it is typed on the console. At its end the VM is gone. A reader that is slow loses
+     * output, and never slows down the guest or others. Also of a dead VM, as long as its object lives. At most 16 at a time.
+     */
+    ParcelFileDescriptor openConsole(boolean withHistory);
+
+    /** The log: output of the payload that no client has listened for. As openConsole(), but what is written to it goes nowhere. */
+    ParcelFileDescriptor openLog(boolean withHistory);
+
+    /** Sends a Linux signal (1 to 64) to the payload's process group; SIGKILL ends all that it has started. */
+    void signalPayload(int signal);
+
+    /** Tells the payload's terminal its size. */
+    void setTerminalSize(int rows, int columns);
+
+    /** Asks the guest's agent to give back memory. EX_UNSUPPORTED_OPERATION if the guest has none. */
+    void onTrimMemory(MemoryTrimLevel level);
+
+    /** The balloon's size. EX_UNSUPPORTED_OPERATION where the VMM has no balloon. */
+    long getMemoryBalloon();
+    void setMemoryBalloon(long bytes);
+
+    /** Changes whether the VM outlives its client. */
+    void setDetached(boolean detached);
+}
