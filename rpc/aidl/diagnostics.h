@@ -5,7 +5,7 @@
 //                   ^~~
 #pragma once
 #include <cstdint>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +32,7 @@ enum class Warning : uint8_t {
 };
 inline constexpr size_t kWarningCount = 11;
 [[nodiscard]] std::string_view warning_name(Warning warning);
+[[nodiscard]] std::optional<Warning> find_warning(std::string_view name);
 
 struct Diagnostic {
   Severity severity = Severity::kError;
@@ -42,7 +43,7 @@ struct Diagnostic {
 // How warnings are treated: -Wall, -w, -Werror and the named ones, applied in the order of the command line.
 class WarningPolicy {
  public:
-  // The default: those that point at likely mistakes are on; const-name, inout-parameter, ... need -Wall.
+  // The default: unique-method-names and unknown-warning, which point at mistakes; matters of taste need -Wall or their name.
   WarningPolicy();
   // "all", "error", "no-error", "NAME", "no-NAME", "error=NAME", "no-error=NAME": what stands behind -W. False for anything else.
   [[nodiscard]] bool apply(std::string_view option);
@@ -76,6 +77,7 @@ class Diagnostics {
   WarningPolicy policy_;
   std::vector<Diagnostic> list_;
   size_t errors_ = 0;
+  size_t warnings_ = 0;
   bool last_kept_ = false;
 };
 

@@ -9,6 +9,7 @@
 
 namespace adyton::aidl {
 
+struct Constant;
 struct EnumDeclaration;
 struct Enumerator;
 
@@ -55,6 +56,10 @@ struct Expression {
     std::string text;
     std::vector<uint32_t> operands;  // indexes of nodes before this one
     Location location;
+    // What a reference names, once resolved: a constant, or an enumerator and its enum.
+    Constant* constant = nullptr;
+    EnumDeclaration* enumeration = nullptr;
+    Enumerator* enumerator = nullptr;
   };
 
   std::vector<Node> nodes;

@@ -1,0 +1,7 @@
+package com.example.menu;
+
+@Backing(type="long")
+enum Order {
+    FIRST = 1,
+    HUGE = 0x100000000,
+}
