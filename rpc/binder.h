@@ -43,7 +43,8 @@ class Binder : public std::enable_shared_from_this<Binder> {
   Binder& operator=(const Binder&) = delete;
 
   // Calls method `code` and waits for its reply, unless flags has kOneway. `reply` is left empty on failure. Any thread.
-  // The Status is about the transport alone (is_ok, or kTransactionFailed): exceptions are at the reply's start, see read_status().
+  // The Status is about the transport alone (is_ok, or kTransactionFailed): exceptions are at the reply's start, see
+  // read_status().
   virtual Status transact(uint32_t code, const Parcel& data, Parcel* reply, uint32_t flags = 0) = 0;
 
   // The descriptor of the interface that the object implements; a remote object is asked once. Empty when it cannot be told.
@@ -52,8 +53,9 @@ class Binder : public std::enable_shared_from_this<Binder> {
   // False once a remote object's session has ended; a local object is always alive.
   [[nodiscard]] virtual bool is_alive() const = 0;
 
-  // Remote objects: `recipient` runs when the session ends; kDeadObject if it has ended already. kInvalidOperation for local objects,
-  // which cannot die before their users. Returns a cookie for unlink_to_death(), which is false if the recipient runs or has run.
+  // Remote objects: `recipient` runs when the session ends; kDeadObject if it has ended already. kInvalidOperation for local
+  // objects, which cannot die before their users. Returns a cookie for unlink_to_death(), which is false if the recipient runs or
+  // has run.
   virtual Reply<uint64_t> link_to_death(DeathRecipient recipient) = 0;
   virtual bool unlink_to_death(uint64_t cookie) = 0;
 
@@ -89,7 +91,8 @@ class LocalBinder : public Binder {
   std::shared_ptr<Binder> extension_;  // guarded by mutex_
 };
 
-// The base of generated interfaces: `IFoo`, of which the stub is at once an IFoo and a LocalBinder, the proxy an IFoo with a binder inside.
+// The base of generated interfaces: `IFoo`, of which the stub is at once an IFoo and a LocalBinder, the proxy an IFoo with a
+// binder inside.
 class Interface {
  public:
   virtual ~Interface() = default;
@@ -99,7 +102,7 @@ class Interface {
 
 // Who the call that this thread is serving came from; nothing outside of a call. See rpc/session.h for its fields.
 struct Caller {
-  uint64_t session = 0;     // unique in this process, 0: a call of this process itself
+  uint64_t session = 0;       // unique in this process, 0: a call of this process itself
   uint32_t uid = UINT32_MAX;  // SO_PEERCRED of a Unix socket; UINT32_MAX: unknown
   uint32_t gid = UINT32_MAX;
   int32_t pid = -1;

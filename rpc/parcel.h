@@ -1,8 +1,9 @@
-// The bytes of a call or a reply, with the objects and file descriptors that go along, in AOSP's RPC layout (libs/binder/Parcel.cpp with
-// an RpcSession; reference: binderRpcWireProtocolTest.cpp's golden parcels). Little endian, each value on a 4-byte boundary.
+// The bytes of a call or a reply, with the objects and file descriptors that go along, in AOSP's RPC layout
+// (libs/binder/Parcel.cpp with an RpcSession; reference: binderRpcWireProtocolTest.cpp's golden parcels). Little endian, each
+// value on a 4-byte boundary.
 //
-// A parcel knows no session. Objects are written as places to fill in: the session assigns addresses when it sends. A received parcel
-// asks its ObjectSource when an object is read.
+// A parcel knows no session. Objects are written as places to fill in: the session assigns addresses when it sends. A received
+// parcel asks its ObjectSource when an object is read.
 //
 // Reading is total: hostile bytes give a Status, never more memory than a small multiple of the bytes received, never a crash.
 // Threading: one thread at a time; reading moves a cursor and is therefore not const where it matters (the cursor is mutable).
@@ -40,17 +41,17 @@ class Parcel {
   Parcel() = default;
   Parcel(Parcel&& other) noexcept;  // leaves `other` empty
   Parcel& operator=(Parcel&& other) noexcept;
-  // A received one. `positions` are byte offsets of objects in `bytes` as the wire carries them: none in protocol version 0, those of
-  // descriptors in version 1, those of binders too from version 2 on; kBadValue if they are not ascending, aligned, in range, or do
-  // not agree with what stands there. Binders that they name are fetched from `source` now, so that the session counts them even if
-  // nobody reads them (as Parcel::rpcSetDataReference does); other binders when they are read.
+  // A received one. `positions` are byte offsets of objects in `bytes` as the wire carries them: none in protocol version 0,
+  // those of descriptors in version 1, those of binders too from version 2 on; kBadValue if they are not ascending, aligned, in
+  // range, or do not agree with what stands there. Binders that they name are fetched from `source` now, so that the session
+  // counts them even if nobody reads them (as Parcel::rpcSetDataReference does); other binders when they are read.
   static Reply<Parcel> received(std::vector<uint8_t> bytes, std::vector<uint32_t> positions, std::vector<UniqueFd> fds,
                                 std::shared_ptr<ObjectSource> source);
 
   // --- Writing. Fails only where said.
-  void write_bool(bool value);       // as int32
-  void write_byte(int8_t value);     // as int32
-  void write_char(char16_t value);   // as int32
+  void write_bool(bool value);      // as int32
+  void write_byte(int8_t value);    // as int32
+  void write_char(char16_t value);  // as int32
   void write_int32(int32_t value);
   void write_uint32(uint32_t value);
   void write_int64(int64_t value);
@@ -62,13 +63,14 @@ class Parcel {
   Status write_nullable_string(const std::optional<std::string>& utf8);  // none: length -1
   void write_string16(std::u16string_view text);
   void write_null_string() { write_int32(-1); }
-  void write_binder(const std::shared_ptr<Binder>& binder);     // null allowed
-  Status write_fd(int fd);                                       // duplicates; a raw file descriptor object
-  Status write_parcel_fd(const UniqueFd& fd);                    // ParcelFileDescriptor's inside: int32 0, then the descriptor
+  void write_binder(const std::shared_ptr<Binder>& binder);  // null allowed
+  Status write_fd(int fd);                                   // duplicates; a raw file descriptor object
+  Status write_parcel_fd(const UniqueFd& fd);                // ParcelFileDescriptor's inside: int32 0, then the descriptor
   void write_interface_token(std::string_view descriptor);
-  // An exception header (Status.cpp: writeToParcel). A kTransactionFailed cannot be written: it is returned, for the stub to return.
+  // An exception header (Status.cpp: writeToParcel). A kTransactionFailed cannot be written: it is returned, for the stub to
+  // return.
   Status write_status(const Status& status);
-  void write_raw(std::span<const uint8_t> bytes);                // padded to 4 with zeros
+  void write_raw(std::span<const uint8_t> bytes);  // padded to 4 with zeros
   // Vectors: int32 count, then the elements. bool and char16_t are widened to int32 each, int8/uint8 are packed.
   void write_vector(std::span<const bool> values);
   void write_vector(std::span<const int8_t> values);
@@ -94,23 +96,23 @@ class Parcel {
   Reply<uint64_t> read_uint64() const;
   Reply<float> read_float() const;
   Reply<double> read_double() const;
-  Reply<std::string> read_string() const;                            // kUnexpectedNull for null; kBadValue for unpaired surrogates
+  Reply<std::string> read_string() const;  // kUnexpectedNull for null; kBadValue for unpaired surrogates
   Reply<std::optional<std::string>> read_nullable_string() const;
-  Reply<std::u16string> read_string16() const;                       // kUnexpectedNull for null; any code units
-  Reply<std::shared_ptr<Binder>> read_binder() const;                // kUnexpectedNull for null
+  Reply<std::u16string> read_string16() const;         // kUnexpectedNull for null; any code units
+  Reply<std::shared_ptr<Binder>> read_binder() const;  // kUnexpectedNull for null
   Reply<std::shared_ptr<Binder>> read_nullable_binder() const;
-  Reply<UniqueFd> read_fd() const;                                   // takes it out: a second read of the same place is kBadType
+  Reply<UniqueFd> read_fd() const;  // takes it out: a second read of the same place is kBadType
   Reply<UniqueFd> read_parcel_fd() const;
-  Status check_interface_token(std::string_view descriptor) const;   // kBadType unless it is this one
-  Reply<Status> read_status() const;                                 // the outer Status: the header itself could not be read
-  Reply<std::span<const uint8_t>> read_raw(size_t size) const;       // and skips the padding; valid while the parcel is
+  Status check_interface_token(std::string_view descriptor) const;  // kBadType unless it is this one
+  Reply<Status> read_status() const;                                // the outer Status: the header itself could not be read
+  Reply<std::span<const uint8_t>> read_raw(size_t size) const;      // and skips the padding; valid while the parcel is
   // A vector's count; none for a null one (-1). A count that the rest of the parcel cannot hold, at `minimum_element_size` bytes
   // an element, is kBadValue before anything is allocated.
   Reply<std::optional<uint32_t>> read_count(size_t minimum_element_size) const;
   template <typename T>
   Reply<std::vector<T>> read_vector() const;  // T: bool, int8_t, uint8_t, char16_t, int32_t, int64_t, uint64_t, float, double
   [[nodiscard]] size_t read_position() const { return cursor_; }
-  Status set_read_position(size_t position) const;                   // kBadValue past the end, or off a 4-byte boundary
+  Status set_read_position(size_t position) const;  // kBadValue past the end, or off a 4-byte boundary
   [[nodiscard]] size_t remaining() const { return bytes_.size() - cursor_; }
   // Lives while a structure is read, and counts how deep it stands in others, because hostile bytes must not use up the stack.
   class Nesting {
@@ -128,8 +130,8 @@ class Parcel {
 
   // --- For sessions.
   struct Object {
-    uint32_t position;                // of its int32 type in bytes()
-    std::shared_ptr<Binder> binder;   // null: a descriptor, fds()[index that stands at position + 4]
+    uint32_t position;               // of its int32 type in bytes()
+    std::shared_ptr<Binder> binder;  // null: a descriptor, fds()[index that stands at position + 4]
   };
   [[nodiscard]] std::span<const uint8_t> bytes() const { return bytes_; }
   [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }  // ascending

@@ -1,16 +1,17 @@
-// How each C++ type of docs/aidl.md is written to a parcel and read from it, for generated code and for anyone who writes a Parcelable by
-// hand. The layout is that of AOSP's C++ back end, so that either side may be AOSP's.
+// How each C++ type of docs/aidl.md is written to a parcel and read from it, for generated code and for anyone who writes a
+// Parcelable by hand. The layout is that of AOSP's C++ back end, so that either side may be AOSP's.
 //
 //   write(&parcel, value)            any field, argument or result                  read(parcel, &value)
 //   write_all(&parcel, a, b, c)      one after the other                            read_all(parcel, &a, &b, &c)
 //   write_structured(&parcel, a, b)  the inside of a structured parcelable          read_structured(parcel, &a, &b)
 //   write_union(&parcel, variant)    the inside of a union                          read_union(parcel, &variant)
 //
-// Where the type alone does not say it: `nullable(x)` for interfaces and IBinders that may be null, also as elements of vectors and
-// arrays (elements of optional ones may be null anyway), and `file_descriptor(x)` for UniqueFds that are FileDescriptor in AIDL, not
-// ParcelFileDescriptor: write(&parcel, nullable(x)), read(parcel, nullable(&x)), and so in the lists.
+// Where the type alone does not say it: `nullable(x)` for interfaces and IBinders that may be null, also as elements of vectors
+// and arrays (elements of optional ones may be null anyway), and `file_descriptor(x)` for UniqueFds that are FileDescriptor in
+// AIDL, not ParcelFileDescriptor: write(&parcel, nullable(x)), read(parcel, nullable(&x)), and so in the lists.
 //
-// A failed read leaves its target in some valid state. Reading costs memory in proportion to what the parcel holds, whatever its counts say.
+// A failed read leaves its target in some valid state. Reading costs memory in proportion to what the parcel holds, whatever its
+// counts say.
 #pragma once
 #include <array>
 #include <concepts>
@@ -31,8 +32,8 @@
 #include "rpc/status.h"
 
 // Evaluates a Status; returns it from the enclosing function, which returns Status too, unless it is ok.
-#define ADYTON_RPC_TRY(expression)                                       \
-  do {                                                                   \
+#define ADYTON_RPC_TRY(expression)                                                                                    \
+  do {                                                                                                                \
     if (::adyton::rpc::Status adyton_rpc_status = (expression); !adyton_rpc_status.is_ok()) return adyton_rpc_status; \
   } while (false)
 
@@ -58,16 +59,24 @@ struct Formed {
   T* value;
 };
 template <typename T>
-Formed<Form::kNullable, const T> nullable(const T& value) { return {&value}; }
+Formed<Form::kNullable, const T> nullable(const T& value) {
+  return {&value};
+}
 template <typename T>
-Formed<Form::kNullable, T> nullable(T* target) { return {target}; }
+Formed<Form::kNullable, T> nullable(T* target) {
+  return {target};
+}
 template <typename T>
-Formed<Form::kFileDescriptor, const T> file_descriptor(const T& value) { return {&value}; }
+Formed<Form::kFileDescriptor, const T> file_descriptor(const T& value) {
+  return {&value};
+}
 template <typename T>
-Formed<Form::kFileDescriptor, T> file_descriptor(T* target) { return {target}; }
+Formed<Form::kFileDescriptor, T> file_descriptor(T* target) {
+  return {target};
+}
 
-// One specialization per type: write(), read(), the least number of bytes that a value takes (kMinimumSize), and for types that can be
-// inside an optional the int32 that stands for none (kNull).
+// One specialization per type: write(), read(), the least number of bytes that a value takes (kMinimumSize), and for types that
+// can be inside an optional the int32 that stands for none (kNull).
 template <typename T, Form F = Form::kPlain>
 struct Codec;
 
@@ -166,7 +175,7 @@ ADYTON_RPC_VALUE_CODEC(double, double, 8);
 
 // Enumerators are not checked: a newer peer may know more of them.
 template <typename T, Form F>
-  requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct Codec<T, F> {
   using Backing = std::underlying_type_t<T>;
   static constexpr size_t kMinimumSize = Codec<Backing>::kMinimumSize;
@@ -365,19 +374,27 @@ struct Codec<std::unique_ptr<T>, F> {
 // --- What generated code calls ---
 
 template <typename T>
-Status write(Parcel* parcel, const T& value) { return Codec<T>::write(parcel, value); }
+Status write(Parcel* parcel, const T& value) {
+  return Codec<T>::write(parcel, value);
+}
 template <Form F, typename T>
-Status write(Parcel* parcel, Formed<F, T> value) { return Codec<std::remove_const_t<T>, F>::write(parcel, *value.value); }
+Status write(Parcel* parcel, Formed<F, T> value) {
+  return Codec<std::remove_const_t<T>, F>::write(parcel, *value.value);
+}
 
 template <typename T>
-Status read(const Parcel& parcel, T* target) { return Codec<T>::read(parcel, target); }
+Status read(const Parcel& parcel, T* target) {
+  return Codec<T>::read(parcel, target);
+}
 template <Form F, typename T>
-Status read(const Parcel& parcel, Formed<F, T> target) { return Codec<T, F>::read(parcel, target.value); }
+Status read(const Parcel& parcel, Formed<F, T> target) {
+  return Codec<T, F>::read(parcel, target.value);
+}
 
 template <typename... Ts>
 Status write_all([[maybe_unused]] Parcel* parcel, const Ts&... values) {
   Status status;
-  static_cast<void>(((status = rpc::write(parcel, values)).is_ok() && ...));
+  static_cast<void>(((status = write(parcel, values)).is_ok() && ...));
   return status;
 }
 
@@ -385,7 +402,7 @@ Status write_all([[maybe_unused]] Parcel* parcel, const Ts&... values) {
 template <typename... Ts>
 Status read_all([[maybe_unused]] const Parcel& parcel, Ts... targets) {
   Status status;
-  static_cast<void>(((status = rpc::read(parcel, targets)).is_ok() && ...));
+  static_cast<void>(((status = read(parcel, targets)).is_ok() && ...));
   return status;
 }
 
@@ -413,7 +430,7 @@ Status read_structured(const Parcel& parcel, Ts... targets) {
   const size_t end = start + static_cast<size_t>(*size);
   Status status;
   static_cast<void>(
-      ((parcel.read_position() < end && (status = rpc::read(parcel, targets)).is_ok() && parcel.read_position() <= end) && ...));
+      ((parcel.read_position() < end && (status = read(parcel, targets)).is_ok() && parcel.read_position() <= end) && ...));
   ADYTON_RPC_TRY(status);
   if (parcel.read_position() > end) {
     return Status::from_transport(TransportError::kBadValue, "a field reaches past the end of its parcelable");
@@ -425,7 +442,7 @@ Status read_structured(const Parcel& parcel, Ts... targets) {
 template <typename... Ts>
 Status write_union(Parcel* parcel, const std::variant<Ts...>& value) {
   parcel->write_int32(static_cast<int32_t>(value.index()));
-  return std::visit([parcel](const auto& alternative) { return rpc::write(parcel, alternative); }, value);
+  return std::visit([parcel](const auto& alternative) { return write(parcel, alternative); }, value);
 }
 
 template <typename... Ts>
@@ -435,9 +452,10 @@ Status read_union(const Parcel& parcel, std::variant<Ts...>* target) {
   return [&]<size_t... I>(std::index_sequence<I...>) {
     Status status = Status::from_transport(TransportError::kBadValue, "unknown tag of a union");
     static_cast<void>(
-        ((*tag == static_cast<int32_t>(I) && (status = rpc::read(parcel, &target->template emplace<I>()), true)) || ...));
+        ((*tag == static_cast<int32_t>(I) && (status = read(parcel, &target->template emplace<I>()), true)) || ...));
     return status;
-  }(std::index_sequence_for<Ts...>());
+  }
+  (std::index_sequence_for<Ts...>());
 }
 
 // The body of a proxy's method: sends the call, reads the exception, then result and `out` arguments into `targets`.
@@ -452,7 +470,8 @@ Status call(Binder& binder, uint32_t code, const Parcel& arguments, uint32_t fla
   return read_all(reply, targets...);
 }
 
-// The end of a stub's method: the exception, or none, the result, and the `out` arguments. Written `nullable`: write_reply<Form::kNullable>().
+// The end of a stub's method: the exception, or none, the result, and the `out` arguments. Written `nullable`:
+// write_reply<Form::kNullable>().
 template <Form F = Form::kPlain, typename T, typename... Ts>
 Status write_reply(Parcel* reply, const Reply<T>& result, const Ts&... out) {
   if (!result) return reply->write_status(result.error());

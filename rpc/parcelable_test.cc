@@ -407,7 +407,8 @@ TEST(Call, CarriesResultsAndExceptions) {
       int32_t b = 0;
       ADYTON_RPC_TRY(read_all(data, &a, &b));
       int32_t sum = 0;
-      if (__builtin_add_overflow(a, b, &sum)) return write_reply(reply, Reply<int32_t>(fail(Exception::kIllegalArgument, "too much")));
+      if (__builtin_add_overflow(a, b, &sum))
+        return write_reply(reply, Reply<int32_t>(fail(Exception::kIllegalArgument, "too much")));
       return write_reply(reply, Reply<int32_t>(sum), std::string("out"));
     }
   };

@@ -1,7 +1,7 @@
 // What a call over RpcBinder can end with, other than its result: a transport error, or an exception that the other side chose.
 //
-// Numbers are those of AOSP's libbinder (utils/Errors.h and binder/Status.h), because they travel on the wire: a transport error is the
-// `status` of RpcWireReply, an exception stands at the start of the reply parcel.
+// Numbers are those of AOSP's libbinder (utils/Errors.h and binder/Status.h), because they travel on the wire: a transport error
+// is the `status` of RpcWireReply, an exception stands at the start of the reply parcel.
 #pragma once
 #include <cstdint>
 #include <expected>
@@ -15,20 +15,20 @@ namespace adyton::rpc {
 // libbinder's status_t.
 enum class TransportError : int32_t {
   kOk = 0,
-  kPermissionDenied = -1,      // EPERM
-  kNameNotFound = -2,          // ENOENT
-  kWouldBlock = -11,           // EAGAIN: a nested call that has no connection to travel on
-  kNoMemory = -12,             // ENOMEM: a limit of the protocol
-  kAlreadyExists = -17,        // EEXIST
-  kNoInit = -19,               // ENODEV
-  kBadValue = -22,             // EINVAL
-  kDeadObject = -32,           // EPIPE: the session has ended
-  kInvalidOperation = -38,     // ENOSYS
-  kNotEnoughData = -61,        // ENODATA: a parcel is shorter than what is read from it
-  kUnknownTransaction = -74,   // EBADMSG: the object has no such method
-  kTimedOut = -110,            // ETIMEDOUT
+  kPermissionDenied = -1,     // EPERM
+  kNameNotFound = -2,         // ENOENT
+  kWouldBlock = -11,          // EAGAIN: a nested call that has no connection to travel on
+  kNoMemory = -12,            // ENOMEM: a limit of the protocol
+  kAlreadyExists = -17,       // EEXIST
+  kNoInit = -19,              // ENODEV
+  kBadValue = -22,            // EINVAL
+  kDeadObject = -32,          // EPIPE: the session has ended
+  kInvalidOperation = -38,    // ENOSYS
+  kNotEnoughData = -61,       // ENODATA: a parcel is shorter than what is read from it
+  kUnknownTransaction = -74,  // EBADMSG: the object has no such method
+  kTimedOut = -110,           // ETIMEDOUT
   kUnknownError = INT32_MIN,
-  kBadType = INT32_MIN + 1,    // a parcel holds something else than what is read from it
+  kBadType = INT32_MIN + 1,  // a parcel holds something else than what is read from it
   kFailedTransaction = INT32_MIN + 2,
   kFdsNotAllowed = INT32_MIN + 7,
   kUnexpectedNull = INT32_MIN + 8,
@@ -46,7 +46,7 @@ enum class Exception : int32_t {
   kUnsupportedOperation = -7,
   kServiceSpecific = -8,
   kParcelable = -9,
-  kTransactionFailed = -129,   // never on the wire: the call did not take place; transport_error() says why
+  kTransactionFailed = -129,  // never on the wire: the call did not take place; transport_error() says why
 };
 
 [[nodiscard]] std::string_view to_string(TransportError error);
@@ -66,8 +66,12 @@ class [[nodiscard]] Status {
 
   [[nodiscard]] bool is_ok() const { return exception_ == Exception::kNone; }
   [[nodiscard]] Exception exception() const { return exception_; }
-  [[nodiscard]] TransportError transport_error() const { return transport_error_; }  // kOk unless exception() is kTransactionFailed
-  [[nodiscard]] int32_t service_specific_code() const { return service_specific_code_; }  // 0 unless exception() is kServiceSpecific
+  [[nodiscard]] TransportError transport_error() const {
+    return transport_error_;
+  }  // kOk unless exception() is kTransactionFailed
+  [[nodiscard]] int32_t service_specific_code() const {
+    return service_specific_code_;
+  }  // 0 unless exception() is kServiceSpecific
   [[nodiscard]] const std::string& message() const { return message_; }
   // "kServiceSpecific(8): disk full": for a person.
   [[nodiscard]] std::string to_string() const;
