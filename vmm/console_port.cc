@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 
+#include "base/thread.h"
+
 namespace adyton::vmm {
 
 Result<std::unique_ptr<ConsolePort>> ConsolePort::create(UniqueFd output, UniqueFd input) {
@@ -19,9 +21,11 @@ Pl011::Callbacks ConsolePort::callbacks() {
           .input_ready = [this] { (void)::eventfd_write(wake_.get(), 1); }};
 }
 
-void ConsolePort::start(std::function<size_t(std::span<const uint8_t>)> receive) {
-  if (!input_.valid()) return;
-  feeder_ = std::jthread([this, receive = std::move(receive)](const std::stop_token& stopping) { feed(stopping, receive); });
+Result<void> ConsolePort::start(std::function<size_t(std::span<const uint8_t>)> receive) {
+  if (!input_.valid()) return {};
+  feeder_ = TRY(
+      start_thread("serial", [this, receive = std::move(receive)](const std::stop_token& stopping) { feed(stopping, receive); }));
+  return {};
 }
 
 void ConsolePort::stop() {

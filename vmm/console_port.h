@@ -24,7 +24,7 @@ class ConsolePort {
 
   // Starts feeding: `receive` takes bytes and returns how many, as Pl011::receive. It is called on the port's own thread until
   // stop().
-  void start(std::function<size_t(std::span<const uint8_t>)> receive);
+  Result<void> start(std::function<size_t(std::span<const uint8_t>)> receive);
   void stop();
 
  private:

@@ -52,7 +52,7 @@ TEST(ConsolePort, FeedsTheUartAsItTakes) {
   auto port = ConsolePort::create(std::move(out.writer), std::move(in.reader));
   ASSERT_TRUE(port);
   auto callbacks = (*port)->callbacks();
-  (*port)->start([&](std::span<const uint8_t> bytes) { return uart.receive(bytes); });
+  ASSERT_TRUE((*port)->start([&](std::span<const uint8_t> bytes) { return uart.receive(bytes); }));
   std::string sent;
   for (int i = 0; i < 200; ++i) sent += std::to_string(i);
   ASSERT_EQ(::write(in.writer.get(), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
@@ -69,7 +69,7 @@ TEST(ConsolePort, StopsWhileTheUartIsFull) {
   Pipe out;
   FakeUart uart;
   auto port = ConsolePort::create(std::move(out.writer), std::move(in.reader));
-  (*port)->start([&](std::span<const uint8_t> bytes) { return uart.receive(bytes); });
+  ASSERT_TRUE((*port)->start([&](std::span<const uint8_t> bytes) { return uart.receive(bytes); }));
   ASSERT_EQ(::write(in.writer.get(), "0123456789", 10), 10);
   (void)uart.take();
   (*port)->stop();

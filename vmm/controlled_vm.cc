@@ -87,8 +87,7 @@ class MachineVm final : public control::ControlledVm {
   Result<void> start() override {
     for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
     TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
-    console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); });
-    return {};
+    return console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); });
   }
 
   Result<UniqueFd> connect(uint32_t port) override { return vsock_->muxer().connect(port); }

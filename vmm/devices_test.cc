@@ -216,6 +216,7 @@ TEST_F(Pl031Test, RingsTheAlarmWhenARegisterIsUsed) {
 
 TEST_F(Pl031Test, RingsTheAlarmByItself) {
   Pl031 rtc(line_, [] { return static_cast<int64_t>(::time(nullptr)); });
+  ASSERT_TRUE(rtc.start());
   write32(rtc, kImsc, 1);
   write32(rtc, kMr, read32(rtc, kDr) + 1);
   line_.level.wait(false);

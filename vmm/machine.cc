@@ -1,14 +1,13 @@
 #include "vmm/machine.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 
 #include <algorithm>
-#include <csignal>
 #include <ctime>
 
+#include "base/thread.h"
 #include "vmm/fdt.h"
 #include "vmm/image_loader.h"
 
@@ -26,17 +25,6 @@ Result<void> fill_random(std::span<uint8_t> bytes) {
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
     return fail_errno("cannot get random bytes");
   return {};
-}
-
-// What belongs to the program's main thread does not interrupt vCPUs. Faults stay deliverable, and so do real-time signals.
-void block_process_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int signal :
-       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE, SIGWINCH, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGIO}) {
-    sigaddset(&set, signal);
-  }
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 std::unexpected<Error> in_context(std::string_view what, Error error) {
@@ -186,16 +174,15 @@ Result<void> Machine::start(std::function<void(const End&)> ended) {
   if (!threads_.empty()) return fail(ErrorCode::kInvalidArgument, "the machine has been started already");
   ended_ = std::move(ended);
   for (hypervisor::Vcpu* vcpu : vcpus_) TRY(vcpu->init(vcpu->index() == 0 ? *boot_ : hypervisor::VcpuInit{}));
+  TRY(rtc_->start());
   std::lock_guard lock(join_mutex_);
   for (hypervisor::Vcpu* vcpu : vcpus_) {
-    threads_.emplace_back([this, vcpu] { run_vcpu(*vcpu); });
-    pthread_setname_np(threads_.back().native_handle(), fmt::format("vcpu{}", vcpu->index()).c_str());
+    threads_.push_back(TRY(start_thread(fmt::format("vcpu{}", vcpu->index()), [this, vcpu] { run_vcpu(*vcpu); })));
   }
   return {};
 }
 
 void Machine::run_vcpu(hypervisor::Vcpu& vcpu) {
-  block_process_signals();
   ::prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds);
   bool go_on = wait_while_paused();
   while (go_on) {

@@ -1,10 +1,9 @@
 #include "vmm/pl031.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <chrono>
-#include <csignal>
+
+#include "base/thread.h"
 
 namespace adyton::vmm {
 namespace {
@@ -38,10 +37,12 @@ int64_t Pl031::check_alarm() {
   return left;
 }
 
+Result<void> Pl031::start() {
+  watcher_ = TRY(start_thread("rtc", [this](const std::stop_token& stop) { watch(stop); }));
+  return {};
+}
+
 void Pl031::watch(const std::stop_token& stop) {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals belong to the program's own threads
   // The wall clock may be set: look again from time to time.
   constexpr int64_t kLongestSleep = 10;
   std::unique_lock lock(mutex_);
@@ -81,7 +82,6 @@ void Pl031::write(uint64_t offset, std::span<const uint8_t> data) {
     case kMr:
       match_ = value;
       armed_ = true;
-      if (!watcher_.joinable()) watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
       alarm_changed_.notify_all();
       break;
     case kLr:

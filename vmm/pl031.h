@@ -1,6 +1,6 @@
 // The PL031 real-time clock (Arm DDI 0224): seconds since 1970, with an alarm.
 //
-// Threading: any thread. A thread of its own waits for the alarm, from the first time that the guest sets one.
+// Threading: any thread. A thread of its own waits for the alarm.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/result.h"
 #include "vmm/irq_line.h"
 #include "vmm/mmio_device.h"
 
@@ -17,6 +18,8 @@ class Pl031 final : public MmioDevice {
  public:
   // `now` gives seconds since the epoch.
   Pl031(IrqLine& irq, std::function<int64_t()> now) : irq_(irq), now_(std::move(now)) {}
+  // Before it, an alarm rings when the guest looks.
+  Result<void> start();
 
   void read(uint64_t offset, std::span<uint8_t> data) override;
   void write(uint64_t offset, std::span<const uint8_t> data) override;

@@ -11,7 +11,7 @@
 #include <array>
 #include <cerrno>
 
-#include "hypervisor/soft/thread.h"
+#include "base/thread.h"
 
 namespace adyton::hypervisor::soft {
 namespace {
@@ -24,13 +24,13 @@ Result<std::unique_ptr<IrqfdPoller>> IrqfdPoller::create(std::function<void(uint
   if (!epoll.valid() || !stop.valid()) return fail_errno("cannot wait for interrupt eventfds");
   epoll_event event{.events = EPOLLIN, .data = {.u64 = kStop}};
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop.get(), &event)) return fail_errno("cannot wait for interrupt eventfds");
-  return std::unique_ptr<IrqfdPoller>(new IrqfdPoller(std::move(pulse), std::move(epoll), std::move(stop)));
+  std::unique_ptr<IrqfdPoller> poller(new IrqfdPoller(std::move(pulse), std::move(epoll), std::move(stop)));
+  poller->thread_ = TRY(start_thread("irqfd", [poller = poller.get()] { poller->run(); }));
+  return poller;
 }
 
 IrqfdPoller::IrqfdPoller(std::function<void(uint32_t)> pulse, UniqueFd epoll, UniqueFd stop)
-    : pulse_(std::move(pulse)), epoll_(std::move(epoll)), stop_(std::move(stop)) {
-  thread_ = start_thread("irqfd", [this] { run(); });
-}
+    : pulse_(std::move(pulse)), epoll_(std::move(epoll)), stop_(std::move(stop)) {}
 
 IrqfdPoller::~IrqfdPoller() {
   const uint64_t one = 1;

@@ -68,7 +68,7 @@ Result<void> SoftVm::create_irqchip(const IrqchipConfig& config) {
   shared_.gic = std::move(gic);
   shared_.timers = std::make_unique<TimerQueue>(static_cast<unsigned>(vcpus_.size()), shared_.counter,
                                                 [this](unsigned cpu) { vcpus_[cpu]->timer_expired(); });
-  return {};
+  return shared_.timers->start();
 }
 
 Result<void> SoftVm::check_spi(uint32_t intid) const {

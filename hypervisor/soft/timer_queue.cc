@@ -4,14 +4,18 @@
 
 #include <algorithm>
 
-#include "hypervisor/soft/thread.h"
+#include "base/thread.h"
 
 namespace adyton::hypervisor::soft {
 
 TimerQueue::TimerQueue(unsigned count, Counter counter, std::function<void(unsigned)> expired)
     : count_(count), counter_(counter), expired_(std::move(expired)), deadlines_(new std::atomic<uint64_t>[count]) {
   for (unsigned i = 0; i < count; ++i) deadlines_[i] = kNever;
-  thread_ = start_thread("timers", [this](const std::stop_token& stop) { run(stop); });
+}
+
+Result<void> TimerQueue::start() {
+  thread_ = TRY(start_thread("timers", [this](const std::stop_token& stop) { run(stop); }));
+  return {};
 }
 
 TimerQueue::~TimerQueue() {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/result.h"
 #include "hypervisor/soft/counter.h"
 #include "hypervisor/soft/wake_event.h"
 
@@ -19,6 +20,8 @@ class TimerQueue {
   // `expired(index)` runs on the queue's thread, once for each armed deadline that passed.
   TimerQueue(unsigned count, Counter counter, std::function<void(unsigned)> expired);
   ~TimerQueue();
+  // Before it nothing expires.
+  Result<void> start();
 
   // Replaces the deadline of `index`; kNever for none.
   void arm(unsigned index, uint64_t deadline);

@@ -111,7 +111,10 @@ TEST_F(GenericTimerTest, AnIdleCpuLooksAfterItself) {
 
 class TimerQueueTest : public ::testing::Test {
  protected:
-  void SetUp() override { fake_time = 0; }
+  void SetUp() override {
+    fake_time = 0;
+    ASSERT_TRUE(queue_.start());
+  }
   void wait_for(unsigned index, int count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return expired_[index] >= count; });

@@ -1,13 +1,11 @@
 #include "vmm/virtio/event_loop.h"
 
-#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <csignal>
-#include <system_error>
+
+#include "base/thread.h"
 
 namespace adyton::vmm::virtio {
 namespace {
@@ -33,22 +31,14 @@ Result<void> EventLoop::start(const std::string& name) {
     has_thread_ = true;
     stopping_ = false;
   }
-  // A device's thread takes no signals: those are for the program's main thread, and SIGPIPE is reported as EPIPE.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  Result<void> result;
-  try {
-    thread_ = std::thread([this] { run(); });
-    ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
-  } catch (const std::system_error& error) {
+  auto thread = start_thread(name, [this] { run(); });
+  if (!thread) {
     const std::lock_guard lock(mutex_);
     has_thread_ = false;
-    result = fail_errno("start a device thread", error.code().value());
+    return std::unexpected(std::move(thread).error());
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return result;
+  thread_ = std::move(*thread);
+  return {};
 }
 
 void EventLoop::stop() {

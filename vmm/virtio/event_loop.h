@@ -89,7 +89,7 @@ class EventLoop {
   std::vector<FdHandler> removed_;  // handlers that may still be running
   std::map<TimerId, Task> timers_;
   uint64_t next_timer_ = 0;
-  std::thread thread_;
+  std::jthread thread_;
 
   std::mutex mutex_;
   std::condition_variable sync_done_;
