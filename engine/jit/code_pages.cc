@@ -7,11 +7,33 @@
 
 namespace adyton::engine::jit {
 
-CodePage& CodePages::page(uint64_t physical_page, unsigned mode, const uint32_t* words) {
+Result<std::unique_ptr<CodePages>> CodePages::create(const GuestMemory& memory) {
+  std::vector<Region> regions;
+  for (const GuestRegion& region : memory.regions()) {
+    static_assert(sizeof(std::atomic<CodePage*>) == sizeof(CodePage*), "zero-filled memory is an array of null heads");
+    const uint64_t bytes = region.size / kPageSize * sizeof(std::atomic<CodePage*>);
+    Mapping heads = TRY(Mapping::anonymous((bytes + kPageSize - 1) & kPageMask));
+    regions.push_back({region.base, region.size, region.host, std::move(heads)});
+  }
+  return std::unique_ptr<CodePages>(new CodePages(std::move(regions)));
+}
+
+CodePage* CodePages::add(const Region& region, uint64_t physical_page, unsigned mode) {
+  physical_page &= kPageMask;
+  std::atomic<CodePage*>& head = region.head(physical_page);
   std::lock_guard lock(mutex_);
-  std::unique_ptr<CodePage>& page = pages_[physical_page][mode];
-  if (!page) page = std::make_unique<CodePage>(untranslated_, words);
-  return *page;
+  for (CodePage* page = head.load(std::memory_order_relaxed); page; page = page->next_) {
+    if (page->mode_ == mode) return page;  // another vCPU was faster
+  }
+  const auto* words = reinterpret_cast<const uint32_t*>(region.host + (physical_page - region.base));
+  pages_.push_back(std::make_unique<CodePage>(untranslated_, words, mode));
+  CodePage* page = pages_.back().get();
+  page->next_ = head.load(std::memory_order_relaxed);
+  head.store(page, std::memory_order_release);
+  // Whoever translates from this page reads its instructions after this store is visible; whoever changes instructions and invalidates them reads the list
+  // after its change is visible (invalidate()). So either the invalidation finds the page, or the translation sees the new instructions.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return page;
 }
 
 bool CodePages::publish(CodePage& page, const BlockRecord& block, uint64_t generation) {
@@ -47,12 +69,14 @@ void CodePages::invalidate_blocks(CodePage& page, uint64_t begin, uint64_t end) 
 }
 
 void CodePages::invalidate(uint64_t pa, uint64_t size) {
-  std::lock_guard lock(mutex_);
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // see add()
   for (uint64_t at = pa; at < pa + size;) {
     const uint64_t page_base = at & kPageMask;
     const uint64_t end = std::min(pa + size, page_base + kPageSize);
-    if (auto found = pages_.find(page_base); found != pages_.end()) {
-      for (auto& [mode, page] : found->second) invalidate_blocks(*page, at - page_base, end - page_base);
+    if (const Region* region = find(page_base)) {
+      for (CodePage* page = region->head(page_base).load(std::memory_order_acquire); page; page = page->next_) {
+        invalidate_blocks(*page, at - page_base, end - page_base);
+      }
     }
     at = end;
   }
@@ -60,13 +84,19 @@ void CodePages::invalidate(uint64_t pa, uint64_t size) {
 
 void CodePages::invalidate_all() {
   std::lock_guard lock(mutex_);
-  for (auto& [base, modes] : pages_) {
-    for (auto& [mode, page] : modes) invalidate_blocks(*page, 0, kPageSize);
-  }
+  for (const auto& page : pages_) invalidate_blocks(*page, 0, kPageSize);
 }
 
 void CodePages::clear() {
   std::lock_guard lock(mutex_);
+  for (const auto& page : pages_) {
+    const auto* host = reinterpret_cast<const uint8_t*>(page->words_);
+    for (const Region& region : regions_) {
+      if (host >= region.host && host < region.host + region.size) {
+        region.head(region.base + static_cast<uint64_t>(host - region.host)).store(nullptr, std::memory_order_relaxed);
+      }
+    }
+  }
   pages_.clear();
 }
 

@@ -111,7 +111,9 @@ CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivilege
   const bool write = kind == AccessKind::kWrite || kind == AccessKind::kAtomicReadWrite;
   const uint64_t tag = (va & kPageMask) | exec_.context[view];
   const TlbEntry& entry = exec_.tlb[view][tlb_index(va)];
-  if ((write ? entry.write_tag : entry.read_tag) == tag) return {reinterpret_cast<uint8_t*>(va + entry.addend), 0, false, Outcome::kDone};
+  if ((write ? entry.write_tag : entry.read_tag) == tag || tlb_.refill(view, va, write)) {
+    return {reinterpret_cast<uint8_t*>(va + entry.addend), 0, false, Outcome::kDone};
+  }
 
   const arm64::AccessContext context = access_context(unprivileged);
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, kind, context);

@@ -34,13 +34,12 @@ const InstructionTlbEntry* CpuImpl::instruction_page() {
   const uint64_t va = cpu.pc;
   InstructionTlbEntry& entry = exec_.itlb[view][instruction_tlb_index(va)];
   if (entry.tag == ((va & kPageMask) | exec_.context[view])) return &entry;
+  if (tlb_.refill_instruction(view, va)) return &entry;
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, arm64::AccessKind::kExecute, {cpu.el, false});
   arm64::Fault fault = t.fault;
   if (fault.type == arm64::FaultType::kNone) {
-    const auto bytes = machine_.memory().slice(t.pa & kPageMask, kPageSize);
-    if (!bytes.empty()) {
-      CodePage& page = machine_.pages().page(t.pa & kPageMask, mode_.number(), reinterpret_cast<const uint32_t*>(bytes.data()));
-      tlb_.insert_instruction(view, va, t, page.entry_points(), &page);
+    if (CodePage* page = machine_.pages().page(t.pa & kPageMask, mode_.number())) {
+      tlb_.insert_instruction(view, va, t, page->entry_points(), page);
       return &entry;
     }
     fault = {arm64::FaultType::kSyncExternal, 0};

@@ -40,7 +40,7 @@ constexpr uint64_t kPageMask = ~(kPageSize - 1);
 constexpr uint64_t kNoTag = ~0ull;
 constexpr unsigned kTlbBits = 12;
 constexpr unsigned kTlbEntries = 1u << kTlbBits;
-constexpr unsigned kInstructionTlbBits = 9;
+constexpr unsigned kInstructionTlbBits = 12;
 constexpr unsigned kInstructionTlbEntries = 1u << kInstructionTlbBits;
 
 // The two address spaces that a PE at EL0 or EL1 can name: what EL0 may do, and what EL1 may do.

@@ -14,7 +14,8 @@ Result<std::unique_ptr<Machine>> Machine::create(const EngineConfig& config, con
   x64::HostFeatures features = TRY(x64::HostFeatures::detect());
   if (config.baseline_host) features = {};
   std::unique_ptr<jit::CodeCache> code = TRY(jit::CodeCache::create(config.code_cache_size));
-  return std::make_unique<jit::MachineImpl>(config, memory, features, std::move(code));
+  std::unique_ptr<jit::CodePages> pages = TRY(jit::CodePages::create(memory));
+  return std::make_unique<jit::MachineImpl>(config, memory, features, std::move(code), std::move(pages));
 }
 
 }  // namespace adyton::engine
@@ -22,12 +23,12 @@ Result<std::unique_ptr<Machine>> Machine::create(const EngineConfig& config, con
 namespace adyton::engine::jit {
 
 MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory, const x64::HostFeatures& features,
-                         std::unique_ptr<CodeCache> code)
-    : config_(config), memory_(memory), features_(features), monitor_(memory), code_(std::move(code)), thunks_(emit_thunks(*code_, runtime_entries())),
-      helpers_(translator_helpers()) {
+                         std::unique_ptr<CodeCache> code, std::unique_ptr<CodePages> pages)
+    : config_(config), memory_(memory), features_(features), monitor_(memory), code_(std::move(code)), pages_(std::move(pages)),
+      thunks_(emit_thunks(*code_, runtime_entries())), helpers_(translator_helpers()) {
   helpers_.sha = features_.sha;
   set_slow_paths(thunks_.for_compiler);
-  pages_.set_thunks(thunks_.for_compiler.translate, thunks_.invalidated, code_->exec_delta());
+  pages_->set_thunks(thunks_.for_compiler.translate, thunks_.invalidated, code_->exec_delta());
 }
 
 MachineImpl::~MachineImpl() = default;
@@ -63,7 +64,7 @@ void MachineImpl::request_code_flush() {
 void MachineImpl::flush_code() {
   std::unique_lock lock(code_lock_);
   if (!code_flush_wanted_.exchange(false, std::memory_order_acq_rel)) return;
-  pages_.clear();
+  pages_->clear();
   code_->reset();
   code_generation_.fetch_add(1, std::memory_order_acq_rel);
 }

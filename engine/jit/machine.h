@@ -20,7 +20,7 @@ class CpuImpl;
 class MachineImpl final : public Machine {
  public:
   MachineImpl(const EngineConfig& config, const GuestMemory& memory, const x64::HostFeatures& features,
-              std::unique_ptr<CodeCache> code);
+              std::unique_ptr<CodeCache> code, std::unique_ptr<CodePages> pages);
   ~MachineImpl() override;
 
   Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) override;
@@ -37,7 +37,7 @@ class MachineImpl final : public Machine {
   void await_shootdowns(CpuImpl& sender);
 
   [[nodiscard]] CodeCache& code() { return *code_; }
-  [[nodiscard]] CodePages& pages() { return pages_; }
+  [[nodiscard]] CodePages& pages() { return *pages_; }
   [[nodiscard]] const Thunks& thunks() const { return thunks_; }
   [[nodiscard]] const arm64::TranslatorHelpers& helpers() const { return helpers_; }
 
@@ -55,7 +55,7 @@ class MachineImpl final : public Machine {
   const x64::HostFeatures features_;
   ExclusiveMonitor monitor_;
   std::unique_ptr<CodeCache> code_;
-  CodePages pages_;
+  const std::unique_ptr<CodePages> pages_;
   Thunks thunks_;
   arm64::TranslatorHelpers helpers_;
   std::shared_mutex code_lock_;
