@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <utility>
 
 namespace adyton::aidl {
 namespace {
@@ -168,8 +170,25 @@ std::string format_diagnostic(const Diagnostic& diagnostic) {
 }
 
 std::string Diagnostics::to_string() const {
+  // In the order of the files and their lines, whichever part of the compiler found what; notes stay with what they belong to.
+  struct Group {
+    size_t file = 0;
+    uint32_t offset = 0;
+    size_t begin = 0;
+  };
+  std::unordered_map<const SourceFile*, size_t> files;
+  std::vector<Group> groups;
+  for (size_t i = 0; i < list_.size(); ++i) {
+    if (list_[i].severity == Severity::kNote && i > 0) continue;
+    const Location& where = list_[i].location;
+    groups.push_back({files.try_emplace(where.file, files.size()).first->second, where.offset, i});
+  }
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return std::pair(a.file, a.offset) < std::pair(b.file, b.offset); });
   std::string out;
-  for (const Diagnostic& diagnostic : list_) out += format_diagnostic(diagnostic);
+  for (const Group& group : groups) {
+    out += format_diagnostic(list_[group.begin]);
+    for (size_t i = group.begin + 1; i < list_.size() && list_[i].severity == Severity::kNote; ++i) out += format_diagnostic(list_[i]);
+  }
   if (errors_ > kMaxErrors) out += fmt::format("error: {} more errors are not shown\n", errors_ - kMaxErrors);
   return out;
 }

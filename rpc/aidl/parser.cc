@@ -99,9 +99,10 @@ bool Parser::expect(std::string_view text, std::string_view context) {
   // A missing ';' belongs behind what it should have ended, not in front of the next line.
   if (text == ";" && last_.known()) {
     diagnostics_.error({last_.file, last_.offset + last_.length, 1}, fmt::format("expected ';' {}", context));
-  } else {
-    error_expected(fmt::format("'{}' {}", text, context));
+    // Only forgotten, when what comes next begins a line: go on as if it were there.
+    return peek().kind != TokenKind::kEnd && file_.position(last_.offset).line < file_.position(peek().location.offset).line;
   }
+  error_expected(fmt::format("'{}' {}", text, context));
   return false;
 }
 

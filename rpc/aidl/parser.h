@@ -71,7 +71,7 @@ class Parser {
   [[nodiscard]] const Token& peek_next() const { return next_; }
   Token take();
   bool take_if(std::string_view text);
-  // Reports "expected WHAT, found ..." unless the token is `text`, which it takes.
+  // Reports "expected WHAT, found ..." unless the token is `text`, which it takes. True when parsing can go on behind it.
   bool expect(std::string_view text, std::string_view context);
   std::optional<Token> expect_identifier(std::string_view what);
   std::optional<std::pair<std::string, Location>> parse_qualified_name(std::string_view what);

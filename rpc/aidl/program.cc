@@ -9,7 +9,9 @@
 #include <unordered_set>
 
 #include "rpc/aidl/annotations.h"
+#include "rpc/aidl/checker.h"
 #include "rpc/aidl/evaluator.h"
+#include "rpc/aidl/language_check.h"
 #include "rpc/aidl/lexer.h"
 #include "rpc/aidl/loader.h"
 #include "rpc/aidl/resolver.h"
@@ -64,6 +66,11 @@ bool Program::load(const std::vector<std::string>& inputs, const FileReader& rea
   AnnotationChecker annotations(diagnostics_, evaluator);
   for (const auto& document : documents_) annotations.check(*document);
   for (const auto& document : documents_) evaluator.evaluate(*document);
+  Checker checker(diagnostics_, options);
+  for (const auto& document : documents_) {
+    checker.check(*document);
+    if (document->is_input && options.language != Language::kNone) check_language(*document, options.language, diagnostics_);
+  }
   return diagnostics_.errors() == errors_before;
 }
 
