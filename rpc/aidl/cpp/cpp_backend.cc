@@ -131,9 +131,12 @@ class CppFile {
   }
 
   void walk(const Declaration& declaration) {
-    if (declaration.as_interface() != nullptr || declaration.as_enum() != nullptr || declaration.as_union() != nullptr) {
-      includes_.add("rpc/generated.h");
-    } else {
+    if (declaration.as_interface() != nullptr) includes_.add("rpc/generated.h");
+    if (declaration.as_enum() != nullptr || declaration.as_union() != nullptr) {
+      includes_.add("rpc/enum_values.h");
+      includes_.add_standard("<array>");
+    }
+    if (declaration.as_parcelable() != nullptr || declaration.as_union() != nullptr) {
       includes_.add("rpc/parcel.h");
       includes_.add("rpc/status.h");
       if (!declaration_.type_parameters.empty()) {
@@ -141,7 +144,6 @@ class CppFile {
         includes_.add("rpc/parcelable.h");
       }
     }
-    if (declaration.as_enum() != nullptr || declaration.as_union() != nullptr) includes_.add_standard("<array>");
     for (const auto& nested : declaration.nested) walk(*nested);
   }
 
@@ -192,13 +194,14 @@ class CppFile {
   std::string source() const {
     Writer out;
     out.text(head() + fmt::format("#include \"{}.h\"", file_stem(declaration_)));
-    out.blank();
     std::set<std::string> includes = includes_.objects();
     if (source_.str().find("Description(") != std::string::npos) includes.insert("rpc/describe.h");
+    if (source_.str().find("adyton::rpc::equal(") != std::string::npos) includes.insert("rpc/generated.h");
     if (source_.str().find("adyton::rpc::write_") != std::string::npos) includes.insert("rpc/parcelable.h");
+    if (!includes.empty()) out.blank();
     for (const std::string& include : includes) out.line("#include \"{}\"", include);
-    out.blank();
     if (source_.str().empty()) return out.str();
+    out.blank();
     if (quiet()) out.text("#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n\n");
     open_namespace(out);
     out.blank();

@@ -57,7 +57,7 @@ std::string template_head(const Declaration& declaration) {
 
 std::string member_name(const std::string& name, const Declaration& declaration) {
   static constexpr auto kData = std::to_array<std::string_view>({"write_to", "read_from", "to_string"});
-  static constexpr auto kUnion = std::to_array<std::string_view>({"Tag", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
+  static constexpr auto kUnion = std::to_array<std::string_view>({"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
   static constexpr auto kInterface = std::to_array<std::string_view>(
       {"from_binder", "as_binder", "is_alive", "local", "dump", "interface_descriptor", "link_to_death", "unlink_to_death"});
   const auto in = [&](const auto& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
@@ -108,6 +108,7 @@ void CppDataWriter::open(const ParcelableDeclaration& parcelable) {
 
 void CppDataWriter::members(const ParcelableDeclaration& parcelable) {
   for (const Field& field : parcelable.fields) {
+    if (!field.comment.text.empty() && &field != &parcelable.fields.front()) header_.blank();
     header_.comment(field.comment);
     const std::string head = deprecated_attribute(field.comment) + names_.value(field.type) + " " + member_name(field.name, parcelable);
     const std::string initializer = names_.initializer(field);
@@ -148,7 +149,7 @@ void CppDataWriter::members(const ParcelableDeclaration& parcelable) {
     terms.push_back(field.type.nullable_heap ? fmt::format("adyton::rpc::equal({0}, {1}.{0})", member, other) : fmt::format("{0} == {1}.{0}", member, other));
   }
   std::string all = terms.front();
-  for (size_t i = 1; i < terms.size(); ++i) all += "\n    && " + terms[i];
+  for (size_t i = 1; i < terms.size(); ++i) all += " &&\n       " + terms[i];
   if (generic) {
     header_.line("bool operator==(const {}& {}) const {{ return {}; }}", name, other, fmt::join(terms, " && "));
     return;
@@ -240,7 +241,9 @@ template <Tag kTag>
 template <Tag kTag>
 [[nodiscard]] const auto* get_if() const { return std::get_if<static_cast<size_t>(kTag)>(&value); }
 template <Tag kTag, typename... Arguments>
-void set(Arguments&&... arguments) { value.template emplace<static_cast<size_t>(kTag)>(std::forward<Arguments>(arguments)...); }
+void set(Arguments&&... arguments) {
+  value.template emplace<static_cast<size_t>(kTag)>(std::forward<Arguments>(arguments)...);
+}
 template <Tag kTag, typename... Arguments>)");
   header_.line("static {} make(Arguments&&... arguments) {{", name);
   header_.indent();
@@ -349,7 +352,7 @@ void CppDataWriter::define_values(const EnumDeclaration& enumeration, const std:
     if (seen.insert(enumerator.value).second) values.push_back(qualified_name + "::" + escape(enumerator.name));
   }
   header_.text("template <>");
-  header_.line("inline constexpr std::array<{0}, {1}> adyton::rpc::kEnumValues<{0}> = {{", qualified_name, values.size());
+  header_.line("inline constexpr std::array adyton::rpc::kEnumValues<{}> = {{", qualified_name);
   for (const std::string& value : values) header_.line("    {},", value);
   header_.text("};");
 }

@@ -59,8 +59,7 @@ void CppInterfaceWriter::members(const InterfaceDeclaration& interface) {
     header_.line("static constexpr uint32_t {} = adyton::rpc::kFirstCall + {};", transaction_name(method), method.id);
   }
   header_.blank();
-  header_.text("// The object itself if it is local, else a proxy for it. Null for null, and for a local object of another interface; a remote one\n"
-               "// is not asked, its calls fail (adyton::rpc::interface_of).");
+  header_.text("// A local object itself, else a proxy; null for null and for a local object of another interface (interface_of).");
   header_.line("static std::shared_ptr<{}> from_binder(std::shared_ptr<adyton::rpc::Binder> binder);", name);
   header_.blank();
   declare_methods(interface, true);
@@ -68,7 +67,10 @@ void CppInterfaceWriter::members(const InterfaceDeclaration& interface) {
 
 void CppInterfaceWriter::declare_methods(const InterfaceDeclaration& interface, bool pure) {
   for (const Method& method : interface.methods) {
-    if (pure) header_.comment(method.comment);
+    if (pure && !method.comment.text.empty()) {
+      if (&method != &interface.methods.front()) header_.blank();
+      header_.comment(method.comment);
+    }
     header_.list(fmt::format("{}{}{} {}(", pure ? deprecated_attribute(method.comment) : "", pure ? "virtual " : "", names_.reply(method.result),
                              member_name(method.name, interface)),
                  parameters(method, interface, true), pure ? ") = 0;" : ") override;");
@@ -193,6 +195,7 @@ void CppInterfaceWriter::define_case(const Method& method, const InterfaceDeclar
 
 void CppInterfaceWriter::define_proxy(const InterfaceDeclaration& interface) {
   const std::string name = name_in_namespace(interface);
+  const CppNames outside(interface.package());  // a result's type stands in front of the class' name
   for (const Method& method : interface.methods) {
     std::vector<std::string> values;
     std::vector<std::string> targets;
@@ -203,7 +206,7 @@ void CppInterfaceWriter::define_proxy(const InterfaceDeclaration& interface) {
       if (argument.is_out()) targets.push_back(formed(argument.type, parameter));
     }
     source_.blank();
-    source_.list(fmt::format("{} {}Proxy::{}(", names_.reply(method.result), name, member_name(method.name, interface)),
+    source_.list(fmt::format("{} {}Proxy::{}(", outside.reply(method.result), name, member_name(method.name, interface)),
                  parameters(method, interface, true), ") {");
     source_.indent();
     std::vector<std::string> pieces{transaction_name(method)};
@@ -230,9 +233,10 @@ void CppInterfaceWriter::define_proxy(const InterfaceDeclaration& interface) {
 
 void CppInterfaceWriter::define_default(const InterfaceDeclaration& interface) {
   const std::string name = name_in_namespace(interface);
+  const CppNames outside(interface.package());
   for (const Method& method : interface.methods) {
     source_.blank();
-    source_.list(fmt::format("{} {}Default::{}(", names_.reply(method.result), name, member_name(method.name, interface)),
+    source_.list(fmt::format("{} {}Default::{}(", outside.reply(method.result), name, member_name(method.name, interface)),
                  parameters(method, interface, false), ") {");
     source_.text("  return adyton::rpc::fail(adyton::rpc::TransportError::kUnknownTransaction);\n}");
   }

@@ -14,11 +14,11 @@ import com.example.menu.Weight;
 interface IKitchen {
     const int ERROR_BURNT = -1;
     const String NAME = "kitchen";
-    const @utf8InCpp String MOTTO = "né à 8h";
+    const @utf8InCpp String MOTTO = "a la carte";
 
     /** How a kitchen is. */
     @Backing(type="int")
-    enum Mood { CALM, BUSY, class }
+    enum Mood { CALM, BUSY, CLOSED }
 
     parcelable Report {
         Mood mood;
@@ -78,7 +78,7 @@ interface IKitchen {
     @nullable int[] repeatNullableInts(in @nullable int[] value);
     @nullable String[] repeatNullableStrings(in @nullable String[] value);
 
-    void season(inout Ingredient ingredient, inout int[] numbers, out @nullable String note);
+    void season(inout Ingredient ingredient, inout int[] numbers, out @nullable int[] counts);
 
     void setCook(ICook cook);
     @nullable ICook getCook();
@@ -96,7 +96,7 @@ interface IKitchen {
     void throwsUp(String what);
     oneway void ring(String bell);
     /** @deprecated it has no end */
-    void delete(int register);
+    void forget(int errno);
     int explicitTwo() ;
     Mood ping();
 }

@@ -1,8 +1,7 @@
 package com.example.menu;
 
-/** Something with a label on it. */
+/** Something with a label on it. Its parameters tell boxes apart, and no more. */
 parcelable Box<T> {
     String label;
-    T content;
-    List<T> others;
+    int count = 1;
 }

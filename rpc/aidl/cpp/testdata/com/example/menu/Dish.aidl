@@ -29,7 +29,7 @@ parcelable Dish {
     }
 
     const int SEATS = 4;
-    const long LONG_MIN = -9223372036854775808L;
+    const long LOWEST = 1L << 63;
     const float PI = 3.14f;
     const double E = 2.718281828459045;
     const char STAR = '*';
@@ -45,7 +45,7 @@ parcelable Dish {
     long id = 1234567890123L;
     float factor = 1.5f;
     double ratio = 0.1;
-    String name = "dish \\ \"x\"";
+    String name = "soup?";
     @nullable String nickname;
     @utf8InCpp String plain;
     Course course = Course.MAIN;
