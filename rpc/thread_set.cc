@@ -1,0 +1,104 @@
+#include "rpc/thread_set.h"
+
+#include <system_error>
+#include <utility>
+
+namespace adyton::rpc {
+
+// Threads that were on their way out when nobody could wait for them.
+class ThreadSet::Leftovers {
+ public:
+  static Leftovers& instance() {
+    static Leftovers leftovers;
+    return leftovers;
+  }
+  ~Leftovers() { join_all(std::move(entries_)); }
+
+  void add(std::shared_ptr<Entry> entry) {
+    const std::lock_guard lock(mutex_);
+    entries_.push_back(std::move(entry));
+  }
+  void join_done() {
+    Entries done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = take_done(entries_);
+    }
+    join_all(std::move(done));
+  }
+
+ private:
+  std::mutex mutex_;
+  Entries entries_;
+};
+
+ThreadSet::~ThreadSet() {
+  close();
+  join();
+}
+
+ThreadSet::Entries ThreadSet::take_done(Entries& entries) {
+  Entries done;
+  for (auto at = entries.begin(); at != entries.end();) {
+    const auto next = std::next(at);
+    if ((*at)->done) done.splice(done.end(), entries, at);
+    at = next;
+  }
+  return done;
+}
+
+void ThreadSet::join_all(Entries entries) {
+  for (const auto& entry : entries) {
+    if (entry->thread.get_id() != std::this_thread::get_id()) {
+      entry->thread.join();
+    } else {
+      Leftovers::instance().add(entry);
+    }
+  }
+}
+
+Result<> ThreadSet::start(std::function<void()> body) {
+  Leftovers::instance().join_done();
+  Entries done;
+  Result<> result;
+  {
+    const std::lock_guard lock(mutex_);
+    done = take_done(entries_);
+    if (closed_) {
+      result = fail(ErrorCode::kUnavailable, "no new threads: the owner is being shut down");
+    } else {
+      auto entry = std::make_shared<Entry>();
+      try {
+        entry->thread = std::thread([entry, run = std::move(body)]() mutable {
+          run();
+          run = nullptr;  // may destroy this set
+          entry->done = true;
+        });
+        entries_.push_back(std::move(entry));
+      } catch (const std::system_error& error) {
+        result = fail(ErrorCode::kExhausted, std::string("cannot start a thread: ") + error.what());
+      }
+    }
+  }
+  join_all(std::move(done));
+  return result;
+}
+
+void ThreadSet::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+void ThreadSet::join() {
+  for (;;) {
+    Entries entries;
+    {
+      const std::lock_guard lock(mutex_);
+      entries.swap(entries_);
+    }
+    if (entries.empty()) return;
+    join_all(std::move(entries));
+  }
+}
+
+}  // namespace adyton::rpc
