@@ -1,0 +1,303 @@
+#include "service/record_store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "service/durable_file.h"
+#include "service/runtime_directory.h"
+
+namespace adyton::service {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kInstanceIdFile = "instance_id";
+constexpr const char* kInstanceImage = "instance.img";
+constexpr const char* kStorageImage = "storage.img";
+constexpr size_t kMaxConfigFile = 8 * kMaxConfig;  // JSON escapes
+
+using Failure = RecordStore::Failure;
+using Problem = RecordStore::Problem;
+
+std::unexpected<Failure> failure(Error error) { return std::unexpected(Failure{.error = std::move(error)}); }
+std::unexpected<Failure> failure(ErrorCode code, std::string message) { return failure(Error{code, std::move(message)}); }
+std::unexpected<Failure> conflict(Problem problem, std::string message) {
+  return std::unexpected(Failure{.error = {ErrorCode::kInvalidArgument, std::move(message)}, .problem = problem});
+}
+std::unexpected<Failure> exists(const std::string& name) {
+  return conflict(Problem::kExists, fmt::format("there is a VM named '{}' already", name));
+}
+std::unexpected<Failure> in_use(const std::string& name) {
+  return conflict(Problem::kInUse, fmt::format("the VM '{}' is running; stop it first", name));
+}
+std::unexpected<Failure> missing(const std::string& name) {
+  return failure(ErrorCode::kNotFound, fmt::format("there is no VM named '{}'", name));
+}
+
+// Evaluates a Result in a function that returns an Outcome.
+#define TRY_RECORD(expression)                                                    \
+  __extension__({                                                                 \
+    auto record_result = (expression);                                            \
+    if (!record_result) return failure(std::move(record_result).error());         \
+    std::move(record_result).value();                                             \
+  })
+
+Result<UniqueFd> open_folder(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) return fail_errno("cannot open the folder " + path);
+  return fd;
+}
+
+Result<InstanceId> read_instance_id(int fd, const std::string& name) {
+  const std::string text = TRY(read_small_file(fd, sizeof(InstanceId), name));
+  InstanceId id{};
+  if (text.size() != id.size()) return fail(ErrorCode::kCorrupt, fmt::format("the instance id of '{}' is not 64 bytes long", name));
+  std::copy(text.begin(), text.end(), id.begin());
+  return id;
+}
+
+}  // namespace
+
+Result<std::string> RecordStore::default_directory() {
+  std::string base;
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && data[0] == '/') {
+    base = data;
+  } else if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') {
+    base = fmt::format("{}/.local/share", home);
+  } else {
+    return fail(ErrorCode::kNotFound, "neither XDG_DATA_HOME nor HOME says where records of VMs belong");
+  }
+  return base + "/adyton";
+}
+
+Result<std::shared_ptr<RecordStore>> RecordStore::open(const std::string& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return fail_errno("cannot make the folder " + directory, error.value());
+  for (const char* name : {"/vm", "/vm.tmp"}) TRY(make_private_directory(directory + name));
+  std::shared_ptr<RecordStore> store(new RecordStore(directory));
+  store->records_ = TRY(open_folder(directory + "/vm"));
+  store->temporaries_ = TRY(open_folder(directory + "/vm.tmp"));
+  TRY(store->recover());
+  return store;
+}
+
+Result<void> RecordStore::recover() {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory_ + "/vm.tmp", error)) {
+    std::error_code ignored;  // what cannot be removed now does no harm
+    fs::remove_all(entry.path(), ignored);
+  }
+  if (error) return fail_errno("cannot read the folder " + directory_ + "/vm.tmp", error.value());
+  return {};
+}
+
+std::string RecordStore::temporary() { return fmt::format("{}-{}", ::getpid(), next_temporary_++); }
+
+// ---- reading -------------------------------------------------------------------------------------------------------------
+
+RecordStore::Outcome<std::optional<Record>> RecordStore::load(const std::string& name) {
+  TRY_RECORD(check_name(name));
+  const UniqueFd folder(::openat(records_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!folder.valid()) {
+    if (errno == ENOENT) return std::nullopt;
+    return failure(fail_errno(fmt::format("cannot open the record of '{}'", name)).error());
+  }
+  const UniqueFd config = TRY_RECORD(open_at(folder.get(), kConfigFile, O_RDONLY));
+  const UniqueFd id = TRY_RECORD(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
+  Record record;
+  record.name = name;
+  const std::string json = TRY_RECORD(read_small_file(config.get(), kMaxConfigFile, name));
+  record.config = TRY_RECORD(record_config_from_json(json));
+  record.instance_id = TRY_RECORD(read_instance_id(id.get(), name));
+  record.directory = fmt::format("{}/vm/{}", directory_, name);
+  record.in_use = in_use_.contains(name);
+  return record;
+}
+
+RecordStore::Outcome<Record> RecordStore::existing(const std::string& name) {
+  auto record = load(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  if (!*record) return missing(name);
+  return std::move(**record);
+}
+
+RecordStore::Outcome<std::optional<Record>> RecordStore::get(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  return load(name);
+}
+
+RecordStore::Outcome<std::vector<std::string>> RecordStore::list() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory_ + "/vm", error)) {
+    std::string name = entry.path().filename().string();
+    std::error_code ignored;
+    if (check_name(name) && entry.is_directory(ignored)) names.push_back(std::move(name));
+  }
+  if (error) return failure(fail_errno("cannot read the folder " + directory_ + "/vm", error.value()).error());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// ---- changing ------------------------------------------------------------------------------------------------------------
+
+RecordStore::Outcome<Record> RecordStore::create(const std::string& name, const RecordConfig& config) {
+  const InstanceId id = TRY_RECORD(new_instance_id());
+  std::lock_guard lock(mutex_);
+  return install(name, config, id, {});
+}
+
+RecordStore::Outcome<Record> RecordStore::get_or_create(const std::string& name, const RecordConfig& config) {
+  const InstanceId id = TRY_RECORD(new_instance_id());
+  std::lock_guard lock(mutex_);
+  auto record = load(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  if (*record) return std::move(**record);
+  return install(name, config, id, {});
+}
+
+RecordStore::Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig& config, const InstanceId& id,
+                                                  const RecordFiles& files) {
+  TRY_RECORD(check_name(name));
+  const std::string json = TRY_RECORD(to_json(config));
+  struct stat status{};
+  if (::fstatat(records_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return exists(name);
+
+  const std::string fresh = temporary();
+  if (::mkdirat(temporaries_.get(), fresh.c_str(), 0700) != 0)
+    return failure(fail_errno(fmt::format("cannot make a record for '{}'", name)).error());
+  const auto fill = [&]() -> Result<void> {
+    const UniqueFd folder = TRY(open_folder(fmt::format("{}/vm.tmp/{}", directory_, fresh)));
+    TRY(write_durable_file(folder.get(), kConfigFile, json));
+    TRY(write_durable_file(folder.get(), kInstanceIdFile, {reinterpret_cast<const char*>(id.data()), id.size()}));
+    if (files.instance_image.valid()) TRY(copy_durable_file(folder.get(), kInstanceImage, files.instance_image.get()));
+    if (files.encrypted_storage.valid()) TRY(copy_durable_file(folder.get(), kStorageImage, files.encrypted_storage.get()));
+    TRY(sync_file(folder.get()));
+    if (::renameat2(temporaries_.get(), fresh.c_str(), records_.get(), name.c_str(), RENAME_NOREPLACE) != 0)
+      return fail_errno(fmt::format("cannot make a record for '{}'", name));
+    return sync_file(records_.get());
+  };
+  if (auto filled = fill(); !filled) {
+    std::error_code ignored;
+    fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, fresh), ignored);
+    return failure(std::move(filled).error());
+  }
+  return existing(name);
+}
+
+RecordStore::Outcome<RecordConfig> RecordStore::set_config(const std::string& name, const RecordConfig& config) {
+  std::lock_guard lock(mutex_);
+  auto record = existing(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  if (record->in_use) return in_use(name);
+  TRY_RECORD(record->config.check_compatible(config));
+  const std::string json = TRY_RECORD(to_json(config));
+  const std::string fresh = temporary();
+  const auto replace = [&]() -> Result<void> {
+    const UniqueFd folder = TRY(open_folder(record->directory));
+    TRY(write_durable_file(temporaries_.get(), fresh.c_str(), json));
+    if (::renameat(temporaries_.get(), fresh.c_str(), folder.get(), kConfigFile) != 0)
+      return fail_errno(fmt::format("cannot change the record of '{}'", name));
+    return sync_file(folder.get());
+  };
+  if (auto done = replace(); !done) {
+    ::unlinkat(temporaries_.get(), fresh.c_str(), 0);
+    return failure(std::move(done).error());
+  }
+  return std::move(record->config);
+}
+
+RecordStore::Outcome<> RecordStore::remove(const std::string& name) {
+  TRY_RECORD(check_name(name));
+  std::string gone;
+  {
+    std::lock_guard lock(mutex_);
+    if (in_use_.contains(name)) return in_use(name);
+    gone = temporary();
+    if (::renameat(records_.get(), name.c_str(), temporaries_.get(), gone.c_str()) != 0) {
+      if (errno == ENOENT) return missing(name);
+      return failure(fail_errno(fmt::format("cannot delete the record of '{}'", name)).error());
+    }
+    TRY_RECORD(sync_file(records_.get()));
+  }
+  std::error_code error;
+  fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, gone), error);
+  if (error) return failure(fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value()).error());
+  return {};
+}
+
+// ---- descriptors ---------------------------------------------------------------------------------------------------------
+
+RecordStore::Outcome<RecordFiles> RecordStore::export_files(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  auto record = existing(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  if (record->in_use) return in_use(name);
+  const UniqueFd folder = TRY_RECORD(open_folder(record->directory));
+  RecordFiles files;
+  files.config = TRY_RECORD(open_at(folder.get(), kConfigFile, O_RDONLY));
+  files.instance_id = TRY_RECORD(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
+  for (auto& [file, fd] : {std::pair<const char*, UniqueFd&>(kInstanceImage, files.instance_image),
+                           std::pair<const char*, UniqueFd&>(kStorageImage, files.encrypted_storage)}) {
+    auto opened = open_at(folder.get(), file, O_RDONLY);
+    if (opened) {
+      fd = std::move(*opened);
+    } else if (opened.error().code != ErrorCode::kNotFound) {
+      return failure(std::move(opened).error());
+    }
+  }
+  return files;
+}
+
+RecordStore::Outcome<Record> RecordStore::import_files(const std::string& name, const RecordFiles& files) {
+  TRY_RECORD(check_name(name));
+  for (const UniqueFd* file : {&files.config, &files.instance_id, &files.instance_image, &files.encrypted_storage}) {
+    if (file->valid()) TRY_RECORD(check_regular_file(file->get()));
+  }
+  if (!files.config.valid() || !files.instance_id.valid())
+    return failure(ErrorCode::kInvalidArgument, "the descriptor lacks a configuration or an instance id");
+  const std::string json = TRY_RECORD(read_small_file(files.config.get(), kMaxConfigFile, name));
+  const auto config = TRY_RECORD(record_config_from_json(json));
+  const auto id = TRY_RECORD(read_instance_id(files.instance_id.get(), name));
+  std::lock_guard lock(mutex_);
+  return install(name, config, id, files);
+}
+
+// ---- use -----------------------------------------------------------------------------------------------------------------
+
+RecordStore::Outcome<std::pair<RecordStore::Lease, Record>> RecordStore::use(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  auto record = existing(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  if (record->in_use) return in_use(name);
+  in_use_.insert(name);
+  record->in_use = true;
+  return std::pair(Lease(shared_from_this(), name), std::move(*record));
+}
+
+void RecordStore::give_back(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  in_use_.erase(name);
+}
+
+RecordStore::Lease& RecordStore::Lease::operator=(Lease&& other) noexcept {
+  reset();
+  store_ = std::move(other.store_);
+  name_ = std::move(other.name_);
+  return *this;
+}
+
+void RecordStore::Lease::reset() {
+  if (const auto store = std::exchange(store_, nullptr)) store->give_back(name_);
+}
+
+}  // namespace adyton::service

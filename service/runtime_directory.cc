@@ -1,0 +1,132 @@
+#include "service/runtime_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+namespace adyton::service {
+namespace {
+
+constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
+constexpr int kBacklog = 64;
+
+const char* absolute(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && value[0] == '/' ? value : nullptr;
+}
+
+Result<UniqueFd> take_lock(const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", directory, kLockName);
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.valid()) return fail_errno("cannot open " + path);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return fail(ErrorCode::kUnavailable, "another adytond serves " + directory);
+    return fail_errno("cannot lock " + path);
+  }
+  return lock;
+}
+
+std::optional<int> number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return std::nullopt;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
+  if (error != std::errc() || *end != '\0') return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<void> make_private_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("cannot make the folder " + path);
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) return fail_errno("cannot use the folder " + path);
+  if (status.st_uid != ::geteuid()) return fail(ErrorCode::kPermission, fmt::format("the folder {} is another user's", path));
+  if ((status.st_mode & 0077) != 0) {
+    return fail(ErrorCode::kPermission, fmt::format("others may use the folder {}; close it with: chmod 700 {}", path, path));
+  }
+  return {};
+}
+
+Result<std::string> runtime_directory() {
+  std::string path;
+  if (const char* own = absolute("ADYTON_RUNTIME_DIR")) {
+    path = own;
+  } else if (const char* xdg = absolute("XDG_RUNTIME_DIR")) {
+    path = fmt::format("{}/adyton", xdg);
+  } else {
+    path = fmt::format("/tmp/adyton-{}", ::geteuid());
+  }
+  TRY(make_private_directory(path));
+  return path;
+}
+
+Result<ServiceSocket> ServiceSocket::listen(const std::string& directory) {
+  UniqueFd lock = TRY(take_lock(directory));
+  std::string path = fmt::format("{}/{}", directory, kSocketName);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.size() >= sizeof(address.sun_path)) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the path {} is too long for a socket; ADYTON_RUNTIME_DIR can name a shorter one", path));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("cannot make a socket");
+  // We hold the lock: whatever stands there was left by a service that was killed. Bound beside it, and put in its place when it
+  // listens, so that a client finds either nobody or somebody who answers.
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  sockaddr_un beside{.sun_family = AF_UNIX, .sun_path = {}};
+  if (fresh.size() >= sizeof(beside.sun_path)) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the path {} is too long for a socket; ADYTON_RUNTIME_DIR can name a shorter one", path));
+  }
+  std::memcpy(beside.sun_path, fresh.c_str(), fresh.size() + 1);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&beside), sizeof(beside)) != 0) return fail_errno("cannot bind " + fresh);
+  if (::listen(fd.get(), kBacklog) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
+    auto error = fail_errno("cannot listen on " + path);
+    ::unlink(fresh.c_str());
+    return error;
+  }
+  return ServiceSocket(std::move(fd), std::move(lock), std::move(path));
+}
+
+Result<std::optional<ServiceSocket>> ServiceSocket::from_systemd(const std::string& directory) {
+  const auto pid = number_in("LISTEN_PID");
+  const auto count = number_in("LISTEN_FDS");
+  // Not for our children.
+  for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(variable);
+  if (pid != ::getpid() || !count || *count < 1) return std::nullopt;
+  if (*count != 1) return fail(ErrorCode::kInvalidArgument, fmt::format("systemd passed {} sockets, not one", *count));
+  UniqueFd fd(kFirstSystemdFd);
+  int accepting = 0;
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof(int);
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) != 0 ||
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || accepting == 0 || domain != AF_UNIX || type != SOCK_STREAM) {
+    return fail(ErrorCode::kInvalidArgument, "what systemd passed is not a listening Unix stream socket");
+  }
+  ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  UniqueFd lock = TRY(take_lock(directory));
+  return ServiceSocket(std::move(fd), std::move(lock), {});
+}
+
+ServiceSocket::~ServiceSocket() { remove(); }
+
+void ServiceSocket::remove() {
+  if (lock_.valid() && !path_.empty()) ::unlink(path_.c_str());
+  path_.clear();
+}
+
+}  // namespace adyton::service

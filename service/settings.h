@@ -1,0 +1,42 @@
+// What adytond is told: built-in defaults, then $XDG_CONFIG_HOME/adyton/adytond.toml, then its options.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "service/budget.h"
+
+namespace adyton::service {
+
+struct Settings {
+  Limits limits;
+  std::chrono::seconds idle_exit{60};  // 0: never
+  std::optional<int> ready_fd;         // a byte is written there once clients may connect
+  bool help = false;
+  bool version = false;
+};
+
+// "512M", "8G", "80%" (of `total`), or bytes. kInvalidArgument otherwise, and for more than fits.
+Result<uint64_t> parse_memory(std::string_view text, uint64_t total);
+
+// The machine's memory, bytes (MemTotal).
+uint64_t total_memory();
+
+Settings default_settings(uint64_t total_memory);
+
+// Applies a TOML text; `name` is for messages. Unknown keys are errors: a typo must not pass.
+Result<void> apply_toml(Settings& settings, std::string_view text, const std::string& name, uint64_t total_memory);
+
+// Applies options ("--max-vms=8", "--max-vms 8").
+Result<void> apply_options(Settings& settings, std::span<const char* const> arguments, uint64_t total_memory);
+
+// All three. A configuration file that does not exist is fine.
+Result<Settings> load_settings(std::span<const char* const> arguments);
+
+extern const char* const kUsage;
+
+}  // namespace adyton::service
