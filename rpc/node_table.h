@@ -85,6 +85,7 @@ class NodeTable {
   std::optional<OnewayCall> finish_oneway(uint64_t address);
 
   [[nodiscard]] size_t size() const { return nodes_.size(); }
+  [[nodiscard]] size_t proxy_count() const { return nodes_.size() - local_addresses_.size(); }
   [[nodiscard]] size_t queued_bytes() const { return queued_bytes_; }
   // For unit tests: times_sent and times_received.
   [[nodiscard]] std::pair<uint64_t, uint64_t> counts(uint64_t address) const;

@@ -128,7 +128,7 @@ Result<std::shared_ptr<Session>> Session::connect(const Connector& connector, co
 
 Session::~Session() {
   root_.reset();
-  core_->end_if_unused();
+  core_->abandon();
 }
 
 Reply<std::shared_ptr<Binder>> Session::root() {

@@ -35,8 +35,9 @@ struct SessionOptions {
   std::chrono::milliseconds send_timeout{0};
 };
 
-// A session lives as long as this or any proxy from it does, or until a connection fails: then all of it ends, calls that are under way
-// return kDeadObject, and death recipients run. There is no reconnection.
+// A session lives as long as this or any proxy from it does (or any object of ours that the server holds, if there are incoming
+// connections), or until a connection fails: then all of it ends, calls that are under way return kDeadObject, and death recipients run.
+// There is no reconnection.
 // Threading: any thread.
 class Session {
  public:

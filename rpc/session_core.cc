@@ -134,7 +134,10 @@ struct SessionCore::Payload {
 };
 
 SessionCore::SessionCore(Config config, std::shared_ptr<ThreadSet> threads)
-    : config_(std::move(config)), threads_(std::move(threads)), nodes_(config_.side, config_.limits) {
+    : config_(std::move(config)),
+      threads_(std::move(threads)),
+      nodes_(config_.side, config_.limits),
+      root_(std::move(config_.root)) {
   static std::atomic<uint64_t> last_session = 0;
   config_.caller.session = ++last_session;
 }
@@ -497,15 +500,18 @@ Reply<std::shared_ptr<Binder>> SessionCore::binder_at(uint64_t wire_address) {
 
 void SessionCore::proxy_is_gone(uint64_t address, const RemoteBinder* proxy) {
   NodeTable::Released released;
+  bool unused = false;
   {
     const std::lock_guard lock(nodes_mutex_);
     if (closed_) return;
-    auto [amount, unused] = nodes_.proxy_is_gone(address, proxy);
+    auto [amount, rest] = nodes_.proxy_is_gone(address, proxy);
     give_back_later(address, amount);
-    released = std::move(unused);
+    released = std::move(rest);
+    unused = is_unused();
   }
   flush_pending_somewhere();
   if (released.table_is_empty) end("neither side holds an object of the other any more");
+  if (unused) end("nobody uses it any more");
 }
 
 // --- Calls from the peer ---
@@ -564,10 +570,12 @@ Result<> SessionCore::handle_transaction(Connection& connection, const wire::Hea
 
 Status SessionCore::answer_for_session(const wire::Transaction& transaction, Parcel* reply) {
   switch (transaction.code) {
-    case wire::kGetRoot:
+    case wire::kGetRoot: {
       if (config_.side == Side::kClient) break;
-      reply->write_binder(config_.root);
+      const std::lock_guard lock(nodes_mutex_);
+      reply->write_binder(root_);
       return Status::ok();
+    }
     case wire::kGetMaxThreads: reply->write_int32(static_cast<int32_t>(config_.max_threads)); return Status::ok();
     case wire::kGetSessionId: reply->write_vector(std::span<const uint8_t>(config_.id)); return Status::ok();
     default: break;
@@ -669,9 +677,12 @@ void SessionCore::end(const std::string& why) {
     connection_is_free_.notify_all();
   }
   NodeTable::Remains remains;
+  std::shared_ptr<Binder> root;
   {
     const std::lock_guard lock(nodes_mutex_);
     closed_ = true;
+    // It may hold proxies of the client's objects, and they this session.
+    root.swap(root_);
     remains = nodes_.clear();
     pending_.clear();
     has_pending_ = false;
@@ -695,14 +706,18 @@ void SessionCore::end_and_join(const std::string& why) {
   threads_->join();
 }
 
-void SessionCore::end_if_unused() {
+void SessionCore::abandon() {
   bool unused;
   {
     const std::lock_guard lock(nodes_mutex_);
-    unused = nodes_.size() == 0;
+    abandoned_ = true;
+    unused = is_unused();
   }
   if (unused) end("nobody uses it any more");
 }
+
+// Without a thread that serves, the peer reaches objects here only while it is called.
+bool SessionCore::is_unused() const { return abandoned_ && (nodes_.size() == 0 || (nodes_.proxy_count() == 0 && !is_served_)); }
 
 size_t SessionCore::node_count() const {
   const std::lock_guard lock(nodes_mutex_);

@@ -66,8 +66,8 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   [[nodiscard]] bool is_alive() const { return !ended_; }
   // end(), and waits for the session's own threads (not for itself, if it is one).
   void end_and_join(const std::string& why);
-  // Ends if nobody can reach anything over this session any more.
-  void end_if_unused();
+  // The client's handle is gone: ends as soon as nothing can be reached over this session any more.
+  void abandon();
 
   [[nodiscard]] const Config& config() const { return config_; }
   void set_id(const wire::SessionId& id) { config_.id = id; }  // before any other connection than the first
@@ -105,6 +105,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   Result<> send_reply(Connection& connection, uint64_t target_address, Status status, const Parcel& reply);
 
   [[nodiscard]] Status dead() const;
+  [[nodiscard]] bool is_unused() const;  // with nodes_mutex_ held
 
   Config config_;
   const std::shared_ptr<ThreadSet> threads_;
@@ -122,7 +123,9 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
 
   mutable std::mutex nodes_mutex_;
   NodeTable nodes_;
-  bool closed_ = false;                   // no object may enter nodes_ any more
+  bool closed_ = false;     // no object may enter nodes_ any more
+  bool abandoned_ = false;
+  std::shared_ptr<Binder> root_;
   DecStrongs pending_;  // references to give back that found no connection
   std::atomic<bool> has_pending_ = false;
 };

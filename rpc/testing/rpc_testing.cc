@@ -273,6 +273,8 @@ Harness::Harness(ServerOptions options) : address(unique_address()), server(opti
 Harness::~Harness() {
   root->unblock();
   server.shutdown();
+  // Nobody else may keep it.
+  EXPECT_EQ(root.use_count(), 2);
 }
 
 Result<std::shared_ptr<Session>> Harness::try_connect(SessionOptions options) { return Session::connect(address, options); }
