@@ -33,6 +33,7 @@ inline constexpr uint32_t kMaxMethodId = kGetInterfaceVersionId - 100;
 struct Comment {
   std::string text;                       // the block or lines as written, with their comment marks; empty: none
   std::optional<std::string> deprecated;  // the sentence behind @deprecated; "" when there is none
+  bool hidden = false;                    // it has @hide
 };
 
 struct Document;
@@ -184,6 +185,7 @@ struct Import {
 // One file.
 struct Document {
   const SourceFile* file = nullptr;
+  std::string comment;    // in front of the package: usually a licence
   std::string package;  // may be empty
   std::vector<Import> imports;
   std::vector<std::unique_ptr<Declaration>> declarations;  // usually one

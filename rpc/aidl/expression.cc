@@ -38,12 +38,13 @@ std::string Expression::to_string() const {
     const Node& node = *piece.node;
     const auto operand = [&](size_t i) { return Piece{&nodes[node.operands[i]], {}}; };
     switch (node.kind) {
+      // Parenthesised, so that a reader of a dump needs no table of precedences.
       case Kind::kUnary:
-        out += node.text;
+        out += '(' + node.text;
+        left.push_back({nullptr, ")"});
         left.push_back(operand(0));
         break;
       case Kind::kBinary:
-        // Parenthesised, so that a reader of a dump needs no table of precedences.
         out += '(';
         left.push_back({nullptr, ")"});
         left.push_back(operand(1));
@@ -61,6 +62,12 @@ std::string Expression::to_string() const {
           if (i > 0) left.push_back({nullptr, ", "});
         }
         break;
+      case Kind::kReference:
+        if (const size_t dot = node.text.rfind('.'); dot != std::string::npos && node.owner != nullptr) {
+          out += node.owner->qualified_name() + node.text.substr(dot);
+          break;
+        }
+        [[fallthrough]];
       default: out += node.text;
     }
   }

@@ -10,6 +10,7 @@
 namespace adyton::aidl {
 
 struct Constant;
+struct Declaration;
 struct EnumDeclaration;
 struct Enumerator;
 
@@ -56,7 +57,8 @@ struct Expression {
     std::string text;
     std::vector<uint32_t> operands;  // indexes of nodes before this one
     Location location;
-    // What a reference names, once resolved: a constant, or an enumerator and its enum.
+    // What a reference names, once resolved: a constant or an enumerator, and the declaration that has it.
+    const Declaration* owner = nullptr;
     Constant* constant = nullptr;
     EnumDeclaration* enumeration = nullptr;
     Enumerator* enumerator = nullptr;
@@ -67,7 +69,8 @@ struct Expression {
 
   [[nodiscard]] bool empty() const { return nodes.empty(); }
   [[nodiscard]] const Node& root() const { return nodes.back(); }
-  // In AIDL's syntax, as --dumpapi prints it.
+  [[nodiscard]] bool is_literal() const { return nodes.size() == 1 && root().kind <= Kind::kString; }
+  // In AIDL's syntax, as --dumpapi prints it: operators in parentheses, references to other declarations with their qualified names.
   [[nodiscard]] std::string to_string() const;
 };
 

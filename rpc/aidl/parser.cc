@@ -38,6 +38,8 @@ Comment make_comment(std::string_view text) {
   Comment comment;
   comment.text = text;
   if (!text.starts_with("/*")) return comment;
+  const size_t hide = text.find("@hide");
+  comment.hidden = hide != std::string_view::npos && text.find_first_of(" \t\r\n*", hide) == hide + 5;
   const size_t tag = text.find("@deprecated");
   if (tag == std::string_view::npos) return comment;
   std::string_view rest = text.substr(tag + std::string_view("@deprecated").size());
@@ -153,7 +155,7 @@ void Parser::skip_member() {
 }
 
 void Parser::parse_package() {
-  take();
+  document_->comment = take().comment;
   const auto name = parse_qualified_name("the package's name");
   if (name) document_->package = name->first;
   if (!name || !expect(";", "behind the package's name")) {

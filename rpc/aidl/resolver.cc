@@ -192,6 +192,7 @@ bool Resolver::resolve_member(Expression::Node& node, Declaration& owner, std::s
   const auto& known = members(owner);
   const auto found = known.find(name);
   if (found == known.end()) return false;
+  node.owner = &owner;
   node.constant = found->second.constant;
   node.enumerator = found->second.enumerator;
   if (node.enumerator != nullptr) node.enumeration = static_cast<EnumDeclaration*>(&owner);
