@@ -49,8 +49,9 @@ Result<bool> generate(const GenerateOptions& options, const std::vector<std::uni
   };
   std::vector<Generated> all;
   for (const Document* document : inputs_of(program)) all.push_back({document, TRY((*backend)->generate(*document, options.backend))});
-  for (const Generated& generated : all) {
+  for (Generated& generated : all) {
     std::vector<std::string> outputs;
+    std::stable_partition(generated.files.begin(), generated.files.end(), [](const OutputFile& file) { return file.header; });
     for (const OutputFile& file : generated.files) {
       outputs.push_back(join_path(file.header ? options.header_dir : options.output_dir, file.path));
       TRY(write_file(outputs.back(), file.text));

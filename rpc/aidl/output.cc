@@ -38,7 +38,11 @@ std::string read_existing(const std::string& path) {
 std::string dependency_rules(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs, bool ninja) {
   if (outputs.empty()) return {};
   std::string out;
-  for (const std::string& output : outputs) out += out.empty() ? escaped(output) : " \\\n  " + escaped(output);
+  for (const std::string& output : outputs) {
+    // One output stands for all to ninja, which insists that it has been told of every one that is mentioned.
+    if (ninja && &output != &outputs.back()) continue;
+    out += out.empty() ? escaped(output) : " \\\n  " + escaped(output);
+  }
   out += ':';
   for (const std::string& input : inputs) out += " \\\n  " + escaped(input);
   out += '\n';

@@ -9,7 +9,8 @@
 
 namespace adyton::aidl {
 
-// A make or ninja rule that has `outputs` depend on `inputs`; for make also an empty rule for each input, so that a removed file is no error.
+// A rule that has `outputs` depend on `inputs`: for ninja of the last output alone, for make of all, with an empty rule for each input, so
+// that a removed file is no error.
 [[nodiscard]] std::string dependency_rules(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs, bool ninja);
 
 // The interfaces of `documents` as JSON, nested ones too: {"DESCRIPTOR": {"CODE": "METHOD", ...}, ...}, for who reads transactions off the wire.
