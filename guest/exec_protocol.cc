@@ -127,6 +127,7 @@ void fields(auto& io, Is<Hello> auto& m) {
   io.integer(m.init_started_ns);
   io.integer(m.connected_ns);
   io.string(m.kernel_release);
+  io.integer(m.stream_port);
 }
 void fields(auto& io, Is<Started> auto& m) { io.integer(m.pid); }
 void fields(auto& io, Is<Exited> auto& m) {

@@ -6,6 +6,11 @@
 //   without a terminal   kStdinPort, kStdoutPort, kStderrPort, in this order
 //   with a terminal      kTerminalPort only (both directions)
 // Streams carry raw bytes and nothing else: a half-close (shutdown(SHUT_WR)) is end of file, vsock credit is the back-pressure.
+// That is the payload. Further programs in its surroundings (`adyton exec`) go the other way around: init listens on kExecPort of the
+// guest, and each connection that the host makes there is one more such conversation, in which Hello names a port of the guest that the
+// host connects to for the streams, after Started, in the same order. Root, mounts, hostname and clock of such a request are ignored; the
+// payload's environment is added where it does not set a name itself. These programs end with the payload.
+//
 // The guest closes the stdin stream when the payload has stopped reading it; the host takes EPIPE there as normal.
 //
 //   guest -> host   Hello, then Started or ExecFailed; after Started one Exited
@@ -32,7 +37,7 @@
 
 namespace adyton::guest {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 inline constexpr uint32_t kHostCid = 2;  // VMADDR_CID_HOST
 inline constexpr uint32_t kControlPort = 1024;
@@ -40,6 +45,7 @@ inline constexpr uint32_t kStdinPort = 1025;
 inline constexpr uint32_t kStdoutPort = 1026;
 inline constexpr uint32_t kStderrPort = 1027;
 inline constexpr uint32_t kTerminalPort = 1028;
+inline constexpr uint32_t kExecPort = 1029;  // of the guest
 
 inline constexpr size_t kFrameHeaderSize = 8;
 inline constexpr size_t kMaxBodySize = size_t{4} << 20;  // Linux takes at most 6 MiB of arguments and environment (bprm, _STK_LIM / 4 * 3)
@@ -57,6 +63,7 @@ struct Hello {
   uint64_t init_started_ns = 0;  // CLOCK_MONOTONIC (time since the kernel's clock began) when main() of init began
   uint64_t connected_ns = 0;     // the same clock, when the control connection stood
   std::string kernel_release;    // uname -r
+  uint32_t stream_port = 0;      // on kExecPort: the guest's port that takes the streams
   bool operator==(const Hello&) const = default;
 };
 

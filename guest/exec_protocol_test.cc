@@ -31,6 +31,7 @@ std::vector<Message> one_of_each() {
   hello.init_started_ns = 1;
   hello.connected_ns = UINT64_MAX;
   hello.kernel_release = "6.1.0";
+  hello.stream_port = 0xfffffffe;
   return {hello,      Started{77},      Exited{false, 255, false}, Exited{true, 11, true}, ExecFailed{2, 127, "not found"}, large_request(),
           Signal{15}, WindowSize{1, 2}, Kill{}};
 }

@@ -12,11 +12,13 @@
 #include <string>
 
 #include "guest/exec_protocol.h"
+#include "guest/init/exec_server.h"
 #include "guest/init/filesystems.h"
 #include "guest/init/log.h"
 #include "guest/init/modules.h"
 #include "guest/init/session.h"
 #include "guest/init/vsock_client.h"
+#include "guest/init/vsock_listener.h"
 
 namespace adyton::guest {
 namespace {
@@ -54,6 +56,17 @@ Result<void> prepare(const ExecRequest& request, ModuleLoader& modules) {
   return prepare_root(request);
 }
 
+// Serves further programs from a process of its own, which is in the payload's root, and ends with the payload as all processes do.
+void start_exec_server(const ExecRequest& payload) {
+  auto listener = listen_for_host(kExecPort);
+  if (!listener) return log_line(LogLevel::kError, listener.error().message);
+  const pid_t pid = ::fork();
+  if (pid < 0) return log_line(LogLevel::kError, "no process for further programs");
+  if (pid > 0) return;
+  ExecServer(std::move(*listener), [] { return listen_for_host(kAnyPort); }, payload.env).run();
+  ::_exit(0);
+}
+
 Result<void> run(uint64_t started_ns) {
   TRY(mount_kernel_filesystems());
   occupy_standard_streams();
@@ -69,7 +82,11 @@ Result<void> run(uint64_t started_ns) {
 
   SessionHooks hooks;
   hooks.connect = [](uint32_t port) { return connect_to_host(port, 0); };
-  hooks.prepare = [&](const ExecRequest& request) { return prepare(request, modules); };
+  hooks.prepare = [&](const ExecRequest& request) -> Result<void> {
+    TRY(prepare(request, modules));
+    start_exec_server(request);
+    return {};
+  };
   // PID 1 only: everything but init itself.
   hooks.kill_everything = [](pid_t) { ::kill(-1, SIGKILL); };
   return Session(std::move(control), std::move(hooks)).run(hello);

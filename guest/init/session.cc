@@ -27,7 +27,7 @@ Session::Session(UniqueFd control, SessionHooks hooks) : control_(std::move(cont
 
 Result<void> Session::run(const Hello& hello) {
   TRY(send(hello));
-  const ExecRequest request = TRY(receive_request());
+  ExecRequest request = TRY(receive_request());
   if (auto started = start(request); !started) return started;
   if (payload_.pid < 0) {  // ExecFailed has been sent
     wait_for_host();
@@ -83,7 +83,7 @@ Result<ExecRequest> Session::receive_request() {
   }
 }
 
-Result<void> Session::start(const ExecRequest& request) {
+Result<void> Session::start(ExecRequest& request) {
   if (auto prepared = hooks_.prepare(request); !prepared) {
     return send(ExecFailed{0, static_cast<uint32_t>(kExitError), prepared.error().message});
   }

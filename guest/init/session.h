@@ -17,7 +17,7 @@ namespace adyton::guest {
 // What the session needs from its surroundings; a test gives it socket pairs.
 struct SessionHooks {
   std::function<Result<UniqueFd>(uint32_t port)> connect;               // a stream to the host, non-blocking
-  std::function<Result<void>(const ExecRequest& request)> prepare;      // root, mounts, hostname, clock
+  std::function<Result<void>(ExecRequest& request)> prepare;            // root, mounts, hostname, clock; may change what is executed
   std::function<void(pid_t payload)> kill_everything;                   // SIGKILL to the payload and whatever it started
 };
 
@@ -32,7 +32,7 @@ class Session {
  private:
   Result<void> send(const Message& message);
   Result<ExecRequest> receive_request();
-  Result<void> start(const ExecRequest& request);
+  Result<void> start(ExecRequest& request);
   Result<void> connect_streams();
   Result<void> serve();
   Result<void> handle(const Message& message);
