@@ -53,13 +53,13 @@ class EventLoop {
     return promise.get_future().get();
   }
 
-  // Runs `function(done)` on the loop and waits until done(Result<T>) is called there, now or later. Not from the loop. `done` must be
-  // called exactly once.
+  // Runs `function(done)` on the loop and waits until done(T) is called there, now or later. Not from the loop. `done` must be called
+  // exactly once.
   template <typename T, typename Function>
-  Result<T> await(Function&& function) {
-    auto promise = std::make_shared<std::promise<Result<T>>>();
+  T await(Function&& function) {
+    auto promise = std::make_shared<std::promise<T>>();
     auto future = promise->get_future();
-    post([&function, promise] { function([promise](Result<T> outcome) { promise->set_value(std::move(outcome)); }); });
+    post([&function, promise] { function([promise](T outcome) { promise->set_value(std::move(outcome)); }); });
     return future.get();
   }
 

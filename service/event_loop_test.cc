@@ -109,9 +109,9 @@ TEST(EventLoop, TimersComeInTheOrderOfTheirTimes) {
 
 TEST(EventLoop, WaitsForAnAnswerThatComesLater) {
   auto loop = *EventLoop::start();
-  const auto outcome = loop->await<int>([&](auto done) { loop->after(1ms, [done] { done(42); }); });
+  const auto outcome = loop->await<Result<int>>([&](auto done) { loop->after(1ms, [done] { done(42); }); });
   EXPECT_EQ(outcome.value(), 42);
-  const auto failed = loop->await<void>([&](auto done) { done(fail(ErrorCode::kNotFound, "no")); });
+  const auto failed = loop->await<Result<void>>([&](auto done) { done(fail(ErrorCode::kNotFound, "no")); });
   EXPECT_EQ(failed.error().code, ErrorCode::kNotFound);
 }
 

@@ -24,31 +24,15 @@ constexpr const char* kInstanceImage = "instance.img";
 constexpr const char* kStorageImage = "storage.img";
 constexpr size_t kMaxConfigFile = 8 * kMaxConfig;  // JSON escapes
 
-using Failure = RecordStore::Failure;
-using Problem = RecordStore::Problem;
-
-std::unexpected<Failure> failure(Error error) { return std::unexpected(Failure{.error = std::move(error)}); }
-std::unexpected<Failure> failure(ErrorCode code, std::string message) { return failure(Error{code, std::move(message)}); }
-std::unexpected<Failure> conflict(Problem problem, std::string message) {
-  return std::unexpected(Failure{.error = {ErrorCode::kInvalidArgument, std::move(message)}, .problem = problem});
-}
 std::unexpected<Failure> exists(const std::string& name) {
-  return conflict(Problem::kExists, fmt::format("there is a VM named '{}' already", name));
+  return problem(Problem::kExists, fmt::format("there is a VM named '{}' already", name));
 }
 std::unexpected<Failure> in_use(const std::string& name) {
-  return conflict(Problem::kInUse, fmt::format("the VM '{}' is running; stop it first", name));
+  return problem(Problem::kInUse, fmt::format("the VM '{}' is running; stop it first", name));
 }
 std::unexpected<Failure> missing(const std::string& name) {
-  return failure(ErrorCode::kNotFound, fmt::format("there is no VM named '{}'", name));
+  return std::unexpected(Failure({ErrorCode::kNotFound, fmt::format("there is no VM named '{}'", name)}));
 }
-
-// Evaluates a Result in a function that returns an Outcome.
-#define TRY_RECORD(expression)                                                    \
-  __extension__({                                                                 \
-    auto record_result = (expression);                                            \
-    if (!record_result) return failure(std::move(record_result).error());         \
-    std::move(record_result).value();                                             \
-  })
 
 Result<UniqueFd> open_folder(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
@@ -104,38 +88,38 @@ std::string RecordStore::temporary() { return fmt::format("{}-{}", ::getpid(), n
 
 // ---- reading -------------------------------------------------------------------------------------------------------------
 
-RecordStore::Outcome<std::optional<Record>> RecordStore::load(const std::string& name) {
-  TRY_RECORD(check_name(name));
+Outcome<std::optional<Record>> RecordStore::load(const std::string& name) {
+  TRY(check_name(name));
   const UniqueFd folder(::openat(records_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!folder.valid()) {
     if (errno == ENOENT) return std::nullopt;
-    return failure(fail_errno(fmt::format("cannot open the record of '{}'", name)).error());
+    return fail_errno(fmt::format("cannot open the record of '{}'", name));
   }
-  const UniqueFd config = TRY_RECORD(open_at(folder.get(), kConfigFile, O_RDONLY));
-  const UniqueFd id = TRY_RECORD(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
+  const UniqueFd config = TRY(open_at(folder.get(), kConfigFile, O_RDONLY));
+  const UniqueFd id = TRY(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
   Record record;
   record.name = name;
-  const std::string json = TRY_RECORD(read_small_file(config.get(), kMaxConfigFile, name));
-  record.config = TRY_RECORD(record_config_from_json(json));
-  record.instance_id = TRY_RECORD(read_instance_id(id.get(), name));
+  const std::string json = TRY(read_small_file(config.get(), kMaxConfigFile, name));
+  record.config = TRY(record_config_from_json(json));
+  record.instance_id = TRY(read_instance_id(id.get(), name));
   record.directory = fmt::format("{}/vm/{}", directory_, name);
   record.in_use = in_use_.contains(name);
   return record;
 }
 
-RecordStore::Outcome<Record> RecordStore::existing(const std::string& name) {
+Outcome<Record> RecordStore::existing(const std::string& name) {
   auto record = load(name);
   if (!record) return std::unexpected(std::move(record).error());
   if (!*record) return missing(name);
   return std::move(**record);
 }
 
-RecordStore::Outcome<std::optional<Record>> RecordStore::get(const std::string& name) {
+Outcome<std::optional<Record>> RecordStore::get(const std::string& name) {
   std::lock_guard lock(mutex_);
   return load(name);
 }
 
-RecordStore::Outcome<std::vector<std::string>> RecordStore::list() {
+Outcome<std::vector<std::string>> RecordStore::list() {
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory_ + "/vm", error)) {
@@ -143,21 +127,21 @@ RecordStore::Outcome<std::vector<std::string>> RecordStore::list() {
     std::error_code ignored;
     if (check_name(name) && entry.is_directory(ignored)) names.push_back(std::move(name));
   }
-  if (error) return failure(fail_errno("cannot read the folder " + directory_ + "/vm", error.value()).error());
+  if (error) return fail_errno("cannot read the folder " + directory_ + "/vm", error.value());
   std::sort(names.begin(), names.end());
   return names;
 }
 
 // ---- changing ------------------------------------------------------------------------------------------------------------
 
-RecordStore::Outcome<Record> RecordStore::create(const std::string& name, const RecordConfig& config) {
-  const InstanceId id = TRY_RECORD(new_instance_id());
+Outcome<Record> RecordStore::create(const std::string& name, const RecordConfig& config) {
+  const InstanceId id = TRY(new_instance_id());
   std::lock_guard lock(mutex_);
   return install(name, config, id, {});
 }
 
-RecordStore::Outcome<Record> RecordStore::get_or_create(const std::string& name, const RecordConfig& config) {
-  const InstanceId id = TRY_RECORD(new_instance_id());
+Outcome<Record> RecordStore::get_or_create(const std::string& name, const RecordConfig& config) {
+  const InstanceId id = TRY(new_instance_id());
   std::lock_guard lock(mutex_);
   auto record = load(name);
   if (!record) return std::unexpected(std::move(record).error());
@@ -165,16 +149,16 @@ RecordStore::Outcome<Record> RecordStore::get_or_create(const std::string& name,
   return install(name, config, id, {});
 }
 
-RecordStore::Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig& config, const InstanceId& id,
+Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig& config, const InstanceId& id,
                                                   const RecordFiles& files) {
-  TRY_RECORD(check_name(name));
-  const std::string json = TRY_RECORD(to_json(config));
+  TRY(check_name(name));
+  const std::string json = TRY(to_json(config));
   struct stat status{};
   if (::fstatat(records_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return exists(name);
 
   const std::string fresh = temporary();
   if (::mkdirat(temporaries_.get(), fresh.c_str(), 0700) != 0)
-    return failure(fail_errno(fmt::format("cannot make a record for '{}'", name)).error());
+    return fail_errno(fmt::format("cannot make a record for '{}'", name));
   const auto fill = [&]() -> Result<void> {
     const UniqueFd folder = TRY(open_folder(fmt::format("{}/vm.tmp/{}", directory_, fresh)));
     TRY(write_durable_file(folder.get(), kConfigFile, json));
@@ -189,18 +173,18 @@ RecordStore::Outcome<Record> RecordStore::install(const std::string& name, const
   if (auto filled = fill(); !filled) {
     std::error_code ignored;
     fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, fresh), ignored);
-    return failure(std::move(filled).error());
+    return std::unexpected(std::move(filled).error());
   }
   return existing(name);
 }
 
-RecordStore::Outcome<RecordConfig> RecordStore::set_config(const std::string& name, const RecordConfig& config) {
+Outcome<RecordConfig> RecordStore::set_config(const std::string& name, const RecordConfig& config) {
   std::lock_guard lock(mutex_);
   auto record = existing(name);
   if (!record) return std::unexpected(std::move(record).error());
   if (record->in_use) return in_use(name);
-  TRY_RECORD(record->config.check_compatible(config));
-  const std::string json = TRY_RECORD(to_json(config));
+  TRY(record->config.check_compatible(config));
+  const std::string json = TRY(to_json(config));
   const std::string fresh = temporary();
   const auto replace = [&]() -> Result<void> {
     const UniqueFd folder = TRY(open_folder(record->directory));
@@ -211,13 +195,13 @@ RecordStore::Outcome<RecordConfig> RecordStore::set_config(const std::string& na
   };
   if (auto done = replace(); !done) {
     ::unlinkat(temporaries_.get(), fresh.c_str(), 0);
-    return failure(std::move(done).error());
+    return std::unexpected(std::move(done).error());
   }
   return std::move(record->config);
 }
 
-RecordStore::Outcome<> RecordStore::remove(const std::string& name) {
-  TRY_RECORD(check_name(name));
+Outcome<> RecordStore::remove(const std::string& name) {
+  TRY(check_name(name));
   std::string gone;
   {
     std::lock_guard lock(mutex_);
@@ -225,56 +209,56 @@ RecordStore::Outcome<> RecordStore::remove(const std::string& name) {
     gone = temporary();
     if (::renameat(records_.get(), name.c_str(), temporaries_.get(), gone.c_str()) != 0) {
       if (errno == ENOENT) return missing(name);
-      return failure(fail_errno(fmt::format("cannot delete the record of '{}'", name)).error());
+      return fail_errno(fmt::format("cannot delete the record of '{}'", name));
     }
-    TRY_RECORD(sync_file(records_.get()));
+    TRY(sync_file(records_.get()));
   }
   std::error_code error;
   fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, gone), error);
-  if (error) return failure(fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value()).error());
+  if (error) return fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value());
   return {};
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------------
 
-RecordStore::Outcome<RecordFiles> RecordStore::export_files(const std::string& name) {
+Outcome<RecordFiles> RecordStore::export_files(const std::string& name) {
   std::lock_guard lock(mutex_);
   auto record = existing(name);
   if (!record) return std::unexpected(std::move(record).error());
   if (record->in_use) return in_use(name);
-  const UniqueFd folder = TRY_RECORD(open_folder(record->directory));
+  const UniqueFd folder = TRY(open_folder(record->directory));
   RecordFiles files;
-  files.config = TRY_RECORD(open_at(folder.get(), kConfigFile, O_RDONLY));
-  files.instance_id = TRY_RECORD(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
+  files.config = TRY(open_at(folder.get(), kConfigFile, O_RDONLY));
+  files.instance_id = TRY(open_at(folder.get(), kInstanceIdFile, O_RDONLY));
   for (auto& [file, fd] : {std::pair<const char*, UniqueFd&>(kInstanceImage, files.instance_image),
                            std::pair<const char*, UniqueFd&>(kStorageImage, files.encrypted_storage)}) {
     auto opened = open_at(folder.get(), file, O_RDONLY);
     if (opened) {
       fd = std::move(*opened);
     } else if (opened.error().code != ErrorCode::kNotFound) {
-      return failure(std::move(opened).error());
+      return std::unexpected(std::move(opened).error());
     }
   }
   return files;
 }
 
-RecordStore::Outcome<Record> RecordStore::import_files(const std::string& name, const RecordFiles& files) {
-  TRY_RECORD(check_name(name));
+Outcome<Record> RecordStore::import_files(const std::string& name, const RecordFiles& files) {
+  TRY(check_name(name));
   for (const UniqueFd* file : {&files.config, &files.instance_id, &files.instance_image, &files.encrypted_storage}) {
-    if (file->valid()) TRY_RECORD(check_regular_file(file->get()));
+    if (file->valid()) TRY(check_regular_file(file->get()));
   }
   if (!files.config.valid() || !files.instance_id.valid())
-    return failure(ErrorCode::kInvalidArgument, "the descriptor lacks a configuration or an instance id");
-  const std::string json = TRY_RECORD(read_small_file(files.config.get(), kMaxConfigFile, name));
-  const auto config = TRY_RECORD(record_config_from_json(json));
-  const auto id = TRY_RECORD(read_instance_id(files.instance_id.get(), name));
+    return fail(ErrorCode::kInvalidArgument, "the descriptor lacks a configuration or an instance id");
+  const std::string json = TRY(read_small_file(files.config.get(), kMaxConfigFile, name));
+  const auto config = TRY(record_config_from_json(json));
+  const auto id = TRY(read_instance_id(files.instance_id.get(), name));
   std::lock_guard lock(mutex_);
   return install(name, config, id, files);
 }
 
 // ---- use -----------------------------------------------------------------------------------------------------------------
 
-RecordStore::Outcome<std::pair<RecordStore::Lease, Record>> RecordStore::use(const std::string& name) {
+Outcome<std::pair<RecordStore::Lease, Record>> RecordStore::use(const std::string& name) {
   std::lock_guard lock(mutex_);
   auto record = existing(name);
   if (!record) return std::unexpected(std::move(record).error());

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "service/failure.h"
 
 namespace adyton::service {
 
@@ -87,15 +88,6 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   static Result<std::string> default_directory();
   // Makes what is missing, and removes what a service that was killed has left half done.
   static Result<std::shared_ptr<RecordStore>> open(const std::string& directory);
-
-  // Whether the state of the store, and not the arguments, is why something cannot be done.
-  enum class Problem : uint8_t { kNone, kExists, kInUse };
-  struct Failure {
-    Error error;
-    Problem problem = Problem::kNone;
-  };
-  template <typename T = void>
-  using Outcome = std::expected<T, Failure>;
 
   Outcome<Record> create(const std::string& name, const RecordConfig& config);
   Outcome<std::optional<Record>> get(const std::string& name);

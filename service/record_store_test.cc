@@ -22,7 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Problem = RecordStore::Problem;
 
 RecordConfig config(const std::string& text) {
   RecordConfig made;

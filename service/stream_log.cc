@@ -47,8 +47,12 @@ Result<void> StreamLog::add_source(UniqueFd stream, bool input) {
 void StreamLog::on_source(Source& source, uint32_t events) {
   if ((events & EPOLLOUT) != 0) flush_input();
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0) return;
-  if (!take(source)) std::erase_if(sources_, [&](const Source& s) { return &s == &source; });
+  const bool more = take(source);
+  if (!more) std::erase_if(sources_, [&](const Source& s) { return &s == &source; });
   pump();
+  // Last: it may be the end of us.
+  const auto ended = source_ended_;
+  if (!more && ended) ended();
 }
 
 // False at the end.

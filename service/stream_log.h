@@ -4,6 +4,7 @@
 // Threading: the event loop's.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -28,6 +29,9 @@ class StreamLog {
 
   // Bytes from `stream` (a socket) are the log's. With `input`, what readers and add_input() send goes the other way.
   Result<void> add_source(UniqueFd stream, bool input);
+
+  // Is told on the loop whenever a source has come to its end; not by finish().
+  void on_source_end(std::function<void()> function) { source_ended_ = std::move(function); }
 
   // Takes what the sources have left and forgets them: the guest is gone. Readers get what they have not read, and then the end.
   void finish();
@@ -83,6 +87,7 @@ class StreamLog {
   EventLoop& loop_;
   ByteRing ring_;
   bool finished_ = false;
+  std::function<void()> source_ended_;
   std::list<Source> sources_;
   std::list<Reader> readers_;
   std::list<Input> inputs_;

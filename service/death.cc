@@ -1,0 +1,110 @@
+#include "service/death.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstring>
+
+namespace adyton::service {
+namespace {
+
+constexpr size_t kMaxLine = 1024;
+
+std::string with_detail(std::string sentence, std::string_view detail) {
+  if (!detail.empty()) sentence += fmt::format(": {}", one_line(detail));
+  return sentence;
+}
+
+// What Linux says before it stops (kernel/panic.c).
+std::optional<std::string> kernel_panic(std::string_view console) {
+  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
+  const size_t at = console.rfind(kMark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = console.substr(at + kMark.size());
+  return one_line(rest.substr(0, rest.find_first_of("\r\n")));
+}
+
+Death from_message(const vmm::control::Ended& ended, bool started) {
+  using vmm::control::EndReason;
+  if (ended.reason == EndReason::kShutdown) return {DeathReason::kShutdown, "the guest powered off"};
+  if (ended.reason == EndReason::kReset) return {DeathReason::kReboot, "the guest asked for a reset"};
+  if (ended.reason == EndReason::kStopped) return {DeathReason::kKilled, "the VM was stopped"};
+  if (ended.reason == EndReason::kCrashed) return {DeathReason::kCrash, with_detail("the guest crashed", ended.message)};
+  if (to_string(ended.reason) == "forbidden-call") {
+    return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
+  }
+  if (!started) return {DeathReason::kStartFailed, with_detail("the VM could not be started", ended.message)};
+  return {DeathReason::kInfrastructureError, with_detail("the VM's process failed", ended.message)};
+}
+
+// AVF's map of exit statuses, as far as ours has them.
+Death from_exit(const ProcessExit& exit, bool started, std::string_view last_words) {
+  if (exit.signalled) {
+    if (exit.value == SIGSYS) {
+      return {DeathReason::kKilled, "the VM's process was killed by its sandbox: it made a system call that it may not make (SIGSYS)"};
+    }
+    std::string sentence = fmt::format("the VM's process was killed by signal {} ({})", exit.value, ::strsignal(exit.value));
+    if (exit.value == SIGKILL) sentence += "; the host may be out of memory";
+    return {DeathReason::kKilled, with_detail(std::move(sentence), last_words)};
+  }
+  std::string sentence = fmt::format("the VM's process ended unexpectedly with status {}", exit.value);
+  return {started ? DeathReason::kUnknown : DeathReason::kStartFailed, with_detail(std::move(sentence), last_words)};
+}
+
+}  // namespace
+
+std::string one_line(std::string_view text) {
+  std::string line(text.substr(0, kMaxLine));
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
+  }
+  return line;
+}
+
+Death explain(const Evidence& evidence) {
+  if (evidence.intended) return *evidence.intended;
+  Death death;
+  if (evidence.ended) {
+    death = from_message(*evidence.ended, evidence.started);
+  } else if (evidence.exit) {
+    death = from_exit(*evidence.exit, evidence.started, evidence.last_words);
+  } else {
+    death = {DeathReason::kInfrastructureError, "the VM's process was lost"};
+  }
+  // A guest that panics then resets, hangs or powers off, as it was told to: the panic is the reason.
+  const bool by_guest = death.reason == DeathReason::kShutdown || death.reason == DeathReason::kReboot || death.reason == DeathReason::kCrash;
+  if (by_guest && evidence.started) {
+    if (auto panic = kernel_panic(evidence.console)) return {DeathReason::kCrash, "the guest's kernel panicked: " + *panic};
+  }
+  return death;
+}
+
+std::string_view to_string(VmState state) {
+  switch (state) {
+    case VmState::kNotStarted: return "not started";
+    case VmState::kStarting: return "starting";
+    case VmState::kStarted: return "started";
+    case VmState::kReady: return "ready";
+    case VmState::kFinished: return "finished";
+    case VmState::kDead: return "dead";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(IsolationLevel level) {
+  switch (level) {
+    case IsolationLevel::kNone: return "none";
+    case IsolationLevel::kProcess: return "process";
+    case IsolationLevel::kHypervisor: return "hypervisor";
+  }
+  return "unknown";
+}
+
+std::optional<IsolationLevel> isolation_from(std::string_view name) {
+  for (const auto level : {IsolationLevel::kNone, IsolationLevel::kProcess, IsolationLevel::kHypervisor}) {
+    if (to_string(level) == name) return level;
+  }
+  return std::nullopt;
+}
+
+}  // namespace adyton::service

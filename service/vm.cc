@@ -1,0 +1,353 @@
+#include "service/vm.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "service/death.h"
+
+namespace adyton::service {
+namespace {
+
+using namespace vmm::control;
+
+Result<std::pair<UniqueFd, UniqueFd>> stream_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("cannot make a serial console");
+  return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
+}
+
+bool is_payload_stream(uint32_t port) { return port >= guest::kStdinPort && port <= guest::kTerminalPort; }
+
+}  // namespace
+
+Vm::Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings)
+    : Vm(loop, std::move(vmm_program), cid, std::move(spec), std::move(holdings), Times()) {}
+
+Vm::Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings, Times times)
+    : loop_(loop),
+      vmm_program_(std::move(vmm_program)),
+      cid_(cid),
+      spec_(std::move(spec)),
+      holdings_(std::move(holdings)),
+      times_(times),
+      console_(loop),
+      log_(loop) {
+  if (spec_.name.empty()) spec_.name = fmt::format("vm-{}", cid_);
+}
+
+Vm::~Vm() = default;
+
+VmInfo Vm::info() const {
+  VmInfo info{.cid = cid_,
+              .name = spec_.name,
+              .state = state_,
+              .isolation = spec_.isolation,
+              .backend = backend_,
+              .detached = spec_.detached,
+              .persistent = spec_.persistent,
+              .app = spec_.payload.has_value(),
+              .cpus = spec_.machine.cpus,
+              .memory = spec_.machine.memory,
+              .pid = process_ ? process_->pid() : -1,
+              .requester = spec_.requester,
+              .payload_exit_code = exit_code_.value_or(-1),
+              .death = death_};
+  if (process_) {
+    const ProcessUsage usage = process_->usage();
+    info.cpu_time = usage.cpu_time;
+    info.resident = usage.resident;
+    info.peak_resident = usage.peak_resident;
+    info.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_);
+  } else if (exit_) {
+    info.cpu_time = exit_->usage.cpu_time;
+    info.peak_resident = exit_->usage.peak_resident;
+    info.uptime = lifetime_;
+  }
+  return info;
+}
+
+// ---- what observers hear -------------------------------------------------------------------------------------------------
+
+void Vm::tell(const std::function<void(VmObserver&)>& what) {
+  const auto observers = observers_;  // one of them may add another
+  for (const auto& observer : observers) what(*observer);
+}
+
+void Vm::observe(std::shared_ptr<VmObserver> observer) {
+  if (phase_ == Phase::kDead) return observer->died(cid_, death_);
+  observers_.push_back(std::move(observer));
+}
+
+// States only go forward.
+void Vm::advance(VmState state) {
+  if (state <= state_) return;
+  // What a guest skips is made up for, so that clients see every state of a payload.
+  if (state == VmState::kReady && state_ < VmState::kStarted) advance(VmState::kStarted);
+  if (state == VmState::kFinished && state_ < VmState::kStarted) advance(VmState::kStarted);
+  state_ = state;
+  if (state == VmState::kStarted) {
+    hang_timer_.reset();
+    tell([&](VmObserver& observer) { observer.payload_started(cid_); });
+  }
+  if (state == VmState::kReady) tell([&](VmObserver& observer) { observer.payload_ready(cid_); });
+  if (state == VmState::kFinished) tell([&](VmObserver& observer) { observer.payload_finished(cid_, exit_code_.value_or(0)); });
+}
+
+std::unexpected<Failure> Vm::wrong_state(const char* what) const {
+  return problem(Problem::kWrongState, fmt::format("cannot {}: the VM '{}' is {}", what, spec_.name, to_string(state_)));
+}
+
+// ---- start ---------------------------------------------------------------------------------------------------------------
+
+void Vm::start(Done<> done) {
+  if (phase_ != Phase::kNew) return done(wrong_state("start"));
+  phase_ = Phase::kConfiguring;
+  advance(VmState::kStarting);
+  started_at_ = EventLoop::Clock::now();
+  start_done_ = std::move(done);
+  if (auto launched = launch(); !launched) {
+    intended_ = Death{DeathReason::kStartFailed, launched.error().error.message};
+    if (process_) return kill_process();
+    die();
+  }
+}
+
+Outcome<> Vm::launch() {
+  choose_ports();
+  TRY(add_console());
+  std::weak_ptr<Vm> weak = weak_from_this();
+  process_ = TRY(VmmProcess::spawn(loop_, vmm_program_, [weak](const ProcessExit& exit) {
+    if (auto self = weak.lock()) self->on_exit(exit);
+  }));
+  control_watch_ = Watch(loop_, TRY(loop_.watch(process_->control().fd(), EPOLLIN, [weak](uint32_t events) {
+    if (auto self = weak.lock()) self->on_control(events);
+  })));
+  start_timer_ = Timer(loop_, times_.start, [weak] {
+    if (auto self = weak.lock()) self->end_because({DeathReason::kStartFailed, "the VM's process did not start the VM in time"});
+  });
+  std::vector<int> fds;
+  for (const UniqueFd& fd : spec_.fds) fds.push_back(fd.get());
+  TRY(send(Describe{}));
+  configure_id_ = TRY(send(spec_.machine, fds));
+  spec_.fds.clear();
+  return {};
+}
+
+Result<void> Vm::add_console() {
+  auto [ours, theirs] = TRY(stream_pair());
+  TRY(console_.add_source(std::move(ours), /*input=*/true));
+  spec_.machine.console_output = spec_.fds.size();
+  spec_.machine.console_input = spec_.fds.size();
+  spec_.fds.push_back(std::move(theirs));
+  return {};
+}
+
+void Vm::choose_ports() {
+  for (const auto& [port, handler] : listeners_) ports_.insert(port);
+  ports_.insert(kGuestServicePort);
+  if (spec_.payload) {
+    ports_.insert(guest::kControlPort);
+    std::vector<uint32_t> streams = {guest::kStdinPort, guest::kStdoutPort, guest::kStderrPort};
+    if (spec_.payload->terminal) streams = {guest::kTerminalPort};
+    for (const uint32_t port : streams) {
+      ports_.insert(port);
+      if (!listeners_.contains(port) && port != guest::kStdinPort) log_ports_.insert(port);
+    }
+    log_.on_source_end([weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->consider_finish();
+    });
+  }
+  spec_.machine.listen_ports.assign(ports_.begin(), ports_.end());
+}
+
+void Vm::running() {
+  phase_ = Phase::kRunning;
+  ran_ = true;
+  start_timer_.reset();
+  if (spec_.payload && spec_.boot_timeout.count() > 0) {
+    hang_timer_ = Timer(loop_, spec_.boot_timeout, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->end_because({DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
+    });
+  }
+  if (const auto done = std::exchange(start_done_, nullptr)) done({});
+  if (!spec_.payload) advance(VmState::kStarted);
+}
+
+// ---- the VMM -------------------------------------------------------------------------------------------------------------
+
+Result<uint32_t> Vm::send(decltype(Request::body) body, std::span<const int> fds) {
+  const uint32_t id = next_request_++;
+  const std::string text = TRY(encode(Request{.id = id, .body = std::move(body)}));
+  TRY(process_->control().send(text, fds));
+  return id;
+}
+
+void Vm::on_control(uint32_t) { receive_one(); }
+
+// False when there is nothing to be received now, or ever.
+bool Vm::receive_one() {
+  auto packet = process_->control().receive();
+  if (!packet) {
+    if (packet.error().code == ErrorCode::kExhausted) return false;  // nothing there, or no descriptors left: it stays in the queue
+    control_watch_.reset();
+    if (packet.error().code == ErrorCode::kCorrupt) {
+      end_because({DeathReason::kInfrastructureError, "the VM's process sent what is no control message"});
+    } else if (phase_ != Phase::kEnding) {
+      // It is about to exit, and how says more than a kill of ours would.
+      phase_ = Phase::kEnding;
+      end_timer_ = Timer(loop_, times_.exit, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->kill_process();
+      });
+    }
+    return false;
+  }
+  auto event = decode_event(packet->text, packet->fds.size());
+  if (!event) {
+    control_watch_.reset();
+    end_because({DeathReason::kInfrastructureError, "the VM's process sent what is no control message"});
+    return false;
+  }
+  on_event(std::move(*event), std::move(packet->fds));
+  return true;
+}
+
+void Vm::on_event(Event event, std::vector<UniqueFd> fds) {
+  if (const auto* reply = std::get_if<Reply>(&event)) {
+    on_reply(*reply, std::move(fds));
+  } else if (const auto* accepted = std::get_if<Accepted>(&event)) {
+    on_accepted(accepted->port, std::move(fds.front()));
+  } else if (const auto* description = std::get_if<Description>(&event)) {
+    on_description(*description);
+  } else if (auto* ended = std::get_if<Ended>(&event)) {
+    on_ended(std::move(*ended));
+  }
+}
+
+void Vm::on_description(const Description& description) {
+  if (phase_ != Phase::kConfiguring) return;
+  backend_ = description.backend;
+  if (!description.problem.empty()) return end_because({DeathReason::kStartFailed, one_line(description.problem)});
+  if (description.isolation != to_string(spec_.isolation)) {
+    end_because({DeathReason::kStartFailed, fmt::format("the VM would have the isolation level '{}', not '{}'", one_line(description.isolation),
+                                                        to_string(spec_.isolation))});
+  }
+}
+
+void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
+  if (reply.id == configure_id_ && phase_ == Phase::kConfiguring) {
+    if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
+    phase_ = Phase::kStarting;
+    const auto sent = send(Start{});
+    if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
+    start_id_ = *sent;
+  } else if (reply.id == start_id_ && phase_ == Phase::kStarting) {
+    if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
+    running();
+  } else if (auto node = connects_.extract(reply.id)) {
+    const auto& done = node.mapped().done;
+    if (reply.error) return done(std::unexpected(Failure({reply.error->code, one_line(reply.error->message)})));
+    if (fds.empty()) return done(fail(ErrorCode::kInternal, "the VM's process sent no stream"));
+    done(std::move(fds.front()));
+  }
+}
+
+void Vm::on_accepted(uint32_t port, UniqueFd stream) {
+  if (phase_ != Phase::kStarting && phase_ != Phase::kRunning) return;
+  if (const auto listener = listeners_.find(port); listener != listeners_.end()) {
+    const StreamHandler handler = listener->second;
+    if (handler) handler(std::move(stream));
+    return;
+  }
+  if (port == kGuestServicePort) {
+    if (guest_service_) guest_service_(std::move(stream));
+  } else if (spec_.payload && port == guest::kControlPort) {
+    if (payload_ || hello_seen_ || payload_ended_) return;
+    std::weak_ptr<Vm> weak = weak_from_this();
+    auto connection = PayloadConnection::make(loop_, std::move(stream),
+                                              {.message =
+                                                   [weak](const guest::Message& message) {
+                                                     if (auto self = weak.lock()) self->on_message(message);
+                                                   },
+                                               .ended =
+                                                   [weak](Result<void> how) {
+                                                     if (auto self = weak.lock()) self->on_payload_end(std::move(how));
+                                                   }});
+    if (!connection) return end_because({DeathReason::kInfrastructureError, connection.error().message});
+    payload_ = std::move(*connection);
+  } else if (log_ports_.erase(port) != 0) {
+    if (auto added = log_.add_source(std::move(stream), /*input=*/false); !added)
+      end_because({DeathReason::kInfrastructureError, added.error().message});
+  }
+  // Standard input that nobody gives is at its end: the stream closes here.
+}
+
+void Vm::on_ended(Ended ended) {
+  if (ended_) return;
+  ended_ = std::move(ended);
+  if (phase_ == Phase::kDead) return;
+  phase_ = Phase::kEnding;
+  end_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->kill_process();
+  });
+}
+
+// ---- vsock ---------------------------------------------------------------------------------------------------------------
+
+void Vm::connect(uint32_t port, Done<UniqueFd> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("connect"));
+  if (port < kMinVsockPort)
+    return done(fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port)));
+  if (connects_.size() >= kMaxConnects)
+    return done(fail(ErrorCode::kExhausted, fmt::format("{} connections to the VM are being made already", connects_.size())));
+  const auto sent = send(Connect{.port = port});
+  if (!sent) return done(std::unexpected(Failure(sent.error())));
+  const uint32_t id = *sent;
+  Timer timer(loop_, times_.connect, [weak = weak_from_this(), id] {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (auto node = self->connects_.extract(id))
+      node.mapped().done(fail(ErrorCode::kUnavailable, "the VM's process did not answer in time"));
+  });
+  connects_.emplace(id, Pending{.done = std::move(done), .timer = std::move(timer)});
+}
+
+Outcome<> Vm::listen(uint32_t port, StreamHandler handler) {
+  if (port < kMinVsockPort)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port));
+  if (port == kGuestServicePort || (spec_.payload && port == guest::kControlPort))
+    return fail(ErrorCode::kInvalidArgument, fmt::format("vsock port {} belongs to the service", port));
+  const auto found = listeners_.find(port);
+  if (found != listeners_.end() && found->second) return problem(Problem::kInUse, fmt::format("vsock port {} has a listener", port));
+  if (phase_ == Phase::kDead || (phase_ != Phase::kNew && !ports_.contains(port)))
+    return wrong_state(fmt::format("listen on vsock port {}", port).c_str());
+  if (found == listeners_.end() && listeners_.size() >= kMaxListeners)
+    return fail(ErrorCode::kExhausted, fmt::format("there are {} vsock listeners, which is the limit", kMaxListeners));
+  if (phase_ != Phase::kNew && found == listeners_.end())
+    return problem(Problem::kInUse, fmt::format("vsock port {} is the service's since the VM has started", port));
+  listeners_[port] = std::move(handler);
+  return {};
+}
+
+void Vm::unlisten(uint32_t port) {
+  const auto found = listeners_.find(port);
+  if (found == listeners_.end()) return;
+  if (phase_ == Phase::kNew) {
+    listeners_.erase(found);
+  } else {
+    found->second = nullptr;
+  }
+  consider_finish();
+}
+
+bool Vm::client_owns_streams() const {
+  return std::any_of(listeners_.begin(), listeners_.end(),
+                     [](const auto& entry) { return is_payload_stream(entry.first) && entry.second != nullptr; });
+}
+
+}  // namespace adyton::service

@@ -1,0 +1,205 @@
+// One virtual machine, from start to death: drives its adyton-vmm over the control socket, speaks with the guest's init, keeps its
+// console and log, and tells observers what happens.
+//
+//   new -> configuring -> starting -> running -> ending -> dead
+//
+// A VM that has a process dies when that process has been waited for; everything it had is gone then, and observers hear of its death,
+// once and last. Threading: the event loop's, all of it.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "service/budget.h"
+#include "service/event_loop.h"
+#include "service/failure.h"
+#include "service/payload_connection.h"
+#include "service/record_store.h"
+#include "service/stream_log.h"
+#include "service/vm_types.h"
+#include "service/vmm_process.h"
+#include "vmm/control/protocol.h"
+
+namespace adyton::service {
+
+inline constexpr uint32_t kGuestServicePort = 5000;  // IVirtualMachineService.VM_BINDER_SERVICE_PORT
+inline constexpr uint32_t kMinVsockPort = 1024;
+
+// What happens to a VM, in order; none of these may block.
+class VmObserver {
+ public:
+  virtual ~VmObserver() = default;
+  virtual void payload_started(uint32_t cid) = 0;
+  virtual void payload_ready(uint32_t cid) = 0;
+  virtual void payload_finished(uint32_t cid, int32_t exit_code) = 0;
+  virtual void error(uint32_t cid, GuestError error, const std::string& message) = 0;
+  virtual void died(uint32_t cid, const Death& death) = 0;
+};
+
+// The guest's agent (IGuestAgent), if it has one; neither may block.
+class GuestAgent {
+ public:
+  virtual ~GuestAgent() = default;
+  virtual void shut_down() = 0;
+  virtual void trim() = 0;
+};
+
+class Vm : public std::enable_shared_from_this<Vm> {
+ public:
+  struct Times {
+    std::chrono::milliseconds start{60'000};  // for the VMM to configure and start
+    std::chrono::milliseconds stop{5'000};    // for a guest that was asked to end
+    std::chrono::milliseconds exit{1'000};    // for a VMM that closed its control socket
+    std::chrono::milliseconds connect{10'000};
+  };
+  // What is given back when the VM is dead.
+  struct Holdings {
+    Budget::Share share;
+    RecordStore::Lease lease;
+  };
+  using StreamHandler = std::function<void(UniqueFd)>;
+  template <typename T = void>
+  using Done = std::function<void(Outcome<T>)>;
+
+  static constexpr size_t kMaxListeners = 56;  // with our own the VMM's 64 are not reached
+  static constexpr size_t kMaxConnects = 64;   // at a time
+
+  Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings);
+  Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings, Times times);
+  ~Vm();
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+
+  [[nodiscard]] uint32_t cid() const { return cid_; }
+  [[nodiscard]] const std::string& name() const { return spec_.name; }
+  [[nodiscard]] VmState state() const { return state_; }
+  [[nodiscard]] IsolationLevel isolation() const { return spec_.isolation; }
+  [[nodiscard]] bool detached() const { return spec_.detached; }
+  [[nodiscard]] const Requester& requester() const { return spec_.requester; }
+  [[nodiscard]] VmInfo info() const;
+
+  // A dead VM tells a new observer at once.
+  void observe(std::shared_ptr<VmObserver> observer);
+  // Called last, when it is dead.
+  void on_death(std::function<void()> function) { death_handler_ = std::move(function); }
+  // Takes the guest's connections to kGuestServicePort.
+  void on_guest_service(StreamHandler handler) { guest_service_ = std::move(handler); }
+
+  // `done` of these is called exactly once; kWrongState as they say in IVirtualMachine.aidl.
+  void start(Done<> done);
+  void stop(Done<> done);
+  void kill(Death death, Done<> done);
+  void connect(uint32_t port, Done<UniqueFd> done);
+
+  Outcome<> listen(uint32_t port, StreamHandler handler);
+  void unlisten(uint32_t port);
+  Outcome<> signal(uint32_t number);
+  Outcome<> set_terminal_size(uint16_t rows, uint16_t columns);
+  Outcome<> trim();
+  void set_detached(bool detached) { spec_.detached = detached; }
+  StreamLog& console() { return console_; }
+  StreamLog& log() { return log_; }
+
+  // What the guest says over IVirtualMachineService.
+  void guest_started();
+  void guest_ready();
+  void guest_finished(int32_t exit_code);
+  void guest_failed(GuestError error, const std::string& message);
+  void set_agent(std::shared_ptr<GuestAgent> agent);
+
+ private:
+  enum class Phase : uint8_t { kNew, kConfiguring, kStarting, kRunning, kEnding, kDead };
+  struct Pending {
+    Done<UniqueFd> done;
+    Timer timer;
+  };
+
+  Outcome<> launch();
+  Result<void> add_console();
+  void choose_ports();
+  Result<uint32_t> send(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
+  void on_control(uint32_t events);
+  bool receive_one();
+  void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
+  void on_reply(const vmm::control::Reply& reply, std::vector<UniqueFd> fds);
+  void on_description(const vmm::control::Description& description);
+  void on_accepted(uint32_t port, UniqueFd stream);
+  void on_ended(vmm::control::Ended ended);
+  void on_exit(const ProcessExit& exit);
+  void running();
+
+  void on_message(const guest::Message& message);
+  void on_payload_end(Result<void> how);
+  void payload_exited(int32_t exit_code);
+  void consider_finish();
+  void finish();
+
+  void advance(VmState state);
+  void end_because(Death death);
+  void kill_process();
+  void die();
+  void tell(const std::function<void(VmObserver&)>& what);
+  [[nodiscard]] bool client_owns_streams() const;
+  [[nodiscard]] bool writes_disks() const;
+  [[nodiscard]] std::unexpected<Failure> wrong_state(const char* what) const;
+
+  EventLoop& loop_;
+  const std::string vmm_program_;
+  const uint32_t cid_;
+  VmSpec spec_;
+  Holdings holdings_;
+  const Times times_;
+
+  Phase phase_ = Phase::kNew;
+  VmState state_ = VmState::kNotStarted;
+  std::vector<std::shared_ptr<VmObserver>> observers_;
+  std::function<void()> death_handler_;
+  std::string backend_;
+
+  std::unique_ptr<VmmProcess> process_;
+  Watch control_watch_;
+  uint32_t next_request_ = 1;
+  uint32_t configure_id_ = 0;
+  uint32_t start_id_ = 0;
+  Done<> start_done_;
+  std::vector<Done<>> end_waiters_;
+  std::map<uint32_t, Pending> connects_;  // by request
+
+  std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
+  std::set<uint32_t> ports_;                     // that the VMM listens on
+  StreamHandler guest_service_;
+  std::shared_ptr<GuestAgent> agent_;
+
+  std::unique_ptr<PayloadConnection> payload_;
+  bool hello_seen_ = false;
+  bool payload_running_ = false;
+  bool payload_ended_ = false;
+  bool stopping_ = false;
+  bool finishing_ = false;
+  std::optional<int32_t> exit_code_;
+  std::optional<Death> finish_death_;   // what a VM whose payload has ended dies of
+  std::set<uint32_t> log_ports_;        // streams of the payload that are the log's and have not come yet
+  StreamLog console_;
+  StreamLog log_;
+
+  Timer start_timer_;
+  Timer hang_timer_;
+  Timer end_timer_;
+  Timer drain_timer_;
+  EventLoop::Clock::time_point started_at_;
+  std::chrono::milliseconds lifetime_{0};
+  std::optional<Death> intended_;
+  std::optional<vmm::control::Ended> ended_;
+  std::optional<ProcessExit> exit_;
+  bool ran_ = false;
+  Death death_;
+};
+
+}  // namespace adyton::service

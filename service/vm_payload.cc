@@ -1,0 +1,248 @@
+// The half of Vm that is about the guest: its payload, its agent, and how a VM ends.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "service/death.h"
+#include "service/vm.h"
+
+namespace adyton::service {
+namespace {
+
+constexpr size_t kConsoleSearched = 64 * 1024;  // for a kernel's last words
+
+uint64_t now_ns() {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+}  // namespace
+
+// ---- the payload ---------------------------------------------------------------------------------------------------------
+
+void Vm::on_message(const guest::Message& message) {
+  const auto keep = shared_from_this();
+  if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && !hello_seen_) {
+    hello_seen_ = true;
+    if (hello->version != guest::kProtocolVersion) {
+      return end_because({DeathReason::kUnknownRuntimeError, fmt::format("the guest's init speaks version {} of the protocol, this is version {}",
+                                                                         hello->version, guest::kProtocolVersion)});
+    }
+    if (spec_.set_clock) spec_.payload->wall_clock_ns = now_ns();
+    if (auto sent = payload_->send(*spec_.payload); !sent) end_because({DeathReason::kInvalidPayloadConfig, sent.error().message});
+  } else if (std::holds_alternative<guest::Started>(message) && hello_seen_ && !payload_running_ && !payload_ended_) {
+    payload_running_ = true;
+    advance(VmState::kStarted);
+    if (stopping_) (void)payload_->send(guest::Signal{.number = SIGTERM});
+  } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && payload_running_ && !payload_ended_) {
+    finish_death_ = Death{DeathReason::kShutdown, "the payload has ended"};
+    payload_exited(exited->exit_code());
+  } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message);
+             failed != nullptr && hello_seen_ && !payload_running_ && !payload_ended_) {
+    payload_ended_ = true;
+    hang_timer_.reset();
+    exit_code_ = static_cast<int32_t>(std::min<uint32_t>(failed->exit_code, 255));
+    log_ports_.clear();  // the streams may never come
+    const std::string why = one_line(failed->message);
+    finish_death_ = Death{DeathReason::kInvalidPayloadConfig, why};
+    tell([&](VmObserver& observer) { observer.error(cid_, GuestError::kPayloadInvalidConfig, why); });
+    finish();
+  } else {
+    on_payload_end(fail(ErrorCode::kCorrupt, "a message that is out of order"));
+  }
+}
+
+void Vm::payload_exited(int32_t exit_code) {
+  payload_ended_ = true;
+  payload_running_ = false;
+  exit_code_ = exit_code;
+  advance(VmState::kFinished);
+  // The guest had its output on the way before it said so. A hostile one may never end a stream.
+  drain_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->log_ports_.clear();
+    if (!self->client_owns_streams() || self->stopping_) self->finish();
+  });
+  consider_finish();
+}
+
+void Vm::on_payload_end(Result<void> how) {
+  payload_.reset();
+  if (!how) {
+    const std::string why = "the guest's init does not speak our protocol: " + how.error().message;
+    tell([&](VmObserver& observer) { observer.error(cid_, GuestError::kUnknown, why); });
+    return end_because({DeathReason::kUnknownRuntimeError, why});
+  }
+  if (payload_ended_) return consider_finish();
+  // Init ends when the guest powers off, which is then told with the VM's end; or it crashed, and the VM ends by a panic.
+  end_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->end_because({DeathReason::kUnknownRuntimeError, "the guest's init is gone"});
+  });
+}
+
+// The payload has ended: once its output has been read, the VM may go.
+void Vm::consider_finish() {
+  if (!payload_ended_ || finishing_ || phase_ != Phase::kRunning) return;
+  if (!log_ports_.empty() || !log_.ended()) return;
+  if (client_owns_streams() && !stopping_) return;
+  finish();
+}
+
+bool Vm::writes_disks() const {
+  return std::any_of(spec_.machine.disks.begin(), spec_.machine.disks.end(), [](const auto& disk) { return !disk.read_only; });
+}
+
+void Vm::finish() {
+  if (finishing_ || phase_ != Phase::kRunning) return;
+  finishing_ = true;
+  drain_timer_.reset();
+  payload_.reset();  // what init waits for before it powers off
+  if (!writes_disks() && !client_owns_streams()) return end_because(*finish_death_);
+  // The guest has something to write back, or is still sending what a client reads.
+  end_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->end_because(*self->finish_death_);
+  });
+}
+
+Outcome<> Vm::signal(uint32_t number) {
+  if (number < 1 || number > 64) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a signal", number));
+  if (!payload_ || !payload_running_ || phase_ != Phase::kRunning) return wrong_state("send a signal");
+  if (number == SIGKILL) return payload_->send(guest::Kill{});
+  return payload_->send(guest::Signal{.number = number});
+}
+
+Outcome<> Vm::set_terminal_size(uint16_t rows, uint16_t columns) {
+  if (!spec_.payload || !spec_.payload->terminal) return fail(ErrorCode::kInvalidArgument, "the VM's payload has no terminal");
+  spec_.payload->rows = rows;
+  spec_.payload->columns = columns;
+  if (phase_ == Phase::kDead) return wrong_state("set the terminal's size");
+  if (!payload_ || !payload_running_) return {};  // the payload starts with it
+  return payload_->send(guest::WindowSize{.rows = rows, .columns = columns});
+}
+
+// ---- the guest's own words -----------------------------------------------------------------------------------------------
+
+void Vm::guest_started() {
+  if (phase_ == Phase::kRunning) advance(VmState::kStarted);
+}
+
+void Vm::guest_ready() {
+  if (phase_ == Phase::kRunning && state_ < VmState::kFinished) advance(VmState::kReady);
+}
+
+void Vm::guest_finished(int32_t exit_code) {
+  // With a connection to init that says it, and says it after the output.
+  if (phase_ != Phase::kRunning || spec_.payload || state_ >= VmState::kFinished) return;
+  exit_code_ = exit_code;
+  advance(VmState::kFinished);
+}
+
+void Vm::guest_failed(GuestError error, const std::string& message) {
+  if (phase_ != Phase::kRunning) return;
+  tell([&](VmObserver& observer) { observer.error(cid_, error, one_line(message)); });
+}
+
+void Vm::set_agent(std::shared_ptr<GuestAgent> agent) {
+  if (phase_ == Phase::kRunning) agent_ = std::move(agent);
+}
+
+Outcome<> Vm::trim() {
+  if (phase_ != Phase::kRunning) return wrong_state("give back memory");
+  if (!agent_) return fail(ErrorCode::kUnsupported, "the guest has no agent that could give back memory");
+  agent_->trim();
+  return {};
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------------
+
+void Vm::stop(Done<> done) {
+  if (phase_ == Phase::kDead) return done({});
+  const auto keep = shared_from_this();
+  end_waiters_.push_back(std::move(done));
+  const Death stopped{DeathReason::kKilled, "the VM was stopped"};
+  if (phase_ != Phase::kRunning) return phase_ == Phase::kEnding ? void() : end_because(stopped);
+  if (payload_ended_) {
+    stopping_ = true;
+    return consider_finish();  // or the drain timer does
+  }
+  if (std::exchange(stopping_, true)) return;
+  if (agent_) {
+    agent_->shut_down();
+  } else if (payload_ && payload_running_) {
+    if (!payload_->send(guest::Signal{.number = SIGTERM})) return end_because(stopped);
+  } else {
+    return end_because(stopped);
+  }
+  end_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this(), stopped] {
+    if (auto self = weak.lock()) self->end_because(stopped);
+  });
+}
+
+void Vm::kill(Death death, Done<> done) {
+  if (phase_ == Phase::kDead) return done({});
+  end_waiters_.push_back(std::move(done));
+  end_because(std::move(death));
+}
+
+void Vm::end_because(Death death) {
+  if (phase_ == Phase::kDead) return;
+  // What the VMM has said of its end, or what we have decided before, stays.
+  if (!ended_ && !intended_) intended_ = std::move(death);
+  if (!process_) return die();
+  kill_process();
+}
+
+void Vm::kill_process() {
+  phase_ = Phase::kEnding;
+  process_->kill();  // on_exit() follows
+}
+
+void Vm::on_exit(const ProcessExit& exit) {
+  const auto keep = shared_from_this();
+  exit_ = exit;
+  // Its last messages may still be in the socket.
+  while (control_watch_.active() && receive_one()) {}
+  die();
+}
+
+void Vm::die() {
+  if (phase_ == Phase::kDead) return;
+  const auto keep = shared_from_this();
+  phase_ = Phase::kDead;
+  for (Timer* timer : {&start_timer_, &hang_timer_, &end_timer_, &drain_timer_}) timer->reset();
+  payload_.reset();
+  console_.finish();
+  log_.finish();
+  lifetime_ = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_);
+  death_ = explain({.intended = intended_,
+                    .ended = ended_,
+                    .exit = exit_,
+                    .started = ran_,
+                    .app = spec_.payload.has_value(),
+                    .last_words = process_ ? process_->last_words() : std::string(),
+                    .console = console_.tail(kConsoleSearched)});
+  if (death_.reason == DeathReason::kShutdown && spec_.payload && !payload_ended_ && !intended_)
+    death_.message = "the guest powered off before its payload had ended";
+  control_watch_.reset();
+  process_.reset();
+  spec_.fds.clear();
+  listeners_.clear();
+  guest_service_ = nullptr;
+  agent_.reset();
+  holdings_ = {};
+  state_ = VmState::kDead;
+
+  auto connects = std::move(connects_);
+  for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
+  if (const auto done = std::exchange(start_done_, nullptr))
+    done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
+  const auto observers = std::exchange(observers_, {});
+  for (const auto& observer : observers) observer->died(cid_, death_);
+  const auto waiters = std::exchange(end_waiters_, {});
+  for (const auto& waiter : waiters) waiter({});
+  if (const auto handler = std::exchange(death_handler_, nullptr)) handler();
+}
+
+}  // namespace adyton::service

@@ -1,0 +1,178 @@
+#include "service/vmm_process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "vmm/control/protocol.h"
+
+namespace adyton::service {
+namespace {
+
+constexpr size_t kMaxErrorText = 4096;
+
+Result<pid_t> start(const std::string& program, int control, int errors) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, errors, 2);
+  posix_spawn_file_actions_adddup2(&actions, control, vmm::control::kControlFd);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+  posix_spawn_file_actions_adddup2(&actions, 0, 1);
+  posix_spawn_file_actions_addclosefrom_np(&actions, vmm::control::kControlFd + 1);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  char name[] = "adyton-vmm";
+  char* const argv[] = {name, nullptr};
+  pid_t pid = -1;
+  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) return fail_errno("cannot start " + program, error);
+  return pid;
+}
+
+std::chrono::milliseconds milliseconds(const timeval& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::milliseconds(time.tv_usec / 1000);
+}
+
+ProcessExit wait_for(pid_t pid) {
+  int status = 0;
+  rusage usage{};
+  pid_t done = -1;
+  do { done = ::wait4(pid, &status, 0, &usage); } while (done < 0 && errno == EINTR);
+  ProcessExit exit;
+  if (done < 0) return exit;
+  exit.signalled = WIFSIGNALED(status);
+  exit.value = exit.signalled ? WTERMSIG(status) : WEXITSTATUS(status);
+  exit.usage.cpu_time = milliseconds(usage.ru_utime) + milliseconds(usage.ru_stime);
+  exit.usage.peak_resident = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  return exit;
+}
+
+std::string read_proc(pid_t pid, const char* file) {
+  const UniqueFd fd(::open(fmt::format("/proc/{}/{}", pid, file).c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[4096];
+  const ssize_t got = fd.valid() ? ::read(fd.get(), buffer, sizeof(buffer)) : -1;
+  return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : std::string();
+}
+
+uint64_t kibibytes_after(const std::string& text, const char* label) {
+  const size_t at = text.find(label);
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + std::strlen(label), nullptr, 10) * 1024;
+}
+
+}  // namespace
+
+Result<std::string> find_vmm() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return fail(ErrorCode::kNotFound, "cannot find out where adytond stands: " + error.message());
+  const auto program = self.parent_path() / "adyton-vmm";
+  if (::access(program.c_str(), X_OK) != 0)
+    return fail(ErrorCode::kNotFound, fmt::format("the program {} is missing", program.string()));
+  return program.string();
+}
+
+Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std::string& program,
+                                                      std::function<void(ProcessExit)> exited) {
+  std::unique_ptr<VmmProcess> process(new VmmProcess(std::move(exited)));
+  auto [ours, theirs] = TRY(vmm::control::Socket::pair());
+  ::fcntl(ours.fd(), F_SETFL, ::fcntl(ours.fd(), F_GETFL) | O_NONBLOCK);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
+  process->errors_.reset(ends[0]);
+  const UniqueFd their_errors(ends[1]);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  process->pid_ = TRY(start(program, theirs.fd(), their_errors.get()));
+  process->control_ = std::move(ours);
+  process->pidfd_.reset(::pidfd_open(process->pid_, 0));
+  if (!process->pidfd_.valid()) return fail_errno("cannot watch the VM's process");
+  VmmProcess* self = process.get();
+  process->exit_watch_ =
+      Watch(loop, TRY(loop.watch(process->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->on_exit(); })));
+  process->errors_watch_ = Watch(loop, TRY(loop.watch(process->errors_.get(), EPOLLIN, [self](uint32_t) {
+    if (!self->read_errors()) self->errors_watch_.reset();
+  })));
+  return process;
+}
+
+VmmProcess::~VmmProcess() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  (void)wait_for(pid_);
+}
+
+void VmmProcess::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);  // not reaped yet, so the number is still its own
+}
+
+void VmmProcess::on_exit() {
+  exit_watch_.reset();
+  const ProcessExit exit = wait_for(pid_);
+  pid_ = -1;
+  // It may end this object.
+  const auto exited = std::move(exited_);
+  exited(exit);
+}
+
+ProcessUsage VmmProcess::usage() const {
+  ProcessUsage usage;
+  if (pid_ <= 0) return usage;
+  const std::string status = read_proc(pid_, "status");
+  usage.resident = kibibytes_after(status, "VmRSS:");
+  usage.peak_resident = kibibytes_after(status, "VmHWM:");
+  // proc(5): the command's name, field 2, may hold anything; utime and stime are fields 14 and 15.
+  const std::string stat = read_proc(pid_, "stat");
+  if (const size_t end = stat.rfind(')'); end != std::string::npos) {
+    unsigned long long user = 0;
+    unsigned long long system = 0;
+    if (std::sscanf(stat.c_str() + end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) == 2)
+      usage.cpu_time = std::chrono::milliseconds((user + system) * 1000 / static_cast<unsigned long long>(::sysconf(_SC_CLK_TCK)));
+  }
+  return usage;
+}
+
+// False at its end.
+bool VmmProcess::read_errors() {
+  char buffer[1024];
+  const ssize_t got = ::read(errors_.get(), buffer, sizeof(buffer));
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+  if (got <= 0) return false;
+  error_text_.append(buffer, static_cast<size_t>(got));
+  if (error_text_.size() > kMaxErrorText) error_text_.erase(0, error_text_.size() - kMaxErrorText);
+  return true;
+}
+
+std::string VmmProcess::last_words() {
+  for (int i = 0; i < 64; ++i) {  // a pipe holds no more
+    const size_t before = error_text_.size();
+    if (!read_errors() || (error_text_.size() == before && before < kMaxErrorText)) break;
+  }
+  std::string text = error_text_;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (const size_t line = text.rfind('\n'); line != std::string::npos) text.erase(0, line + 1);
+  constexpr std::string_view kPrefix = "adyton-vmm: ";
+  if (text.starts_with(kPrefix)) text.erase(0, kPrefix.size());
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+}  // namespace adyton::service
