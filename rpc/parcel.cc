@@ -187,6 +187,37 @@ void Parcel::write_vector(std::span<const uint64_t> values) { append_vector(valu
 void Parcel::write_vector(std::span<const float> values) { append_vector(values); }
 void Parcel::write_vector(std::span<const double> values) { append_vector(values); }
 
+Status Parcel::append_from(const Parcel& from, size_t start, size_t size) {
+  if (start % 4 != 0 || start > from.bytes_.size() || size > from.bytes_.size() - start) {
+    return Status::from_transport(TransportError::kBadValue);
+  }
+  const size_t at = bytes_.size();
+  const std::vector<uint8_t> part(from.bytes_.begin() + static_cast<ptrdiff_t>(start),
+                                  from.bytes_.begin() + static_cast<ptrdiff_t>(start + size));
+  std::vector<Object> objects;
+  std::vector<UniqueFd> fds;
+  std::vector<size_t> indexes;  // where in this parcel a descriptor's number stands
+  for (auto object = from.object_at(start); object != from.objects_.end() && object->position < start + size; ++object) {
+    const size_t end = object->position + (object->binder ? 16 : 8);
+    if (end > start + size) return Status::from_transport(TransportError::kBadValue, "a part of an object");
+    objects.push_back({static_cast<uint32_t>(object->position - start + at), object->binder});
+    if (object->binder) continue;
+    uint32_t index;
+    std::memcpy(&index, from.bytes_.data() + object->position + 4, sizeof(index));
+    if (index >= from.fds_.size() || !from.fds_[index].valid()) return Status::from_transport(TransportError::kBadType);
+    fds.emplace_back(::fcntl(from.fds_[index].get(), F_DUPFD_CLOEXEC, 0));
+    if (!fds.back().valid()) return Status::from_transport(TransportError::kNoMemory, "cannot duplicate a file descriptor");
+    indexes.push_back(objects.back().position + 4);
+  }
+  write_raw(part);
+  objects_.insert(objects_.end(), objects.begin(), objects.end());
+  for (size_t i = 0; i < fds.size(); ++i) {
+    overwrite_int32(indexes[i], static_cast<int32_t>(fds_.size()));
+    fds_.push_back(std::move(fds[i]));
+  }
+  return Status::ok();
+}
+
 void Parcel::overwrite_int32(size_t position, int32_t value) { std::memcpy(bytes_.data() + position, &value, sizeof(value)); }
 
 // --- Reading ---

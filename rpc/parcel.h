@@ -82,6 +82,9 @@ class Parcel {
   void write_vector(std::span<const float> values);
   void write_vector(std::span<const double> values);
   void write_null_vector() { write_int32(-1); }
+  // A part of another parcel, with the objects and descriptors that are known to stand in it; descriptors are duplicated.
+  // kBadValue if there is no such part or it cuts an object, kBadType if a descriptor in it has been taken.
+  Status append_from(const Parcel& from, size_t start, size_t size);
   // For lengths that are known only afterwards.
   [[nodiscard]] size_t write_position() const { return bytes_.size(); }
   void overwrite_int32(size_t position, int32_t value);

@@ -426,6 +426,33 @@ TEST(Parcel, DescriptorsAreNotBinders) {
   EXPECT_EQ(error_of(received({1, 2, 0}).read_parcel_fd()), TransportError::kBadType);
 }
 
+TEST(Parcel, PartsAreAppendedWithTheirObjects) {
+  const auto object = std::make_shared<Dummy>();
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Parcel from;
+  ASSERT_TRUE(from.write_fd(null.get()).is_ok());  // 0 to 8
+  from.write_int32(7);
+  from.write_binder(object);                       // 12 to 28
+  ASSERT_TRUE(from.write_fd(null.get()).is_ok());  // 28 to 36
+  Parcel to;
+  to.write_int32(1);
+  ASSERT_TRUE(to.append_from(from, 8, 28).is_ok());
+  ASSERT_TRUE(to.append_from(to, 0, 4).is_ok());
+  EXPECT_EQ(to.read_int32(), 1);
+  EXPECT_EQ(to.read_int32(), 7);
+  EXPECT_EQ(to.read_binder(), std::shared_ptr<Binder>(object));
+  EXPECT_TRUE(to.read_fd());
+  EXPECT_EQ(to.read_int32(), 1);
+  EXPECT_TRUE(from.read_fd()) << "the source keeps its own";
+
+  EXPECT_EQ(to.append_from(from, 0, 40).transport_error(), TransportError::kBadValue);
+  EXPECT_EQ(to.append_from(from, 40, 0).transport_error(), TransportError::kBadValue);
+  EXPECT_EQ(to.append_from(from, 2, 4).transport_error(), TransportError::kBadValue);
+  EXPECT_EQ(to.append_from(from, 12, 8).transport_error(), TransportError::kBadValue) << "half of an object";
+  EXPECT_EQ(to.append_from(from, 0, 8).transport_error(), TransportError::kBadType) << "taken";
+  EXPECT_EQ(to.bytes().size(), 36u);
+}
+
 TEST(Parcel, RandomBytesAreReadOrRefused) {
   const auto seed = std::random_device()();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
