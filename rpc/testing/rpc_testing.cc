@@ -146,9 +146,12 @@ Status TestService::call_kept_from_elsewhere() {
   return status;
 }
 
-std::shared_ptr<Binder> TestService::take_kept() {
+void TestService::forget_all() {
+  std::map<std::string, std::shared_ptr<Binder>> objects;
+  std::shared_ptr<Binder> kept;
   const std::lock_guard lock(mutex_);
-  return std::move(kept_);
+  objects.swap(objects_);
+  kept.swap(kept_);
 }
 
 std::vector<int32_t> TestService::wait_for_notes(size_t count) {

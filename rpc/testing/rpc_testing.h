@@ -48,7 +48,8 @@ class TestService final : public LocalBinder {
   [[nodiscard]] int calls() const { return calls_; }
   // Calls what kKeep brought, on a thread that serves no call.
   Status call_kept_from_elsewhere();
-  std::shared_ptr<Binder> take_kept();
+  // Lets go of what kKeep brought and kMakeObject made.
+  void forget_all();
   // What kNote brought so far; waits until there are `count`.
   std::vector<int32_t> wait_for_notes(size_t count);
   // kBlock waits for this.
