@@ -175,7 +175,7 @@ ADYTON_RPC_VALUE_CODEC(double, double, 8);
 
 // Enumerators are not checked: a newer peer may know more of them.
 template <typename T, Form F>
-requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
 struct Codec<T, F> {
   using Backing = std::underlying_type_t<T>;
   static constexpr size_t kMinimumSize = Codec<Backing>::kMinimumSize;
@@ -454,8 +454,7 @@ Status read_union(const Parcel& parcel, std::variant<Ts...>* target) {
     static_cast<void>(
         ((*tag == static_cast<int32_t>(I) && (status = read(parcel, &target->template emplace<I>()), true)) || ...));
     return status;
-  }
-  (std::index_sequence_for<Ts...>());
+  }(std::index_sequence_for<Ts...>());
 }
 
 // The body of a proxy's method: sends the call, reads the exception, then result and `out` arguments into `targets`.

@@ -52,7 +52,7 @@ concept ParcelableClass = requires(const T& value, T& target, AParcel* out, cons
 
 // Values whose arrays there are C functions for.
 template <typename T>
-concept PlainValue = std::is_enum_v<T> ||(std::is_arithmetic_v<T> && !std::same_as<T, bool>);
+concept PlainValue = std::is_enum_v<T> || (std::is_arithmetic_v<T> && !std::same_as<T, bool>);
 
 // What such a value is in the parcel.
 template <PlainValue T>
