@@ -12,8 +12,8 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/host.h"
-#include "cli/size.h"
+#include "sdk/host.h"
+#include "sdk/size.h"
 #include "cli/version.h"
 #include "cli/vm_process.h"
 #include "guest/image/cache.h"
@@ -41,7 +41,7 @@ Finding machine_finding() {
   ::uname(&name);
   return {State::kGood, "Machine",
           fmt::format("{}, Linux {}, {} CPUs, {} of memory", name.machine, name.release, std::thread::hardware_concurrency(),
-                      format_size(host_memory()))};
+                      sdk::format_size(sdk::host_memory()))};
 }
 
 // Asks an adyton-vmm, which is the one that would have to do it.
@@ -131,7 +131,7 @@ void add_files(std::vector<Finding>& findings) {
   findings.push_back(
       {empty ? State::kNote : State::kGood, "Cache",
        empty ? fmt::format("{} is empty: the first run fetches the guest's kernel", *directory)
-             : fmt::format("{}: {} files, {}; it may be deleted at any time", *directory, files, format_size(bytes))});
+             : fmt::format("{}: {} files, {}; it may be deleted at any time", *directory, files, sdk::format_size(bytes))});
 }
 
 void add_isolation(std::vector<Finding>& findings) {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "cli/size.h"
+#include "sdk/size.h"
 #include "cli/version.h"
 
 namespace adyton::cli {
@@ -209,7 +209,7 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   if (prepare_command->parsed()) return prepare;
 
   run.virtio_console = console == "virtio";
-  run.memory = TRY(parse_size(memory));
+  run.memory = TRY(sdk::parse_size(memory));
   run.env = TRY(expand_env(env));
   for (const std::string& text : mounts) run.mounts.push_back(TRY(parse_mount(text)));
   for (const std::string& text : disks) run.disks.push_back(TRY(parse_disk(text)));

@@ -1,7 +1,8 @@
-// From the user's words to a VM that can be started: checks, images, open files.
+// From the user's words to a VM that can be started.
 #pragma once
 #include <string>
 
+#include "adyton/virtual_machine_config.h"
 #include "base/result.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -9,9 +10,11 @@
 
 namespace adyton::cli {
 
-// Everything of a SessionConfig but the user's streams, signals and terminal; `tty`: the payload gets a terminal. Cheap checks
-// come first: a mistake is reported before anything is fetched or built. The exit code of an Outcome that comes back as error
-// says whose fault it was.
+// `tty`: the payload gets a terminal, of the size of ours.
+Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty);
+
+// Everything of a SessionConfig but the user's streams, signals and terminal. Cheap checks come first: a mistake is reported
+// before anything is fetched or built. The exit code of an Outcome that comes back as error says whose fault it was.
 std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress);
 
 // `adyton prepare`: puts the guest's kernel and initramfs into the cache. Returns where the cache is.

@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace adyton::cli {
+namespace adyton::sdk {
 
 // "512M" -> bytes: a whole number and one of K, M, G, T (powers of 1024, also lower case, also with iB or B behind), or none for
 // bytes.
@@ -15,4 +15,4 @@ Result<uint64_t> parse_size(std::string_view text);
 // "512 MiB": with the largest unit that keeps at least one digit before the point, and at most one behind it.
 std::string format_size(uint64_t bytes);
 
-}  // namespace adyton::cli
+}  // namespace adyton::sdk

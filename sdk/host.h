@@ -2,9 +2,9 @@
 #pragma once
 #include <cstdint>
 
-namespace adyton::cli {
+namespace adyton::sdk {
 
 // Bytes that processes of ours may use at most: the machine's memory, or the control group's limit when that is less.
 uint64_t host_memory();
 
-}  // namespace adyton::cli
+}  // namespace adyton::sdk

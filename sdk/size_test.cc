@@ -1,8 +1,8 @@
-#include "cli/size.h"
+#include "sdk/size.h"
 
 #include <gtest/gtest.h>
 
-namespace adyton::cli {
+namespace adyton::sdk {
 namespace {
 
 TEST(Size, ParsesWhatPeopleWrite) {
@@ -31,4 +31,4 @@ TEST(Size, FormatsForPeople) {
 }
 
 }  // namespace
-}  // namespace adyton::cli
+}  // namespace adyton::sdk

@@ -1,10 +1,10 @@
-#include "cli/size.h"
+#include "sdk/size.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
-namespace adyton::cli {
+namespace adyton::sdk {
 namespace {
 
 // The power of two behind a unit, or -1.
@@ -49,4 +49,4 @@ std::string format_size(uint64_t bytes) {
   return fmt::format("{:.1f} {}", static_cast<double>(bytes) / static_cast<double>(scale), kUnits[unit]);
 }
 
-}  // namespace adyton::cli
+}  // namespace adyton::sdk

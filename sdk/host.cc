@@ -1,4 +1,4 @@
-#include "cli/host.h"
+#include "sdk/host.h"
 
 #include <sys/sysinfo.h>
 
@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-namespace adyton::cli {
+namespace adyton::sdk {
 
 uint64_t host_memory() {
   struct sysinfo info{};
@@ -20,4 +20,4 @@ uint64_t host_memory() {
   return memory;
 }
 
-}  // namespace adyton::cli
+}  // namespace adyton::sdk

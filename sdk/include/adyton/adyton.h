@@ -1,0 +1,6 @@
+// All of the C++ API. For C see adyton/virtualization.h.
+#pragma once
+#include "adyton/capabilities.h"
+#include "adyton/virtual_machine.h"
+#include "adyton/virtual_machine_config.h"
+#include "adyton/virtual_machine_manager.h"
