@@ -360,6 +360,7 @@ Outcome Session::explain_end() const {
     case EndReason::kStopped: return error("the VM was stopped" + detail);
     case EndReason::kCrashed: return error("the guest crashed" + detail);
     case EndReason::kInternalError: return error("internal error in the VM" + detail);
+    case EndReason::kForbiddenCall: return error("the virtual machine monitor was stopped" + detail);
   }
   return error("the VM ended" + detail);
 }

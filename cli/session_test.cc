@@ -280,6 +280,18 @@ TEST_F(SessionTest, AnInternalErrorIsReported) {
   EXPECT_EQ(outcome.get().message, "internal error in the VM: out of code cache");
 }
 
+TEST_F(SessionTest, AForbiddenCallIsNamed) {
+  start();
+  run_payload();
+  say(Ended{.reason = EndReason::kForbiddenCall,
+            .message = "it made the system call openat, which its sandbox forbids (thread vcpu0)"});
+  lose_vm();
+  const Outcome end = outcome.get();
+  EXPECT_EQ(end.exit_code, 125);
+  EXPECT_EQ(end.message,
+            "the virtual machine monitor was stopped: it made the system call openat, which its sandbox forbids (thread vcpu0)");
+}
+
 TEST_F(SessionTest, AVmThatDiesSilentlyIsNoticed) {
   start();
   run_payload();

@@ -1,7 +1,9 @@
 #include "vmm/controlled_vm.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -47,9 +49,24 @@ Result<UniqueFd> copy_of(const UniqueFd& fd) {
   return copy;
 }
 
+// What files of the VM can be limited to: as a disk never grows, to the size of the largest one that may be written to. None when
+// the console's output is a file, which grows, or a disk is a block device.
+std::optional<uint64_t> largest_file(const control::Configure& c, const std::vector<UniqueFd>& fds) {
+  struct stat status{};
+  if (::fstat(fds[c.console_output].get(), &status) != 0 || S_ISREG(status.st_mode)) return std::nullopt;
+  uint64_t largest = 0;
+  for (const control::Disk& disk : c.disks) {
+    if (disk.read_only) continue;
+    if (::fstat(fds[disk.fd].get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    largest = std::max(largest, static_cast<uint64_t>(status.st_size));
+  }
+  return largest;
+}
+
 class MachineVm final : public control::ControlledVm {
  public:
-  explicit MachineVm(control::VmObserver& observer) : observer_(observer) {}
+  MachineVm(control::VmObserver& observer, MachineFactory::BeforeGuest before_guest)
+      : observer_(observer), before_guest_(std::move(before_guest)) {}
   ~MachineVm() override {
     if (console_) console_->stop();  // it feeds the machine's UART
   }
@@ -81,13 +98,18 @@ class MachineVm final : public control::ControlledVm {
     for (const uint32_t port : c.listen_ports) {
       TRY(vsock_->muxer().listen(port, [this, port](UniqueFd stream) { observer_.accepted(port, std::move(stream)); }));
     }
+    largest_file_ = largest_file(c, fds);
     return load(c, fds);
   }
 
   Result<void> start() override {
     for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
+    machine_->pause();  // no guest code yet
     TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
-    return console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); });
+    TRY(console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); }));
+    if (before_guest_) TRY(before_guest_(largest_file_));
+    machine_->resume();
+    return {};
   }
 
   Result<UniqueFd> connect(uint32_t port) override { return vsock_->muxer().connect(port); }
@@ -115,6 +137,8 @@ class MachineVm final : public control::ControlledVm {
   }
 
   control::VmObserver& observer_;
+  const MachineFactory::BeforeGuest before_guest_;
+  std::optional<uint64_t> largest_file_;
   std::unique_ptr<ConsolePort> console_;  // outlives the machine, which calls it
   std::unique_ptr<Machine> machine_;      // owns what the pointers below point to
   std::vector<virtio::MmioTransport*> transports_;
@@ -125,6 +149,7 @@ class MachineVm final : public control::ControlledVm {
 
 control::Description MachineFactory::describe() {
   control::Description description{.backend = "soft", .isolation = std::string(to_string(hypervisor::IsolationLevel::kNone))};
+  description.sandbox = sandbox_;
   auto features = hypervisor::soft::soft_host_features();
   if (features) {
     description.host_features = std::move(*features);
@@ -136,7 +161,7 @@ control::Description MachineFactory::describe() {
 
 Result<std::unique_ptr<control::ControlledVm>> MachineFactory::create(const control::Configure& configuration,
                                                                       std::vector<UniqueFd> fds, control::VmObserver& observer) {
-  auto vm = std::make_unique<MachineVm>(observer);
+  auto vm = std::make_unique<MachineVm>(observer, before_guest_);
   TRY(vm->assemble(configuration, fds));
   return vm;
 }

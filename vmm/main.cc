@@ -1,15 +1,18 @@
 // The program `adyton-vmm`: one VM, driven over the control socket that it is started with. It has no options and opens no files;
-// its life ends with the VM, with the socket's other end, or with the process that started it.
+// its life ends with the VM, with the socket's other end, or with the process that started it. The first thing it does is to lock
+// itself in (sandbox/).
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 
 #include "vmm/control/server.h"
 #include "vmm/controlled_vm.h"
+#include "vmm/sandbox/limits.h"
+#include "vmm/sandbox/sandbox.h"
 
 namespace adyton::vmm {
 namespace {
@@ -20,18 +23,32 @@ bool is_control_socket(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
+// The last step before guest code runs: the main thread keeps what serving the control socket takes.
+Result<void> before_guest(std::optional<uint64_t> largest_file) {
+  if (largest_file) TRY(sandbox::limit_file_size(*largest_file));
+  sandbox::enter_thread("control");
+  return {};
+}
+
 int serve() {
   if (!is_control_socket(control::kControlFd)) {
     fmt::print(stderr, "adyton-vmm: this program is started by adyton, with a control socket; see 'adyton run --help'\n");
     return 2;
   }
-  // The socket's end says the same, but only to a thread that reads it.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
   UniqueFd socket(control::kControlFd);
   ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
-  MachineFactory factory;
+  ::close_range(control::kControlFd + 1, ~0u, 0);  // whoever started us may have left something open
+
+  auto report = sandbox::enter_process(control::kControlFd);
+  if (!report) {
+    fmt::print(stderr, "adyton-vmm: cannot make its sandbox: {}\n", report.error().message);
+    return 1;
+  }
+  std::vector<control::SandboxMeasure> measures;
+  for (sandbox::Measure& m : *report) measures.push_back({std::move(m.name), m.in_force, std::move(m.detail)});
+
+  MachineFactory factory(std::move(measures), before_guest);
   control::Server server(control::Socket(std::move(socket)), factory);
   if (auto served = server.run(); !served) {
     fmt::print(stderr, "adyton-vmm: {}\n", served.error().message);

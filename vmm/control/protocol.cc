@@ -8,7 +8,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 5> kReasonNames = {"shutdown", "reset", "stopped", "crashed", "internal-error"};
+constexpr std::array<std::string_view, 6> kReasonNames = {"shutdown", "reset",          "stopped",
+                                                          "crashed",  "internal-error", "forbidden-call"};
 constexpr std::array<std::string_view, 8> kCodeNames = {"invalid-argument", "not-found",   "permission", "exhausted",
                                                         "unsupported",      "unavailable", "corrupt",    "internal"};
 
@@ -150,12 +151,15 @@ Json to_json(const Accepted& accepted) { return {{"type", "accepted"}, {"port", 
 Json to_json(const Ended& ended) { return {{"type", "ended"}, {"reason", to_string(ended.reason)}, {"message", ended.message}}; }
 
 Json to_json(const Description& d) {
+  Json sandbox = Json::array();
+  for (const SandboxMeasure& m : d.sandbox) sandbox.push_back({{"name", m.name}, {"in_force", m.in_force}, {"detail", m.detail}});
   return {{"type", "description"},
           {"id", d.id},
           {"backend", d.backend},
           {"isolation", d.isolation},
           {"host_features", d.host_features},
-          {"problem", d.problem}};
+          {"problem", d.problem},
+          {"sandbox", sandbox}};
 }
 
 Result<Description> decode_description(const Json& json) {
@@ -163,9 +167,18 @@ Result<Description> decode_description(const Json& json) {
                 .backend = TRY(text_of(field(json, "backend"), "backend", 64)),
                 .isolation = TRY(text_of(field(json, "isolation"), "isolation", 64)),
                 .host_features = {},
-                .problem = TRY(text_of(field(json, "problem"), "problem", kMaxMessageSize))};
+                .problem = TRY(text_of(field(json, "problem"), "problem", kMaxMessageSize)),
+                .sandbox = {}};
   for (const Json& entry : *TRY(array_of(field(json, "host_features"), "host_features", 256))) {
     d.host_features.push_back(TRY(text_of(entry, "host feature", 64)));
+  }
+  for (const Json& entry : *TRY(array_of(field(json, "sandbox"), "sandbox", 64))) {
+    if (!entry.is_object()) return corrupt("a measure of the sandbox is not an object");
+    const Json& in_force = field(entry, "in_force");
+    if (!in_force.is_boolean()) return corrupt("in_force is not a boolean");
+    d.sandbox.push_back({.name = TRY(text_of(field(entry, "name"), "name", 64)),
+                         .in_force = in_force.get<bool>(),
+                         .detail = TRY(text_of(field(entry, "detail"), "detail", 1024))});
   }
   return d;
 }

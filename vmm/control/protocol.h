@@ -87,17 +87,27 @@ enum class EndReason : uint8_t {
   kStopped,        // on request
   kCrashed,        // the guest did what no CPU or board can carry on from
   kInternalError,  // a fault of ours
+  kForbiddenCall,  // the VM's process made a system call that its sandbox forbids; the message names it
 };
 struct Ended {
   EndReason reason = EndReason::kShutdown;
   std::string message;
 };
+// One measure of the sandbox that the VM's process is in.
+struct SandboxMeasure {
+  std::string name;  // "user namespace"
+  bool in_force = false;
+  std::string detail;  // why not; may be empty
+  bool operator==(const SandboxMeasure&) const = default;
+};
+
 struct Description {
   uint32_t id = 0;                         // the request's
   std::string backend;                     // "soft"
   std::string isolation;                   // "none"
   std::vector<std::string> host_features;  // of the processor, that the backend makes use of
   std::string problem;                     // why it cannot run guests here; empty: it can
+  std::vector<SandboxMeasure> sandbox;
   bool operator==(const Description&) const = default;
 };
 using Event = std::variant<Reply, Accepted, Ended, Description>;

@@ -49,8 +49,8 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
   auto accepted = decode_event(*encode(Event(Accepted{.port = 1024})), 1);
   ASSERT_TRUE(accepted);
   EXPECT_EQ(std::get<Accepted>(*accepted).port, 1024u);
-  for (EndReason reason :
-       {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed, EndReason::kInternalError}) {
+  for (EndReason reason : {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed,
+                           EndReason::kInternalError, EndReason::kForbiddenCall}) {
     auto ended = decode_event(*encode(Event(Ended{.reason = reason, .message = "why"})), 0);
     ASSERT_TRUE(ended);
     EXPECT_EQ(std::get<Ended>(*ended).reason, reason);
@@ -59,8 +59,12 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
 }
 
 TEST(ControlProtocol, DescriptionsSurviveTheRoundTrip) {
-  const Description description{
-      .id = 9, .backend = "soft", .isolation = "none", .host_features = {"avx2", "vaes"}, .problem = "none at all"};
+  const Description description{.id = 9,
+                                .backend = "soft",
+                                .isolation = "none",
+                                .host_features = {"avx2", "vaes"},
+                                .problem = "none at all",
+                                .sandbox = {{"empty root", true, ""}, {"user namespace", false, "the host refuses it"}}};
   auto back = decode_event(*encode(Event(description)), 0);
   ASSERT_TRUE(back);
   EXPECT_EQ(std::get<Description>(*back), description);

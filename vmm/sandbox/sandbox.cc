@@ -1,0 +1,101 @@
+#include "vmm/sandbox/sandbox.h"
+
+#include <fmt/format.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
+
+#include "base/thread.h"
+#include "vmm/sandbox/capabilities.h"
+#include "vmm/sandbox/filter.h"
+#include "vmm/sandbox/limits.h"
+#include "vmm/sandbox/namespaces.h"
+#include "vmm/sandbox/root.h"
+#include "vmm/sandbox/violation.h"
+
+namespace adyton::vmm::sandbox {
+namespace {
+
+// Sanitizers open /proc, start threads of their own and map memory as they like.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitizer = true;
+#else
+constexpr bool kSanitizer = false;
+#endif
+constexpr const char* kSanitizerDetail = "this program was built with a sanitizer";
+
+// Keeps glibc's malloc() from looking at /proc and at the processors when it grows or shrinks later: it asks for
+// overcommit_memory before it gives part of an arena back, and counts processors before it makes the ninth arena.
+void settle_malloc() {
+  ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  ::mallopt(M_ARENA_MAX, static_cast<int>(8 * std::max(1u, std::thread::hardware_concurrency())));
+}
+
+void enter_root(Report& report) {
+  Measure measure{.name = "empty root"};
+  const bool own_mounts = std::ranges::any_of(report, [](const Measure& m) { return m.name == kMountNamespace && m.in_force; });
+  if (!own_mounts) {
+    measure.detail = "it needs a mount namespace";
+  } else if (auto done = enter_empty_root(); done) {
+    measure.in_force = true;
+  } else {
+    measure.detail = done.error().message;
+  }
+  report.push_back(std::move(measure));
+}
+
+}  // namespace
+
+Result<Report> enter_process(int control) {
+  Report report;
+  settle_malloc();
+  if constexpr (kSanitizer) {
+    for (const char* name :
+         {"user namespace", "mount namespace", "network namespace", "ipc namespace", "uts namespace", "empty root"})
+      report.push_back({name, false, kSanitizerDetail});
+  } else {
+    enter_namespaces(report);
+    enter_root(report);
+  }
+  TRY(limit_resources());
+  report.push_back({"resource limits", true, ""});
+  drop_privileges(report);
+  if (!report.back().in_force) return fail(ErrorCode::kUnsupported, "no new privileges: " + report.back().detail);
+  // Nobody of the same user may look in or trace. Not earlier: the id maps above belong to those who are dumpable.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // The socket's end says the same, but only to a thread that reads it. Not earlier: a change of credentials clears it.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  TRY(report_forbidden_calls(control));
+  remember_thread_name("main");
+  if constexpr (kSanitizer) {
+    report.push_back({"system call filters", false, kSanitizerDetail});
+  } else {
+    TRY(install_filter(find_policy(kSetupPolicy)));
+    report.push_back({"system call filters", true, ""});
+    set_thread_start_hook(enter_thread);
+  }
+  return report;
+}
+
+void enter_thread(const char* name) {
+  remember_thread_name(name);
+  if constexpr (kSanitizer) return;
+  const auto policy = find_policy(name);
+  if (policy.empty()) {
+    fmt::print(stderr, "adyton-vmm: there is no sandbox policy for the thread {}\n", name);
+    ::_exit(EXIT_FAILURE);
+  }
+  if (auto done = install_filter(policy); !done) {
+    fmt::print(stderr, "adyton-vmm: {}\n", done.error().message);
+    ::_exit(EXIT_FAILURE);
+  }
+}
+
+}  // namespace adyton::vmm::sandbox
