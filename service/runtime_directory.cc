@@ -60,7 +60,7 @@ Result<void> make_private_directory(const std::string& path) {
 
 Result<std::string> runtime_directory() {
   std::string path;
-  if (const char* own = absolute("ADYTON_RUNTIME_DIR")) {
+  if (const char* own = absolute(kRuntimeDirVariable)) {
     path = own;
   } else if (const char* xdg = absolute("XDG_RUNTIME_DIR")) {
     path = fmt::format("{}/adyton", xdg);

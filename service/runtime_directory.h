@@ -5,10 +5,10 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "service/interface.h"
 
 namespace adyton::service {
 
-inline constexpr const char* kSocketName = "adytond.sock";
 inline constexpr const char* kLockName = "adytond.lock";
 
 // ADYTON_RUNTIME_DIR, or $XDG_RUNTIME_DIR/adyton, or /tmp/adyton-UID. Made (0700) when missing. kPermission unless it is a real folder,

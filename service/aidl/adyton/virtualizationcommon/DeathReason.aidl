@@ -5,7 +5,7 @@ package adyton.virtualizationcommon;
 enum DeathReason {
     /** The service could not do its part: it lost track of the VM, or ran out of something. */
     INFRASTRUCTURE_ERROR = 0,
-    /** The VM was stopped or killed: by a client, because its client went away, or by a signal to its process. */
+    /** The VM was stopped or killed: by a client, because its client went away, or because a signal ended its process. */
     KILLED = 1,
     /** The VM's process ended with a status that says nothing. */
     UNKNOWN = 2,
@@ -15,7 +15,7 @@ enum DeathReason {
     START_FAILED = 4,
     /** The guest asked for a reset. */
     REBOOT = 5,
-    /** The guest crashed: its kernel panicked, or it did what no CPU or board can carry on from; or the VMM's process crashed. */
+    /** The guest crashed: its kernel panicked, or it did what no CPU or board can carry on from. */
     CRASH = 6,
     /** The firmware of a protected VM refused the payload's key. */
     PVM_FIRMWARE_PUBLIC_KEY_MISMATCH = 7,

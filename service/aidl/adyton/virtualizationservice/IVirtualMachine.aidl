@@ -48,7 +48,7 @@ interface IVirtualMachine {
 
     /**
      * Takes the connections that the guest makes to `port` of the host, until the listener's session ends. Before start(): afterwards
-     * the ports are fixed, and only a port whose listener has gone can be taken over. At most 60 ports. The ports 1024 (of a VM with
+     * the ports are fixed, and only a port whose listener has gone can be taken over. At most 56 ports. The ports 1024 (of a VM with
      * a payload) and IVirtualMachineService.VM_BINDER_SERVICE_PORT are the service's.
      */
     void listenVsock(int port, IVsockListener listener);

@@ -7,7 +7,7 @@ import adyton.virtualizationcommon.ErrorCode;
  * What happens to a VM, in order. Each of the first three comes at most once; onDied() comes exactly once and is the last. A client that
  * loses its session takes that as onDied(): its VMs, but for detached ones, are gone then.
  *
- * A client that does not take its calls loses them: the service keeps at most 64 for a client and then ends its session.
+ * A client that takes nothing for ten seconds loses its session. One that is slow loses calls, but never onDied(): the service keeps 64.
  */
 oneway interface IVirtualMachineCallback {
     /** The payload's entry is about to run; of a raw VM: its CPUs are. */

@@ -12,7 +12,8 @@ import adyton.virtualizationservice.VirtualMachineRecordConfig;
 /**
  * The virtualization service, adytond: one for each user. Served on the Unix socket $XDG_RUNTIME_DIR/adyton/adytond.sock (without
  * XDG_RUNTIME_DIR: /tmp/adyton-UID/adytond.sock; ADYTON_RUNTIME_DIR names another folder), with file descriptors (RPC file descriptor
- * mode UNIX). Callers of another user are refused.
+ * mode UNIX). Callers of another user are refused. A client that has callbacks opens at least one incoming connection for them. Parcels may
+ * be larger than AOSP's: see service/interface.h for that and other numbers that both sides must agree on.
  *
  * Errors: EX_ILLEGAL_ARGUMENT for what is wrong with the arguments, EX_SECURITY, EX_ILLEGAL_STATE (exists already, runs, does not
  * run), EX_UNSUPPORTED_OPERATION, and service-specific errors ERROR_*. Each has a sentence for a person.
@@ -50,8 +51,8 @@ interface IVirtualizationService {
     // ---- Records of persistent VMs ($XDG_DATA_HOME/adyton/vm/NAME). Each change is whole or absent, whatever happens meanwhile.
 
     /**
-     * Makes a record with a new instance id. EX_ILLEGAL_STATE if there is one of that name. A name is 1 to 128 bytes of UTF-8, without
-     * '/' and control characters, and does not begin with '.'.
+     * Makes a record with a new instance id. EX_ILLEGAL_STATE if there is one of that name. A name is 1 to 255 bytes of UTF-8, without
+     * '/' and control characters, and neither "." nor "..".
      */
     VirtualMachineRecord createRecord(String name, in VirtualMachineRecordConfig config);
     /** null if there is none. */
