@@ -38,8 +38,7 @@ class HostilePeer : public ::testing::Test {
 
   ~HostilePeer() override {
     EXPECT_EQ(call_add(root_, 1, 2), 3);
-    EXPECT_EQ(harness_.server.session_count(), 1u);
-    wait_until([this] { return harness_.server.connection_count() == 2; });
+    wait_until([this] { return harness_.server.session_count() == 1 && harness_.server.connection_count() == 2; });
     EXPECT_EQ(call_add(root_, 1, 2), 3);
     wait_until([this] { return count_fds() <= fds_ && count_threads() <= threads_; });
     EXPECT_EQ(TestService::alive(), alive_);

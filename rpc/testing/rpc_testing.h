@@ -48,6 +48,7 @@ class TestService final : public LocalBinder {
   [[nodiscard]] int calls() const { return calls_; }
   // Calls what kKeep brought, on a thread that serves no call.
   Status call_kept_from_elsewhere();
+  std::shared_ptr<Binder> kept();
   // Lets go of what kKeep brought and kMakeObject made.
   void forget_all();
   // What kNote brought so far; waits until there are `count`.
@@ -82,6 +83,8 @@ Status call_keep(const std::shared_ptr<Binder>& binder, const std::shared_ptr<Bi
 Status call_fail(const std::shared_ptr<Binder>& binder);
 Status call_note(const std::shared_ptr<Binder>& binder, int32_t number);
 Status call_block(const std::shared_ptr<Binder>& binder);
+// Sends the reading end of a pipe that `text` is in; what the other side read there, or the error's name.
+std::string call_read_fd(const std::shared_ptr<Binder>& binder, std::string_view text);
 
 // A server with a TestService as its root, at an abstract Unix address.
 struct Harness {
