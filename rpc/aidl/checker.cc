@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "rpc/aidl/evaluator.h"
 #include "rpc/aidl/parser.h"
 #include "rpc/aidl/resolver.h"
 
@@ -179,6 +180,7 @@ void Checker::check_ids(const InterfaceDeclaration& interface) {
   }
   std::unordered_map<uint32_t, const Method*> ids;
   for (const Method& method : interface.methods) {
+    if (method.id == kNoMethodId) continue;
     const auto [place, inserted] = ids.emplace(method.id, &method);
     if (inserted) continue;
     diagnostics_.error(method.explicit_id->location, fmt::format("methods {} and {} have the same id {}", quote(place->second->name), quote(method.name), method.id));

@@ -35,7 +35,13 @@ std::string type_text(const Type& type) {
 // What a reader cannot see at once, evaluated, stands behind it.
 std::string expression_text(const Expression& expression, const Value& value) {
   const bool obvious = expression.is_literal() || value.get<Value::EnumValue>() != nullptr || expression.root().kind == Expression::Kind::kArray;
-  return obvious || !value.known() ? expression.to_string() : fmt::format("{} /* {} */", expression.to_string(), value_text(value));
+  std::string text = expression.to_string();
+  if (obvious || !value.known()) return text;
+  const std::string evaluated = value_text(value);
+  // What ends the comment, or nobody reads, is left out.
+  constexpr size_t kLongest = 200;
+  if (evaluated.size() > kLongest || evaluated.find("*/") != std::string::npos) return text;
+  return fmt::format("{} /* {} */", text, evaluated);
 }
 
 class Dumper {

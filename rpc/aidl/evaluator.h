@@ -13,6 +13,9 @@
 
 namespace adyton::aidl {
 
+// The id of a method whose explicit one is wrong, which has been reported.
+inline constexpr uint32_t kNoMethodId = UINT32_MAX;
+
 class Evaluator {
  public:
   // The longest string, and how much all values of a run may take up together: small files can describe very large values.

@@ -186,6 +186,7 @@ void Evaluator::evaluate(InterfaceDeclaration& interface) {
       method.id = next_id++;
       continue;
     }
+    method.id = kNoMethodId;
     const auto id = evaluate_integer(*method.explicit_id);
     if (!id) continue;
     if (*id < 0 || *id > int64_t{kMaxMethodId}) {

@@ -25,6 +25,7 @@ std::string Expression::to_string() const {
   struct Piece {
     const Node* node;
     std::string_view text;
+    bool bare = false;  // without parentheses
   };
   std::vector<Piece> left{{&nodes.back(), {}}};
   std::string out;
@@ -44,15 +45,20 @@ std::string Expression::to_string() const {
         left.push_back({nullptr, ")"});
         left.push_back(operand(0));
         break;
-      case Kind::kBinary:
-        out += '(';
-        left.push_back({nullptr, ")"});
+      case Kind::kBinary: {
+        if (!piece.bare) {
+          out += '(';
+          left.push_back({nullptr, ")"});
+        }
         left.push_back(operand(1));
         left.push_back({nullptr, " "});
         left.push_back({nullptr, node.text});
         left.push_back({nullptr, " "});
-        left.push_back(operand(0));
+        // A | B | C needs one pair, however long it is.
+        const Node& first = nodes[node.operands[0]];
+        left.push_back({&first, {}, first.kind == Kind::kBinary && first.text == node.text});
         break;
+      }
       case Kind::kParenthesis: left.push_back(operand(0)); break;
       case Kind::kArray:
         out += '{';

@@ -79,8 +79,8 @@ Result<void> write_file(const std::string& path, const std::string& text) {
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
   if (error) return fail(ErrorCode::kInvalidArgument, fmt::format("cannot make {}: {}", parent.string(), error.message()));
   if (std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) == text.size() && read_existing(path) == text) return {};
-  // A device or pipe is written to, not replaced.
-  const auto type = std::filesystem::status(path, error).type();
+  // A device, a pipe or a link such as /dev/stdout is written to, not replaced.
+  const auto type = std::filesystem::symlink_status(path, error).type();
   const bool replace = type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
   const std::string target = replace ? fmt::format("{}.{}.tmp", path, getpid()) : path;
   std::ofstream file(target, std::ios::binary | std::ios::trunc);

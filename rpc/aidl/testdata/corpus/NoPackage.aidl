@@ -1,0 +1,1 @@
+parcelable NoPackage { org.shapes.Shape shape; NoPackage[] more; }
