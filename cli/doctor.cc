@@ -71,6 +71,7 @@ void add_engine(std::vector<Finding>& findings) {
   findings.push_back({State::kGood, "Engine",
                       fmt::format("{}, runs arm64 guests by translation{}{}", description->backend,
                                   features.empty() ? "" : "; host CPU: ", features)});
+  findings.push_back(sandbox_finding(description->sandbox));
 }
 
 struct Need {
@@ -143,6 +144,19 @@ void add_isolation(std::vector<Finding>& findings) {
 }
 
 }  // namespace
+
+Finding sandbox_finding(const std::vector<vmm::control::SandboxMeasure>& sandbox) {
+  std::string in_force;
+  std::string missing;
+  for (const auto& measure : sandbox) {
+    std::string& list = measure.in_force ? in_force : missing;
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", measure.name);
+    if (!measure.detail.empty()) list += fmt::format(" ({})", measure.detail);
+  }
+  if (in_force.empty()) return {State::kNote, "Sandbox", "the process of a VM is in none"};
+  return {missing.empty() ? State::kGood : State::kNote, "Sandbox",
+          fmt::format("each VM's process has {}{}{}", in_force, missing.empty() ? "" : "; not in force: ", missing)};
+}
 
 Finding kvm_finding(const KvmReport& kvm) {
   constexpr const char* kUnused = "; this version runs every guest on its own engine, so nothing is lost";

@@ -5,6 +5,7 @@
 
 #include "cli/kvm_probe.h"
 #include "cli/options.h"
+#include "vmm/control/protocol.h"
 
 namespace adyton::cli {
 
@@ -21,6 +22,9 @@ std::vector<Finding> examine_machine();
 std::string format_report(const std::vector<Finding>& findings, const DoctorOptions& options);
 
 std::string doctor(const DoctorOptions& options);
+
+// How the report speaks of the sandbox that a VM's process is in.
+Finding sandbox_finding(const std::vector<vmm::control::SandboxMeasure>& sandbox);
 
 // How the report speaks of KVM.
 Finding kvm_finding(const KvmReport& kvm);

@@ -33,6 +33,16 @@ TEST(Doctor, JsonIsJson) {
   EXPECT_EQ(parsed[0]["state"], "note");
 }
 
+TEST(Doctor, SaysWhatTheSandboxLacks) {
+  const Finding whole = sandbox_finding({{"empty root", true, ""}, {"system call filters", true, ""}});
+  EXPECT_EQ(whole.state, Finding::State::kGood);
+  EXPECT_EQ(whole.text, "each VM's process has empty root, system call filters");
+  const Finding part = sandbox_finding({{"user namespace", false, "the host refuses it"}, {"system call filters", true, ""}});
+  EXPECT_EQ(part.state, Finding::State::kNote);
+  EXPECT_EQ(part.text, "each VM's process has system call filters; not in force: user namespace (the host refuses it)");
+  EXPECT_EQ(sandbox_finding({}).state, Finding::State::kNote);
+}
+
 TEST(Doctor, KvmIsDescribedByItsMeasurement) {
   EXPECT_THAT(kvm_finding(judge_kvm(400, 3)).text, HasSubstr("too slow"));
   EXPECT_THAT(kvm_finding(judge_kvm(1, 3)).text, HasSubstr("not used yet"));

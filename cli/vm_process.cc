@@ -75,6 +75,7 @@ std::string VmProcess::finish() {
   }
   pid_ = -1;
   if (done < 0) return "unknown";
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) return "it made a system call that its sandbox forbids";
   if (WIFSIGNALED(status)) return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   return fmt::format("exit code {}", WEXITSTATUS(status));
 }
