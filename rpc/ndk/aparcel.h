@@ -6,6 +6,10 @@
 #include "rpc/ndk/include/android/binder_parcel.h"
 #include "rpc/parcel.h"
 
+// For binder_parcel_utils.h, which declares them too.
+extern "C" bool adyton_AParcel_enter(const AParcel* parcel);
+extern "C" void adyton_AParcel_leave(const AParcel* parcel);
+
 // A parcel with one position for reading and writing; of its own, or one that a call lends to its stub.
 struct AParcel {
   AParcel() : parcel(&own) {}

@@ -1,0 +1,5 @@
+package oracle;
+
+oneway interface IListener {
+  void heard(String text);
+}
