@@ -6,9 +6,6 @@
 namespace adyton::engine::arm64 {
 namespace {
 
-// SPSR_EL1 (Arm ARM D19.2.142). TCO, SSBS and BTYPE belong to extensions that we do not have: they read as zero.
-constexpr uint32_t kSpsrDit = 1u << 24, kSpsrUao = 1u << 23, kSpsrPan = 1u << 22, kSpsrSs = 1u << 21, kSpsrIl = 1u << 20;
-constexpr uint32_t kSpsrDaif = kDaifD | kDaifA | kDaifI | kDaifF;
 constexpr uint32_t kSpsrAarch32 = 1u << 4;  // M[4]
 
 constexpr uint64_t kSctlrSpan = 1ull << 23;
@@ -18,8 +15,6 @@ constexpr unsigned kHighestEl = 1;
 // Offsets in the vector table (Arm ARM D1.3.1, table D1-6).
 constexpr uint64_t kVectorCurrentSp0 = 0x000, kVectorCurrentSpx = 0x200, kVectorLowerAarch64 = 0x400;
 constexpr uint64_t kVectorSync = 0x000, kVectorIrq = 0x080, kVectorFiq = 0x100, kVectorSError = 0x180;
-
-constexpr unsigned stack_index(unsigned el, unsigned sp_sel) { return sp_sel ? el : 0; }
 
 // IllegalExceptionReturn() (Arm ARM D1.3.4 "Illegal return events") for a PE whose only levels are AArch64 EL0 and EL1.
 bool illegal_return(const CpuState& cpu, uint32_t spsr) {
@@ -63,21 +58,11 @@ uint64_t syndrome(ExceptionClass ec, uint32_t iss) {
 
 }  // namespace
 
-uint32_t spsr_from_pstate(const CpuState& cpu) {
-  uint32_t spsr = cpu.nzcv() << 28;
-  if (cpu.dit) spsr |= kSpsrDit;
-  if (cpu.uao) spsr |= kSpsrUao;
-  if (cpu.pan) spsr |= kSpsrPan;
-  if (cpu.ss) spsr |= kSpsrSs;
-  if (cpu.il) spsr |= kSpsrIl;
-  return spsr | (cpu.daif & kSpsrDaif) | (static_cast<uint32_t>(cpu.el) << 2) | (cpu.sp_sel ? 1 : 0);
-}
-
 void pstate_from_spsr(CpuState& cpu, uint32_t spsr) {
   const bool illegal = illegal_return(cpu, spsr);
   // Decided on the state before the return (DebugExceptionReturnSS).
   const unsigned destination = illegal ? cpu.el : (spsr >> 2) & 3;
-  cpu.ss = step_bit_on_return(cpu, spsr, destination) ? 1 : 0;
+  cpu.ss = (cpu.mdscr_el1 & kMdscrSs) && step_bit_on_return(cpu, spsr, destination) ? 1 : 0;
   if (illegal) {
     // UAO and DIT become UNKNOWN: they stay.
     cpu.il = 1;
@@ -90,16 +75,6 @@ void pstate_from_spsr(CpuState& cpu, uint32_t spsr) {
   cpu.set_nzcv(spsr >> 28);
   cpu.pan = (spsr & kSpsrPan) ? 1 : 0;
   cpu.daif = spsr & kSpsrDaif;
-}
-
-void select_stack(CpuState& cpu, unsigned el, unsigned sp_sel) {
-  const unsigned from = stack_index(cpu.el, cpu.sp_sel), to = stack_index(el, sp_sel);
-  if (from != to) {
-    cpu.sp_el[from] = cpu.x[31];
-    cpu.x[31] = cpu.sp_el[to];
-  }
-  cpu.el = static_cast<uint8_t>(el);
-  cpu.sp_sel = sp_sel ? 1 : 0;
 }
 
 void take_sync_exception(CpuState& cpu, ExceptionClass ec, uint32_t iss, uint64_t return_address) {
@@ -129,12 +104,6 @@ void exception_return(CpuState& cpu) {
   pstate_from_spsr(cpu, cpu.spsr_el[1]);
   // AArch64.BranchAddr(): an address tag does not reach the PC.
   cpu.pc = strip_tag(cpu, target, true);
-}
-
-bool fp_enabled(const CpuState& cpu) {
-  // FPEN: 00 and 10 trap both levels, 01 traps EL0, 11 traps nothing.
-  const unsigned fpen = (cpu.cpacr_el1 >> 20) & 3;
-  return fpen == 3 || (fpen == 1 && cpu.el != 0);
 }
 
 }  // namespace adyton::engine::arm64

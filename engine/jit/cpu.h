@@ -92,11 +92,13 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   }
   const void* interpret_in_block(uint32_t insn);
   const void* interpret_and_go_on(uint32_t insn);
+  // CASP where the TLB has the page; false: nothing has been done.
+  bool compare_and_swap_pair(uint32_t insn);
   // The translation to run at cpu.pc, which becomes the page's address.
   const void* resume();
   // The same, and lets the jump at `field` (executable view) lead there from now on if it is in the same page.
   const void* resume_and_link(uint64_t field);
-  [[nodiscard]] unsigned mode() const { return mode_.number(); }
+  [[nodiscard]] unsigned mode() const { return mode_number_; }
 
   // --- for the machine
   void request(uint32_t bits) { exec_.requests.fetch_or(bits, std::memory_order_seq_cst); }
@@ -122,7 +124,7 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   bool take_pending_interrupt();
   void update_interrupt_level();
   void update_mode();
-  // Self-hosted debug asks for every instruction to be looked at.
+  // Self-hosted debug, which is armed, asks for every instruction to be looked at.
   [[nodiscard]] bool debugging() const;
   // A breakpoint or step exception due before the instruction at cpu.pc has been taken.
   bool take_debug_exception();
@@ -170,6 +172,7 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   std::atomic<bool> irq_{false}, fiq_{false}, event_{false};
   TranslationControls controls_;
   arm64::TranslationMode mode_;
+  unsigned mode_number_ = 0;
   unsigned view_mode_[2] = {~0u, ~0u};   // the mode of what each view's instruction TLB holds
   ir::Block block_;
   arm64::Translator translator_;

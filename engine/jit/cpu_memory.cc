@@ -260,6 +260,34 @@ Outcome CpuImpl::compare_and_swap(uint64_t va, unsigned size, Access, void* expe
   return Outcome::kDone;
 }
 
+// Arm ARM C6.2.46: Rs:Rs+1 is compared with [Xn], Rt:Rt+1 is stored, Rs:Rs+1 gets what was there.
+bool CpuImpl::compare_and_swap_pair(uint32_t insn) {
+  arm64::CpuState& cpu = exec_.cpu;
+  const unsigned s = (insn >> 16) & 31, t = insn & 31;
+  const bool wide = (insn >> 30) & 1;
+  if ((insn & 0xbfa07c00) != 0x08207c00 || s % 2 || t % 2 || s == 30 || t == 30) return false;  // UNDEFINED, or with XZR
+  const uint64_t va = cpu.x[(insn >> 5) & 31];
+  const View view = cpu.el == 0 ? kUserView : kPrivilegedView;
+  const TlbEntry& entry = exec_.tlb[view][tlb_index(va)];
+  if (va % (wide ? 16 : 8) || entry.write_tag != ((va & kPageMask) | exec_.context[view])) return false;
+  auto* host = reinterpret_cast<uint8_t*>(va + entry.addend);
+  uint64_t* expected = &cpu.x[s];
+  const uint64_t* desired = &cpu.x[t];
+  if (wide) {
+    Pair old{expected[0], expected[1]};
+    compare_exchange_pair(host, old, {desired[0], desired[1]});
+    expected[0] = old.low, expected[1] = old.high;
+  } else {
+    constexpr uint64_t kWord = 0xffffffff;
+    uint64_t old = (expected[0] & kWord) | expected[1] << 32;
+    const uint64_t value = (desired[0] & kWord) | desired[1] << 32;
+    __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(host), &old, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    expected[0] = old & kWord, expected[1] = old >> 32;
+  }
+  exec_.release_pending = 0;
+  return true;
+}
+
 Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void* data) {
   if (va % size) return alignment_abort(va, false);
   if (watched(va, size, AccessKind::kRead, access.unprivileged)) return Outcome::kException;

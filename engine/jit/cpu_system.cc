@@ -166,7 +166,6 @@ void CpuImpl::collect_fp_flags() {
 
 bool CpuImpl::debugging() const {
   const arm64::CpuState& cpu = exec_.cpu;
-  if (!(cpu.mdscr_el1 & (arm64::kMdscrSs | arm64::kMdscrMde))) return false;
   return arm64::step_state(cpu) != arm64::StepState::kInactive || arm64::breakpoints_armed(cpu) || arm64::watchpoints_armed(cpu);
 }
 
@@ -176,15 +175,19 @@ void CpuImpl::update_mode() {
   const arm64::CpuState& cpu = exec_.cpu;
   constexpr uint32_t kSpecialFp = (1u << 26) | (1u << 25) | (1u << 24) | (1u << 19);  // AHP, DN, FZ, FZ16
   constexpr uint64_t kSctlrDze = 1u << 14;
-  mode_.el = cpu.el;
-  mode_.fp_enabled = arm64::fp_enabled(cpu);
-  mode_.fp_default = !(cpu.fpcr & kSpecialFp);
-  mode_.sp_elx = cpu.sp_sel;
-  mode_.uao = cpu.uao;
-  mode_.cache_by_user = cpu.sctlr_el[1] & kSctlrDze;
-  mode_.single_step = cpu.il || debugging();
+  arm64::TranslationMode mode;
+  mode.el = cpu.el;
+  mode.fp_enabled = arm64::fp_enabled(cpu);
+  mode.fp_default = !(cpu.fpcr & kSpecialFp);
+  mode.sp_elx = cpu.sp_sel;
+  mode.uao = cpu.uao;
+  mode.cache_by_user = cpu.sctlr_el[1] & kSctlrDze;
+  mode.debug_armed = cpu.mdscr_el1 & (arm64::kMdscrSs | arm64::kMdscrMde);
+  mode.single_step = cpu.il || (mode.debug_armed && debugging());
   const View view = cpu.el == 0 ? kUserView : kPrivilegedView;
-  const unsigned number = mode_.number();
+  const unsigned number = mode.number();
+  mode_ = mode;
+  mode_number_ = number;
   if (view_mode_[view] != number) {
     view_mode_[view] = number;
     tlb_.flush_instructions(view);

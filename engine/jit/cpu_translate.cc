@@ -38,7 +38,7 @@ const InstructionTlbEntry* CpuImpl::instruction_page() {
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, arm64::AccessKind::kExecute, {cpu.el, false});
   arm64::Fault fault = t.fault;
   if (fault.type == arm64::FaultType::kNone) {
-    if (CodePage* page = machine_.pages().page(t.pa & kPageMask, mode_.number())) {
+    if (CodePage* page = machine_.pages().page(t.pa & kPageMask, mode_number_)) {
       tlb_.insert_instruction(view, va, t, page->entry_points(), page);
       return &entry;
     }
@@ -131,12 +131,12 @@ const void* CpuImpl::after(Outcome outcome) {
 const void* CpuImpl::interpret_in_block(uint32_t insn) {
   arm64::CpuState& cpu = exec_.cpu;
   const uint64_t page = cpu.pc;
-  const unsigned mode = mode_.number();
+  const unsigned mode = mode_number_;
   cpu.pc = page + exec_.page_offset;
   const uint64_t next = cpu.pc + 4;
   device_.replayed = 0;
   const Outcome outcome = interp::execute(cpu, *this, insn);
-  if (outcome == Outcome::kDone && cpu.pc == next && mode == mode_.number()) [[likely]] {
+  if (outcome == Outcome::kDone && cpu.pc == next && mode == mode_number_) [[likely]] {
     cpu.pc = page;
     return nullptr;
   }

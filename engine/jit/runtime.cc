@@ -115,6 +115,11 @@ HelperResult slow_atomic(ExecState* state, uint64_t address, uint64_t packed, ui
 
 HelperResult interpret(ExecState* state, uint64_t insn) { return {0, owner(state).interpret_in_block(static_cast<uint32_t>(insn))}; }
 
+HelperResult compare_and_swap_pair(ExecState* state, uint64_t insn) {
+  if (owner(state).compare_and_swap_pair(static_cast<uint32_t>(insn))) return {0, nullptr};
+  return interpret(state, insn);
+}
+
 const void* interpret_exit(ExecState* state, uint64_t insn) { return owner(state).interpret_and_go_on(static_cast<uint32_t>(insn)); }
 
 const void* supervisor_call(ExecState* state, uint64_t immediate) {
@@ -186,6 +191,7 @@ arm64::TranslatorHelpers translator_helpers() {
   arm64::TranslatorHelpers helpers;
   helpers.interpret = address_of(interpret);
   helpers.interpret_exit = address_of(interpret_exit);
+  helpers.compare_and_swap_pair = address_of(compare_and_swap_pair);
   helpers.supervisor_call = address_of(supervisor_call);
   helpers.exception_return = address_of(exception_return);
   helpers.read_sysreg = address_of(read_sysreg);

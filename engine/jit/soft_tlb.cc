@@ -53,16 +53,10 @@ void SoftTlb::retire_contexts() {
   }
 }
 
-void SoftTlb::set_context(uint16_t asid, bool pan) {
-  if (asid != asid_) {
-    asid_ = asid;
-    state_.context[kUserView] = context_for(asid);
-    flush_dependent_pages();
-  }
-  if (pan != pan_) {
-    pan_ = pan;
-    if (pan) flush_dependent_pages();
-  }
+void SoftTlb::change_asid(uint16_t asid) {
+  asid_ = asid;
+  state_.context[kUserView] = context_for(asid);
+  flush_dependent_pages();
 }
 
 void SoftTlb::insert(View view, uint64_t va, const arm64::Translation& t, uint8_t* host, bool writable) {

@@ -25,7 +25,16 @@ class SoftTlb {
   explicit SoftTlb(ExecState& state);
 
   // Makes `asid` the current address space of the user view; `pan` is PSTATE.PAN.
-  void set_context(uint16_t asid, bool pan);
+  void set_context(uint16_t asid, bool pan) {
+    if (asid != asid_) [[unlikely]] {
+      change_asid(asid);
+    }
+    // Entries made with PAN clear allow what PAN set forbids.
+    if (pan && !pan_ && !dependent_pages_.empty()) [[unlikely]] {
+      flush_dependent_pages();
+    }
+    pan_ = pan;
+  }
 
   // Caches a translation of the page of `va`. `host` is the host address of the page's first byte. `writable` false keeps stores on the slow path.
   void insert(View view, uint64_t va, const arm64::Translation& translation, uint8_t* host, bool writable);
@@ -53,6 +62,7 @@ class SoftTlb {
   void remember_large_leaf(uint64_t va, uint64_t size);
   [[nodiscard]] bool maybe_huge(uint64_t base, uint64_t size) const;
   uint16_t context_for(uint16_t asid);
+  void change_asid(uint16_t asid);
   void retire_contexts();
 
   static constexpr uint16_t kLastContext = 0xffe;  // 0xfff would make kNoTag reachable

@@ -1,6 +1,7 @@
 // Branches, exception generation and system instructions (Arm ARM C4.1.87).
 #include <cstddef>
 
+#include "engine/arm64/id_registers.h"
 #include "engine/arm64/sysreg.h"
 #include "engine/arm64/translate/translator.h"
 
@@ -105,19 +106,15 @@ Translator::Flow Translator::system(uint32_t insn) {
       b_.emit(Opcode::kInvertCarry, Type::kVoid, 0, 0);
       return Flow::kNext;
     }
-    if (op1 == 3 && op2 == 6 && mode_.el != 0) {  // DAIFSet
+    if (op1 == 3 && op2 == 6 && mode_.el != 0 && (!mode_.debug_armed || !(bits(insn, 11, 8) & 8))) {  // DAIFSet
       const Value daif = b_.load_state(Type::kI32, kDaif, 4);
       b_.store_state(kDaif, 4, b_.binary(Opcode::kOr, Type::kI32, daif, b_.constant(bits(insn, 11, 8) << 6)));
       return Flow::kNext;
     }
-    if (op1 == 3 && op2 == 7 && mode_.el != 0 && !(bits(insn, 11, 8) & 8)) {  // DAIFClr without D
+    if (op1 == 3 && op2 == 7 && mode_.el != 0 && (!mode_.debug_armed || !(bits(insn, 11, 8) & 8))) {  // DAIFClr
       const Value daif = b_.load_state(Type::kI32, kDaif, 4);
-      b_.store_state(kDaif, 4, b_.binary(Opcode::kAnd, Type::kI32, daif, b_.constant(~(bits(insn, 11, 8) << 6), Type::kI32)));
-      // The next block's poll looks at the interrupt inputs if any is asserted.
-      b_.store_state(static_cast<size_t>(helpers_.recheck_offset), 4,
-                     b_.load_state(Type::kI32, static_cast<size_t>(helpers_.interrupt_level_offset), 4));
-      end_block_at(here() + 4);
-      return Flow::kEnd;
+      set_daif(b_.binary(Opcode::kAnd, Type::kI32, daif, b_.constant(~(bits(insn, 11, 8) << 6), Type::kI32)));
+      return Flow::kNext;
     }
     return Flow::kInterpret;
   }
@@ -137,6 +134,14 @@ Translator::Flow Translator::system(uint32_t insn) {
   return Flow::kInterpretExit;
 }
 
+// Stores PSTATE.DAIF, from which interrupts may have become unmasked: if any is asserted, the block is left for one whose poll looks at them.
+void Translator::set_daif(Value daif) {
+  b_.store_state(offsetof(CpuState, daif), 4, daif);
+  const Value level = b_.load_state(Type::kI32, static_cast<size_t>(helpers_.interrupt_level_offset), 4);
+  b_.store_state(static_cast<size_t>(helpers_.recheck_offset), 4, level);
+  b_.emit(Opcode::kExitIfNotZero, Type::kVoid, 4, exit_to(here() + 4), level);
+}
+
 Translator::Flow Translator::system_register(uint32_t insn) {
   const uint16_t encoding = sysreg_encoding_of(insn);
   const unsigned t = bits(insn, 4, 0);
@@ -154,6 +159,16 @@ Translator::Flow Translator::system_register(uint32_t insn) {
   if (encoding == kCntvct && read && mode_.el != 0) {
     const Value offset = b_.load_state(Type::kI64, offsetof(CpuState, cntvoff), 8);
     set_reg(t, b_.binary(Opcode::kSub, Type::kI64, b_.emit(Opcode::kReadCounter, Type::kI64, 0, 0), offset));
+    return Flow::kNext;
+  }
+  constexpr uint16_t kDaif = sysreg_encoding(3, 3, 4, 2, 1), kDczid = sysreg_encoding(3, 3, 0, 0, 7);
+  if (encoding == kDaif && mode_.el != 0 && (read || !mode_.debug_armed)) {
+    constexpr uint64_t kMask = kDaifD | kDaifA | kDaifI | kDaifF;
+    if (read) set_reg(t, b_.load_state(Type::kI64, offsetof(CpuState, daif), 4)); else set_daif(b_.binary(Opcode::kAnd, Type::kI32, reg(t), b_.constant(kMask)));
+    return Flow::kNext;
+  }
+  if (encoding == kDczid && read) {
+    set_reg(t, b_.constant(id::kDczid | (mode_.el == 0 && !mode_.cache_by_user ? id::kDczidProhibited : 0)));
     return Flow::kNext;
   }
   const SysRegAccess access = read ? inline_read(encoding, mode_.el, mode_.sp_elx) : inline_write(encoding, mode_.el, mode_.sp_elx);

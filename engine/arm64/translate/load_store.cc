@@ -152,6 +152,10 @@ Translator::Flow Translator::load_store_pair(uint32_t insn) {
 Translator::Flow Translator::load_store_ordered(uint32_t insn) {
   const bool o2 = bit(insn, 23), load = bit(insn, 22), o1 = bit(insn, 21), o0 = bit(insn, 15);
   if (o2 && o1) return compare_and_swap(insn);
+  if (!o2 && o1 && !bit(insn, 31)) {  // CASP: too many operands for IR
+    b_.call(Opcode::kCallMayExit, helpers_.compare_and_swap_pair, b_.constant(insn), ir::kNoValue, ir::kNoValue, static_cast<uint16_t>(here()));
+    return Flow::kNext;
+  }
   if (!o2 && !o1) return load ? load_exclusive(insn) : store_exclusive(insn);
   if (!o2 || o1 || !o0) return Flow::kInterpret;
   MemoryInfo info = memory_info(1u << bits(insn, 31, 30));

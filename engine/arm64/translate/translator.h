@@ -21,16 +21,19 @@ struct TranslationMode {
   bool uao = false;           // PSTATE.UAO
   bool cache_by_user = true;  // EL0 may use DC ZVA (SCTLR_EL1.DZE)
   bool single_step = false;   // one instruction per block, by the interpreter
+  bool debug_armed = false;   // MDSCR_EL1.SS or .MDE: a change of PSTATE.D matters
   [[nodiscard]] constexpr unsigned number() const {
-    return el | (fp_enabled << 1) | (fp_default << 2) | (sp_elx << 3) | (uao << 4) | (cache_by_user << 5) | (single_step << 6);
+    return el | (fp_enabled << 1) | (fp_default << 2) | (sp_elx << 3) | (uao << 4) | (cache_by_user << 5) | (single_step << 6) |
+           (debug_armed << 7);
   }
-  static constexpr unsigned kNumbers = 128;
+  static constexpr unsigned kNumbers = 256;
 };
 
 // Addresses of the runtime's functions, as ir::Opcode::kCall* take them. `insn` is the instruction word.
 struct TranslatorHelpers {
   const void* interpret = nullptr;        // CallMayExit(insn): executes it, leaves the block unless it just fell through
   const void* interpret_exit = nullptr;   // ExitThroughCall(insn): executes it and goes on wherever the PC then is
+  const void* compare_and_swap_pair = nullptr;  // CallMayExit(insn): interpret, at its best for CASP
   const void* supervisor_call = nullptr;  // ExitThroughCall(immediate)
   const void* exception_return = nullptr; // ExitThroughCall()
   const void* read_sysreg = nullptr;      // CallMayExit(encoding, insn) -> value
@@ -126,6 +129,7 @@ class Translator {
 
   Flow system(uint32_t insn);
   Flow system_register(uint32_t insn);
+  void set_daif(Value daif);
   Flow barrier(uint32_t insn);
 
   Flow load_store_register(uint32_t insn);
