@@ -32,9 +32,14 @@ Result<std::string> DiskReader::read(const std::string& path) const {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(ErrorCode::kPermission, "it cannot be opened");
   // Never more than the lexer refuses, whatever /dev/zero has to offer.
-  std::string text(kMaxFileSize + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
+  constexpr size_t kStep = size_t{64} << 10;
+  std::string text;
+  while (file && text.size() <= kMaxFileSize) {
+    const size_t size = text.size();
+    text.resize(size + kStep);
+    file.read(text.data() + size, static_cast<std::streamsize>(kStep));
+    text.resize(size + static_cast<size_t>(file.gcount()));
+  }
   if (file.bad()) return fail(ErrorCode::kInvalidArgument, "it cannot be read");
   return text;
 }
