@@ -9,15 +9,20 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+#include <thread>
 
 namespace adyton::service {
 namespace {
 
 constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kBacklog = 64;
+constexpr const char* kHidden = ".new";
+constexpr auto kEndPatience = std::chrono::seconds(5);
 
 const char* absolute(const char* variable) {
   const char* value = std::getenv(variable);
@@ -33,6 +38,33 @@ Result<UniqueFd> take_lock(const std::string& directory) {
     return fail_errno("cannot lock " + path);
   }
   return lock;
+}
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  if (path.size() >= sizeof(address.sun_path)) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("the path {} is too long for a socket; {} can name a shorter one", path, kRuntimeDirVariable));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+bool somebody_listens(const std::string& path) {
+  const auto address = address_of(path);
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return address && ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0;
+}
+
+// A service that ends for want of work has hidden its socket and lets go of the lock in a moment.
+Result<UniqueFd> wait_for_lock(const std::string& directory, const std::string& socket) {
+  const auto deadline = std::chrono::steady_clock::now() + kEndPatience;
+  for (;;) {
+    auto lock = take_lock(directory);
+    if (lock || lock.error().code != ErrorCode::kUnavailable) return lock;
+    if (std::chrono::steady_clock::now() >= deadline || somebody_listens(socket)) return lock;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 std::optional<int> number_in(const char* variable) {
@@ -72,24 +104,15 @@ Result<std::string> runtime_directory() {
 }
 
 Result<ServiceSocket> ServiceSocket::listen(const std::string& directory) {
-  UniqueFd lock = TRY(take_lock(directory));
   std::string path = fmt::format("{}/{}", directory, kSocketName);
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  if (path.size() >= sizeof(address.sun_path)) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("the path {} is too long for a socket; ADYTON_RUNTIME_DIR can name a shorter one", path));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return fail_errno("cannot make a socket");
   // We hold the lock: whatever stands there was left by a service that was killed. Bound beside it, and put in its place when it
   // listens, so that a client finds either nobody or somebody who answers.
-  const std::string fresh = path + ".new";
+  const std::string fresh = path + kHidden;
+  const sockaddr_un beside = TRY(address_of(fresh));
+  UniqueFd lock = TRY(wait_for_lock(directory, path));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("cannot make a socket");
   ::unlink(fresh.c_str());
-  sockaddr_un beside{.sun_family = AF_UNIX, .sun_path = {}};
-  if (fresh.size() >= sizeof(beside.sun_path)) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("the path {} is too long for a socket; ADYTON_RUNTIME_DIR can name a shorter one", path));
-  }
-  std::memcpy(beside.sun_path, fresh.c_str(), fresh.size() + 1);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&beside), sizeof(beside)) != 0) return fail_errno("cannot bind " + fresh);
   if (::listen(fd.get(), kBacklog) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
     auto error = fail_errno("cannot listen on " + path);
@@ -118,14 +141,24 @@ Result<std::optional<ServiceSocket>> ServiceSocket::from_systemd(const std::stri
   }
   ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-  UniqueFd lock = TRY(take_lock(directory));
+  UniqueFd lock = TRY(wait_for_lock(directory, {}));
   return ServiceSocket(std::move(fd), std::move(lock), {});
 }
 
 ServiceSocket::~ServiceSocket() { remove(); }
 
+void ServiceSocket::hide() {
+  if (!path_.empty()) ::rename(path_.c_str(), (path_ + kHidden).c_str());
+}
+
+void ServiceSocket::show() {
+  if (!path_.empty()) ::rename((path_ + kHidden).c_str(), path_.c_str());
+}
+
 void ServiceSocket::remove() {
-  if (lock_.valid() && !path_.empty()) ::unlink(path_.c_str());
+  if (path_.empty()) return;
+  ::unlink(path_.c_str());
+  ::unlink((path_ + kHidden).c_str());
   path_.clear();
 }
 

@@ -21,7 +21,7 @@ Result<void> make_private_directory(const std::string& path);
 // The socket that clients connect to, held by one service in a folder at a time. The socket goes with the object; the lock file stays.
 class ServiceSocket {
  public:
-  // kUnavailable: another service is there.
+  // kUnavailable: another service is there. One that is about to end is waited for, some seconds.
   static Result<ServiceSocket> listen(const std::string& directory);
   // A listening Unix socket from systemd (LISTEN_FDS, LISTEN_PID; sd_listen_fds(3)), if this process was given exactly one; it
   // stays where it is when we end, and the lock is taken all the same.
@@ -34,7 +34,9 @@ class ServiceSocket {
   // Non-blocking. Taken once by who serves it.
   [[nodiscard]] UniqueFd take() { return std::move(fd_); }
   [[nodiscard]] int fd() const { return fd_.get(); }
-  // From now on nobody finds this service. Connections that wait to be accepted stay.
+  // Nobody finds this service until show(). Connections that wait to be accepted stay. Nothing for systemd's.
+  void hide();
+  void show();
   void remove();
 
  private:

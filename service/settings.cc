@@ -88,6 +88,7 @@ const char* const kUsage =
     "  --max-memory SIZE       memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
     "  --idle-exit SECONDS     end after so long without a client and a VM; 0: never (60)\n"
     "  --ready-fd N            write a byte there once programs may connect\n"
+    "  --vmm PROGRAM           the adyton-vmm to run VMs with\n"
     "  --help, --version\n"
     "\n"
     "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_RUNTIME_DIR names the\n"
@@ -170,6 +171,10 @@ Result<void> apply_options(Settings& settings, std::span<const char* const> argu
     }
     if (key == "ready-fd") {
       settings.ready_fd = static_cast<int>(TRY(parse_number(value, INT32_MAX)));
+      continue;
+    }
+    if (key == "vmm") {
+      settings.vmm = value;
       continue;
     }
     for (char& c : key) {

@@ -16,6 +16,7 @@ struct Settings {
   Limits limits;
   std::chrono::seconds idle_exit{60};  // 0: never
   std::optional<int> ready_fd;         // a byte is written there once clients may connect
+  std::optional<std::string> vmm;      // this adyton-vmm instead of the one beside us
   bool help = false;
   bool version = false;
 };

@@ -77,9 +77,15 @@ void Vm::tell(const std::function<void(VmObserver&)>& what) {
   for (const auto& observer : observers) what(*observer);
 }
 
-void Vm::observe(std::shared_ptr<VmObserver> observer) {
-  if (phase_ == Phase::kDead) return observer->died(cid_, death_);
-  observers_.push_back(std::move(observer));
+Outcome<> Vm::observe(std::shared_ptr<VmObserver> observer) {
+  if (phase_ == Phase::kDead) {
+    observer->died(cid_, death_);
+  } else if (observers_.size() < kMaxObservers) {
+    observers_.push_back(std::move(observer));
+  } else {
+    return fail(ErrorCode::kExhausted, fmt::format("the VM has {} callbacks already", kMaxObservers));
+  }
+  return {};
 }
 
 // States only go forward.
@@ -110,6 +116,8 @@ void Vm::start(Done<> done) {
   started_at_ = EventLoop::Clock::now();
   start_done_ = std::move(done);
   if (auto launched = launch(); !launched) {
+    // A process that has ended already is explained by how it did; that it has comes to the loop.
+    if (control_watch_.active() && launched.error().error.code == ErrorCode::kUnavailable) return;
     intended_ = Death{DeathReason::kStartFailed, launched.error().error.message};
     if (process_) return kill_process();
     die();

@@ -85,8 +85,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   [[nodiscard]] const Requester& requester() const { return spec_.requester; }
   [[nodiscard]] VmInfo info() const;
 
+  static constexpr size_t kMaxObservers = 64;
   // A dead VM tells a new observer at once.
-  void observe(std::shared_ptr<VmObserver> observer);
+  Outcome<> observe(std::shared_ptr<VmObserver> observer);
   // Called last, when it is dead.
   void on_death(std::function<void()> function) { death_handler_ = std::move(function); }
   // Takes the guest's connections to kGuestServicePort.

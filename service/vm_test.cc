@@ -61,7 +61,7 @@ class VmTest : public ::testing::Test {
     recorder = std::make_shared<Recorder>();
     loop->call([&] {
       vm = std::make_shared<Vm>(*loop, program, 2048, std::move(spec), Vm::Holdings{.share = take_share(), .lease = {}}, times);
-      vm->observe(recorder);
+      EXPECT_TRUE(vm->observe(recorder));
     });
   }
   Budget::Share take_share() { return *budget->take(1, {.cpus = 1, .memory = 1}); }
@@ -138,7 +138,7 @@ TEST_F(VmTest, WhoComesLateHearsOfTheDeath) {
   make("");
   ASSERT_TRUE(kill());
   auto late = std::make_shared<Recorder>();
-  loop->call([&] { vm->observe(late); });
+  loop->call([&] { EXPECT_TRUE(vm->observe(late)); });
   EXPECT_THAT(late->events(), ElementsAre("died 1: killed"));
 }
 
@@ -205,7 +205,7 @@ TEST_F(VmTest, SaysWhenTheVmmIsMissing) {
     VmSpec spec;
     spec.machine.kernel = 0;
     vm = std::make_shared<Vm>(*loop, "/no/such/adyton-vmm", 2048, std::move(spec), Vm::Holdings{});
-    vm->observe(recorder);
+    EXPECT_TRUE(vm->observe(recorder));
   });
   EXPECT_THAT(start().error().error.message, HasSubstr("/no/such/adyton-vmm"));
   EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kStartFailed);

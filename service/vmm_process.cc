@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <spawn.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -101,7 +101,8 @@ Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   process->pid_ = TRY(start(program, theirs.fd(), their_errors.get()));
   process->control_ = std::move(ours);
-  process->pidfd_.reset(::pidfd_open(process->pid_, 0));
+  // Debian 12's <sys/pidfd.h> declares its functions for C only.
+  process->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, process->pid_, 0)));
   if (!process->pidfd_.valid()) return fail_errno("cannot watch the VM's process");
   VmmProcess* self = process.get();
   process->exit_watch_ =

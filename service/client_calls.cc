@@ -1,0 +1,45 @@
+#include "service/client_calls.h"
+
+namespace adyton::service {
+
+using virtualizationcommon::ErrorCode;
+
+CallbackObserver::~CallbackObserver() {
+  queue_->post_always([callback = std::move(callback_)]() mutable { callback.reset(); });
+}
+
+void CallbackObserver::payload_started(uint32_t cid) {
+  queue_->post([callback = callback_, cid] { (void)callback->onPayloadStarted(static_cast<int32_t>(cid)); });
+}
+
+void CallbackObserver::payload_ready(uint32_t cid) {
+  queue_->post([callback = callback_, cid] { (void)callback->onPayloadReady(static_cast<int32_t>(cid)); });
+}
+
+void CallbackObserver::payload_finished(uint32_t cid, int32_t exit_code) {
+  queue_->post([callback = callback_, cid, exit_code] { (void)callback->onPayloadFinished(static_cast<int32_t>(cid), exit_code); });
+}
+
+void CallbackObserver::error(uint32_t cid, GuestError error, const std::string& message) {
+  queue_->post([callback = callback_, cid, error, message] {
+    (void)callback->onError(static_cast<int32_t>(cid), static_cast<ErrorCode>(error), message);
+  });
+}
+
+void CallbackObserver::died(uint32_t cid, const Death& death) {
+  // One for each VM and callback: bounded.
+  queue_->post_always([callback = callback_, cid, death] {
+    (void)callback->onDied(static_cast<int32_t>(cid), static_cast<virtualizationcommon::DeathReason>(death.reason), death.message);
+  });
+}
+
+ListenerCalls::~ListenerCalls() {
+  queue_->post_always([listener = std::move(listener_)]() mutable { listener.reset(); });
+}
+
+void ListenerCalls::deliver(UniqueFd stream) {
+  auto shared = std::make_shared<UniqueFd>(std::move(stream));
+  queue_->post([listener = listener_, port = port_, shared] { (void)listener->onVsockConnection(static_cast<int32_t>(port), *shared); });
+}
+
+}  // namespace adyton::service

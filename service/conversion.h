@@ -1,0 +1,35 @@
+// Between what travels (service/aidl) and what the service works with.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adyton/virtualizationservice/VirtualMachineConfig.h"
+#include "adyton/virtualizationservice/VirtualMachineDebugInfo.h"
+#include "adyton/virtualizationservice/VirtualMachineInfo.h"
+#include "adyton/virtualizationservice/VirtualMachineRecord.h"
+#include "adyton/virtualizationservice/VirtualMachineRecordConfig.h"
+#include "rpc/status.h"
+#include "service/failure.h"
+#include "service/record_store.h"
+#include "service/vm_types.h"
+
+namespace adyton::service {
+
+// The exception that a caller gets.
+[[nodiscard]] rpc::Status status_of(const Failure& failure);
+inline std::unexpected<rpc::Status> refuse(const Failure& failure) { return std::unexpected(status_of(failure)); }
+
+// Descriptors are duplicated, so that the parcel stays whole. All that can be said of a configuration alone is checked by VmTable.
+Outcome<VmSpec> spec_from(const virtualizationservice::VirtualMachineConfig& config);
+
+virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);
+virtualizationservice::VirtualMachineDebugInfo to_debug_info(const VmInfo& info);
+virtualizationservice::VirtualMachineRecord to_aidl(const Record& record);
+virtualizationservice::VirtualMachineRecordConfig to_aidl(const RecordConfig& config);
+RecordConfig from_aidl(const virtualizationservice::VirtualMachineRecordConfig& config);
+
+// kInvalidArgument: none was given.
+Result<UniqueFd> duplicate(const UniqueFd& fd, const char* what);
+
+}  // namespace adyton::service

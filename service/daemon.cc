@@ -1,0 +1,117 @@
+#include "service/daemon.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace adyton::service {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+rpc::ServerOptions server_options() {
+  rpc::ServerOptions options;
+  options.max_threads = 8;
+  options.allow_fds = true;
+  options.max_body_size = kMaxRpcBody;
+  options.max_client_threads = 8;
+  options.send_timeout = 10s;
+  return options;
+}
+
+// What another user finds here.
+class Refusal final : public rpc::LocalBinder {
+ public:
+  std::string interface_descriptor() override { return std::string(virtualizationservice::IVirtualizationService::kDescriptor); }
+  rpc::Status on_transact(uint32_t, const rpc::Parcel&, rpc::Parcel* reply, uint32_t) override {
+    return reply->write_status(rpc::Status::from_exception(
+        rpc::Exception::kSecurity, fmt::format("this is the virtualization service of user {}, who alone may use it", ::geteuid())));
+  }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::start(DaemonConfig config, ServiceSocket socket) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(config), std::move(socket)));
+  TRY(daemon->set_up());
+  return daemon;
+}
+
+Result<void> Daemon::set_up() {
+  loop_ = TRY(EventLoop::start());
+  records_ = TRY(RecordStore::open(config_.data_directory));
+  budget_ = Budget::make(config_.settings.limits);
+  vms_ = std::make_unique<VmTable>(*loop_, config_.vmm_program, config_.runtime_directory + "/last-cid", budget_, records_);
+  host_ = std::make_unique<Host>(*loop_, config_.vmm_program, config_.version);
+  auto janitor = TRY(queues_.make("janitor"));
+  server_ = std::make_unique<rpc::Server>(server_options());
+  foundation_ = std::make_unique<Foundation>(Foundation{.loop = *loop_,
+                                                        .queues = queues_,
+                                                        .janitor = std::move(janitor),
+                                                        .vms = *vms_,
+                                                        .budget = budget_,
+                                                        .records = records_,
+                                                        .host = *host_,
+                                                        .client_count = [this] { return server_->session_count(); }});
+  auto root = std::make_shared<ServiceObject>(*foundation_);
+  auto refusal = std::make_shared<Refusal>();
+  server_->set_root_factory([root, refusal](const rpc::Caller& caller) -> std::shared_ptr<rpc::Binder> {
+    if (caller.uid != ::geteuid()) return refusal;
+    return root;
+  });
+  listening_.reset(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 3));
+  if (!listening_.valid()) return fail_errno("cannot use the service's socket");
+  return server_->serve(socket_.take());
+}
+
+Daemon::~Daemon() {
+  socket_.remove();
+  // While clients can still hear of it.
+  if (vms_) {
+    loop_->await<bool>([&](auto done) { vms_->kill_all([done] { done(true); }); });
+  }
+  // Ends the sessions, and with them the clients' references, whose ends are tasks of the loop.
+  if (server_) {
+    server_->shutdown();
+    server_.reset();
+  }
+  if (loop_) loop_->call([&] { vms_.reset(); });
+  foundation_.reset();
+  loop_.reset();
+}
+
+bool Daemon::idle() {
+  return server_->session_count() == 0 && server_->connection_count() == 0 && loop_->call([&] { return vms_->empty(); });
+}
+
+bool Daemon::withdraw() {
+  socket_.hide();
+  // Whoever connected before that still counts.
+  pollfd waiting{.fd = listening_.get(), .events = POLLIN, .revents = 0};
+  if (idle() && ::poll(&waiting, 1, 0) == 0 && idle()) return true;
+  socket_.show();
+  return false;
+}
+
+Result<void> Daemon::run(int signals) {
+  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(config_.settings.idle_exit);
+  const auto interval = std::clamp<std::chrono::milliseconds>(patience / 10, 10ms, 5s);
+  auto busy_at = Clock::now();
+  for (;;) {
+    pollfd watched{.fd = signals, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&watched, 1, patience.count() == 0 ? -1 : static_cast<int>(interval.count()));
+    if (ready < 0 && errno != EINTR) return fail_errno("cannot wait for signals");
+    if (ready > 0) return {};
+    if (!idle()) {
+      busy_at = Clock::now();
+    } else if (Clock::now() - busy_at >= patience && withdraw()) {
+      return {};
+    }
+  }
+}
+
+}  // namespace adyton::service

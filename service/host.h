@@ -1,0 +1,34 @@
+// What this machine can do: which isolation levels and backends, and why not the others.
+#pragma once
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "adyton/virtualizationservice/Capabilities.h"
+#include "service/event_loop.h"
+#include "service/failure.h"
+#include "service/vm_types.h"
+
+namespace adyton::service {
+
+// Threading: any but the event loop's.
+class Host {
+ public:
+  Host(EventLoop& loop, std::string vmm_program, std::string version)
+      : loop_(loop), vmm_program_(std::move(vmm_program)), version_(std::move(version)) {}
+
+  // Asks the VMM the first time, and as long as it has not answered.
+  Result<virtualizationservice::Capabilities> capabilities();
+
+  // kUnsupported, with the reason, for a level that the machine cannot give.
+  Outcome<> check(IsolationLevel level);
+
+ private:
+  EventLoop& loop_;
+  const std::string vmm_program_;
+  const std::string version_;
+  std::mutex mutex_;
+  std::optional<virtualizationservice::Capabilities> known_;  // guarded by mutex_
+};
+
+}  // namespace adyton::service

@@ -1,0 +1,137 @@
+#include "service/vm_object.h"
+
+#include "service/client_calls.h"
+#include "service/conversion.h"
+
+namespace adyton::service {
+namespace {
+
+using virtualizationservice::IsolationLevel;
+using virtualizationservice::IVirtualMachineCallback;
+using virtualizationservice::IVsockListener;
+using virtualizationservice::MemoryTrimLevel;
+using virtualizationservice::VirtualMachineInfo;
+using virtualizationservice::VirtualMachineState;
+
+template <typename T>
+rpc::Reply<T> reply(Outcome<T> outcome) {
+  if (!outcome) return refuse(outcome.error());
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return std::move(*outcome);
+  }
+}
+
+std::unexpected<rpc::Status> unsupported(std::string message) {
+  return rpc::fail(rpc::Exception::kUnsupportedOperation, std::move(message));
+}
+
+uint64_t caller_session() {
+  const rpc::Caller* caller = rpc::current_caller();
+  return caller != nullptr ? caller->session : 0;
+}
+
+}  // namespace
+
+VmObject::~VmObject() {
+  // Its parts may be watched by the loop, where it therefore has to end.
+  loop_.post([vm = std::move(vm_), owner = role_ == Role::kOwner] {
+    if (owner && !vm->detached()) vm->kill({DeathReason::kKilled, "its client let go of it"}, [](const Outcome<>&) {});
+  });
+}
+
+rpc::Reply<int32_t> VmObject::getCid() { return static_cast<int32_t>(vm_->cid()); }
+
+rpc::Reply<std::string> VmObject::getName() { return vm_->name(); }
+
+rpc::Reply<VirtualMachineState> VmObject::getState() {
+  return loop_.call([&] { return static_cast<VirtualMachineState>(vm_->state()); });
+}
+
+rpc::Reply<IsolationLevel> VmObject::getIsolation() { return static_cast<IsolationLevel>(vm_->isolation()); }
+
+rpc::Reply<VirtualMachineInfo> VmObject::getInfo() {
+  return to_aidl(loop_.call([&] { return vm_->info(); }));
+}
+
+rpc::Reply<> VmObject::registerCallback(const std::shared_ptr<IVirtualMachineCallback>& callback) {
+  if (!callback) return rpc::fail(rpc::Exception::kNullPointer, "a callback is needed");
+  auto queue = queues_.of(caller_session());
+  if (!queue) return refuse(queue.error());
+  auto observer = std::make_shared<CallbackObserver>(std::move(*queue), callback);
+  return reply(loop_.call([&] { return vm_->observe(std::move(observer)); }));
+}
+
+rpc::Reply<> VmObject::start() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->start(done); }));
+}
+
+rpc::Reply<> VmObject::stop() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->stop(done); }));
+}
+
+rpc::Reply<> VmObject::kill() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->kill({DeathReason::kKilled, "the VM was killed"}, done); }));
+}
+
+rpc::Reply<> VmObject::suspend() { return unsupported("this version of adyton-vmm cannot suspend a VM"); }
+
+rpc::Reply<> VmObject::resume() { return unsupported("this version of adyton-vmm cannot suspend a VM"); }
+
+rpc::Reply<UniqueFd> VmObject::connectVsock(int32_t port) {
+  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->connect(static_cast<uint32_t>(port), done); }));
+}
+
+rpc::Reply<> VmObject::listenVsock(int32_t port, const std::shared_ptr<IVsockListener>& listener) {
+  if (!listener) return rpc::fail(rpc::Exception::kNullPointer, "a listener is needed");
+  auto queue = queues_.of(caller_session());
+  if (!queue) return refuse(queue.error());
+  const auto number = static_cast<uint32_t>(port);
+  auto calls = std::make_shared<ListenerCalls>(std::move(*queue), number, listener);
+  auto listening = loop_.call([&] { return vm_->listen(number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }); });
+  if (!listening) return refuse(listening.error());
+  const auto leave = [&loop = loop_, vm = std::weak_ptr(vm_), number] {
+    loop.post([vm, number] {
+      if (const auto alive = vm.lock()) alive->unlisten(number);
+    });
+  };
+  // An object of this process has no session that could end; one whose session has ended already is gone.
+  if (const auto linked = listener->as_binder()->link_to_death(leave); !linked) {
+    if (linked.error().transport_error() == rpc::TransportError::kDeadObject) leave();
+  }
+  return {};
+}
+
+rpc::Reply<UniqueFd> VmObject::openConsole(bool with_history) {
+  return reply(Outcome<UniqueFd>(loop_.call([&] { return vm_->console().open(with_history); })));
+}
+
+rpc::Reply<UniqueFd> VmObject::openLog(bool with_history) {
+  return reply(Outcome<UniqueFd>(loop_.call([&] { return vm_->log().open(with_history); })));
+}
+
+rpc::Reply<> VmObject::signalPayload(int32_t signal) {
+  return reply(loop_.call([&] { return vm_->signal(static_cast<uint32_t>(signal)); }));
+}
+
+rpc::Reply<> VmObject::setTerminalSize(int32_t rows, int32_t columns) {
+  if (rows < 0 || rows > UINT16_MAX || columns < 0 || columns > UINT16_MAX)
+    return rpc::fail(rpc::Exception::kIllegalArgument, "a terminal has 0 to 65535 rows and columns");
+  return reply(loop_.call([&] { return vm_->set_terminal_size(static_cast<uint16_t>(rows), static_cast<uint16_t>(columns)); }));
+}
+
+rpc::Reply<> VmObject::onTrimMemory(MemoryTrimLevel) {
+  return reply(loop_.call([&] { return vm_->trim(); }));
+}
+
+rpc::Reply<int64_t> VmObject::getMemoryBalloon() { return unsupported("this version of adyton-vmm has no memory balloon"); }
+
+rpc::Reply<> VmObject::setMemoryBalloon(int64_t) { return unsupported("this version of adyton-vmm has no memory balloon"); }
+
+rpc::Reply<> VmObject::setDetached(bool detached) {
+  loop_.call([&] { vm_->set_detached(detached); });
+  return {};
+}
+
+}  // namespace adyton::service

@@ -1,0 +1,52 @@
+// IVirtualMachine for one client.
+#pragma once
+#include <memory>
+
+#include "adyton/virtualizationservice/IVirtualMachine.h"
+#include "service/call_queue.h"
+#include "service/event_loop.h"
+#include "service/vm.h"
+
+namespace adyton::service {
+
+class VmObject final : public virtualizationservice::IVirtualMachineStub {
+ public:
+  enum class Role : uint8_t {
+    kOwner,    // what createVm() returns: the VM ends with it unless it is detached
+    kVisitor,  // what getVm() returns
+  };
+
+  VmObject(EventLoop& loop, CallQueues& queues, std::shared_ptr<Vm> vm, Role role)
+      : loop_(loop), queues_(queues), vm_(std::move(vm)), role_(role) {}
+  ~VmObject() override;
+
+  rpc::Reply<int32_t> getCid() override;
+  rpc::Reply<std::string> getName() override;
+  rpc::Reply<virtualizationservice::VirtualMachineState> getState() override;
+  rpc::Reply<virtualizationservice::IsolationLevel> getIsolation() override;
+  rpc::Reply<virtualizationservice::VirtualMachineInfo> getInfo() override;
+  rpc::Reply<> registerCallback(const std::shared_ptr<virtualizationservice::IVirtualMachineCallback>& callback) override;
+  rpc::Reply<> start() override;
+  rpc::Reply<> stop() override;
+  rpc::Reply<> kill() override;
+  rpc::Reply<> suspend() override;
+  rpc::Reply<> resume() override;
+  rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
+  rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<virtualizationservice::IVsockListener>& listener) override;
+  rpc::Reply<UniqueFd> openConsole(bool with_history) override;
+  rpc::Reply<UniqueFd> openLog(bool with_history) override;
+  rpc::Reply<> signalPayload(int32_t signal) override;
+  rpc::Reply<> setTerminalSize(int32_t rows, int32_t columns) override;
+  rpc::Reply<> onTrimMemory(virtualizationservice::MemoryTrimLevel level) override;
+  rpc::Reply<int64_t> getMemoryBalloon() override;
+  rpc::Reply<> setMemoryBalloon(int64_t bytes) override;
+  rpc::Reply<> setDetached(bool detached) override;
+
+ private:
+  EventLoop& loop_;
+  CallQueues& queues_;
+  std::shared_ptr<Vm> vm_;  // its methods are the loop's
+  const Role role_;
+};
+
+}  // namespace adyton::service
