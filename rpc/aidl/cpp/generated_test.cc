@@ -304,8 +304,6 @@ TEST(GeneratedInterfaceTest, LocalObjectsWithoutStubGetAProxy) {
   const auto waiter = IKitchen::IWaiter::from_binder(std::make_shared<HandWritten>());
   ASSERT_NE(waiter, nullptr);
   EXPECT_EQ(value_of(waiter->say("x")), "by hand");
-  // Without a version there is nothing to remember, so it is asked, and answers what it answers.
-  EXPECT_FALSE(waiter->getInterfaceVersion());
 }
 
 TEST(GeneratedInterfaceTest, DefaultsKnowNothing) {

@@ -83,9 +83,11 @@ std::string CppNames::leaf(const Type& type) const {
   }
 }
 
+bool CppNames::has_null(const Type& type) const { return is_object(type); }
+
 // `plain`, made optional if the type is nullable and has no null of its own.
 std::string CppNames::wrap(const Type& type, const std::string& plain) const {
-  if (!type.nullable || type.is_primitive() || is_enum(type) || is_object(type) || type.kind == TypeKind::kTypeParameter) return plain;
+  if (!type.nullable || is_scalar(type) || has_null(type) || type.kind == TypeKind::kTypeParameter) return plain;
   return fmt::format("{}<{}>", type.nullable_heap ? "std::unique_ptr" : "std::optional", plain);
 }
 

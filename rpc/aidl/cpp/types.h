@@ -11,20 +11,21 @@ namespace adyton::aidl {
 class CppNames {
  public:
   explicit CppNames(std::string package) : package_(std::move(package)) {}
+  virtual ~CppNames() = default;
 
   // For a class that is being written: names are then looked up in it first.
   void enter(const Declaration& declaration);
   void leave();
 
   // "IFoo::Inner" for what is in the same package, "::com::other::IFoo" for the rest.
-  [[nodiscard]] std::string declared(const Declaration& declaration) const;
+  [[nodiscard]] virtual std::string declared(const Declaration& declaration) const;
   // With the namespace in any case: for text outside of it.
   [[nodiscard]] static std::string qualified(const Declaration& declaration);
 
   // The type of a value, field or result: std::optional<std::vector<Foo>>.
   [[nodiscard]] std::string value(const Type& type) const;
   // The type of an argument, by its direction.
-  [[nodiscard]] std::string argument(const Argument& argument) const;
+  [[nodiscard]] virtual std::string argument(const Argument& argument) const;
   [[nodiscard]] std::string reply(const Type& result) const;  // adyton::rpc::Reply<Foo>
 
   // A value of `type` as an initializer.
@@ -32,8 +33,13 @@ class CppNames {
   // " = ...", or nothing where the type's own default will do.
   [[nodiscard]] std::string initializer(const Field& field) const;
 
+ protected:
+  // Without dimensions and optional around it.
+  [[nodiscard]] virtual std::string leaf(const Type& type) const;
+  // Whether such values can be null without being in an optional.
+  [[nodiscard]] virtual bool has_null(const Type& type) const;
+
  private:
-  [[nodiscard]] std::string leaf(const Type& type) const;
   [[nodiscard]] std::string wrap(const Type& type, const std::string& plain) const;
   [[nodiscard]] bool hidden(const std::string& name, const Declaration& target) const;
 
