@@ -16,6 +16,7 @@
 #include "rpc/connection.h"
 #include "rpc/session_core.h"
 #include "rpc/thread_set.h"
+#include "rpc/tls_context.h"
 
 namespace adyton::rpc {
 
@@ -24,11 +25,16 @@ namespace {
 // How long to leave the backlog alone when the process has no descriptor left.
 constexpr int kAcceptPauseMs = 100;
 
+ServerOptions with_consequences(ServerOptions options) {
+  if (options.tls) options.allow_fds = false;
+  return options;
+}
+
 }  // namespace
 
 class Server::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  explicit Impl(ServerOptions options) : options_(std::move(options)), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  explicit Impl(ServerOptions options) : options_(with_consequences(std::move(options))), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   Result<> serve(UniqueFd listening);
   Result<> add_bootstrap(UniqueFd socket);
@@ -154,7 +160,8 @@ Result<> Server::Impl::set_up(UniqueFd socket) {
   if (filter && !filter(peer)) return fail(ErrorCode::kPermission, "the peer is not welcome");
 
   // Which of the two a client wants is not known yet; none sends descriptors with its first words.
-  auto connection = std::make_shared<Connection>(make_socket_transport(std::move(socket)), options_.allow_fds);
+  auto transport = options_.tls ? TRY(options_.tls->accept(std::move(socket))) : make_socket_transport(std::move(socket));
+  auto connection = std::make_shared<Connection>(std::move(transport), options_.allow_fds);
   connection->set_timeout(options_.handshake_timeout);
   {
     const std::lock_guard lock(mutex_);

@@ -19,6 +19,8 @@
 
 namespace adyton::rpc {
 
+class TlsContext;
+
 struct ServerOptions {
   // Calls of one session that are served at once: the client is told, and opens as many connections.
   uint32_t max_threads = 1;
@@ -34,6 +36,8 @@ struct ServerOptions {
   std::chrono::milliseconds handshake_timeout{10'000};
   // A client that takes nothing of a message for so long loses its session; zero: never.
   std::chrono::milliseconds send_timeout{0};
+  // TLS on every connection, if given; no descriptors then, whatever allow_fds says.
+  std::shared_ptr<const TlsContext> tls;
 };
 
 // Each connection has a thread here; one session's peer cannot delay another's. A session ends with its first connection that fails.

@@ -8,6 +8,7 @@
 #include "rpc/connection.h"
 #include "rpc/parcel.h"
 #include "rpc/session_core.h"
+#include "rpc/tls_context.h"
 
 namespace adyton::rpc {
 
@@ -16,7 +17,8 @@ namespace {
 Result<std::shared_ptr<Connection>> open_connection(const Connector& connector, const SessionOptions& options, Caller* peer = nullptr) {
   auto socket = TRY(connector());
   if (peer) *peer = identify_peer(socket.get());
-  auto connection = std::make_shared<Connection>(make_socket_transport(std::move(socket)), options.fd_passing == FdPassing::kUnix);
+  auto transport = options.tls ? TRY(options.tls->connect(std::move(socket))) : make_socket_transport(std::move(socket));
+  auto connection = std::make_shared<Connection>(std::move(transport), options.fd_passing == FdPassing::kUnix);
   connection->set_timeout(options.handshake_timeout);
   return connection;
 }
@@ -53,6 +55,7 @@ Result<> await_init(Connection& connection) {
 Result<> check(const SessionOptions& options) {
   if (options.outgoing_connections == 0) return fail(ErrorCode::kInvalidArgument, "a session needs a connection for calls");
   if (options.max_protocol_version > kProtocolVersion) return fail(ErrorCode::kInvalidArgument, "unknown protocol version");
+  if (options.tls && options.fd_passing != FdPassing::kNone) return fail(ErrorCode::kInvalidArgument, "TLS carries no file descriptors");
   return {};
 }
 

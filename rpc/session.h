@@ -18,6 +18,7 @@
 namespace adyton::rpc {
 
 class SessionCore;
+class TlsContext;
 
 struct SessionOptions {
   // Calls that can be under way at once from here: as many connections are opened, but not more than the server has threads.
@@ -33,6 +34,8 @@ struct SessionOptions {
   std::chrono::milliseconds handshake_timeout{10'000};
   // A server that takes nothing of a message for so long is given up, with the session; zero: never. Replies are waited for without limit.
   std::chrono::milliseconds send_timeout{0};
+  // TLS on every connection, if given; no descriptors then.
+  std::shared_ptr<const TlsContext> tls;
 };
 
 // A session lives as long as this or any proxy from it does (or any object of ours that the server holds, if there are incoming

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "rpc/socket_wait.h"
 #include "rpc/transport.h"
 
 namespace adyton::rpc {
@@ -19,17 +20,6 @@ std::unexpected<Error> closed() { return fail(ErrorCode::kUnavailable, "the peer
 
 std::unexpected<Error> broken(const char* what, int errnum) {
   return fail(ErrorCode::kUnavailable, std::string(what) + ": " + std::strerror(errnum));
-}
-
-// False: nothing happened in time.
-Result<short> wait_for(int fd, short events, std::chrono::milliseconds timeout) {
-  pollfd poller{fd, events, 0};
-  for (;;) {
-    // A signal makes the wait longer, by as much as one timeout; nobody needs it to be exact.
-    const int ready = ::poll(&poller, 1, timeout.count() < 0 ? -1 : static_cast<int>(timeout.count()));
-    if (ready >= 0) return ready == 0 ? short{0} : poller.revents;
-    if (errno != EINTR) return broken("poll", errno);
-  }
 }
 
 // Takes `count` sent bytes off the front of `parts`.
@@ -67,7 +57,7 @@ class SocketTransport final : public Transport {
         fds = {};
         parts = take_front(parts, static_cast<size_t>(sent));
       } else if (errno == EAGAIN) {
-        if (auto ready = wait_for_room(drain, patience); !ready) return ready;
+        if (auto ready = wait_for_room(socket_.get(), drain, patience); !ready) return ready;
       } else if (errno != EINTR) {
         return broken("cannot send", errno);
       }
@@ -144,23 +134,6 @@ class SocketTransport final : public Transport {
         std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof(number));
         fds.emplace_back(number);
       }
-    }
-  }
-
-  Result<> wait_for_room(Drain* drain, std::chrono::milliseconds patience) {
-    const auto timeout = patience.count() > 0 ? patience : kForever;
-    const auto start = std::chrono::steady_clock::now();
-    for (;;) {
-      const bool input = drain && drain->wants_input();
-      const short events = TRY(wait_for(socket_.get(), static_cast<short>(input ? POLLOUT | POLLIN : POLLOUT), timeout));
-      // Input alone is no sign that the peer takes what we send.
-      if (events == 0 || (patience.count() > 0 && std::chrono::steady_clock::now() - start > patience)) {
-        return fail(ErrorCode::kUnavailable, "the peer does not read what it is sent");
-      }
-      if (input && (events & POLLIN) != 0) {
-        if (auto drained = drain->on_input(); !drained) return drained;
-      }
-      if ((events & ~POLLIN) != 0) return {};
     }
   }
 

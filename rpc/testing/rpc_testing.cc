@@ -37,6 +37,7 @@ Status TestService::on_transact(uint32_t code, const Parcel& data, Parcel* reply
     case kRepeat: {
       const std::string text = READ(data.read_string());
       const int32_t times = READ(data.read_int32());
+      if (times > 1000) return Status::from_transport(TransportError::kBadValue);
       std::string repeated;
       for (int32_t i = 0; i < times; ++i) repeated += text;
       return reply->write_string(repeated);
