@@ -18,6 +18,7 @@
 #include "guest/image/payload.h"
 #include "sdk/config_data.h"
 #include "sdk/host.h"
+#include "sdk/installation.h"
 #include "sdk/size.h"
 
 namespace adyton::sdk {
@@ -71,7 +72,9 @@ Result<image::Cache> open_cache() {
 }
 
 Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& progress) {
-  const std::string init = TRY(image::find_init());
+  // Beside the running program, as in a build tree and for `adyton` itself, or where the library is installed.
+  auto found = image::find_init();
+  const std::string init = found ? *found : TRY(find_shared_file("init"));
   image::KernelOptions options;
   if (const char* suite = std::getenv("ADYTON_DEBIAN_SUITE"); suite != nullptr && *suite != '\0') options.suite = suite;
   const auto kernel = TRY(image::KernelPackage::locate(cache, options, progress));

@@ -107,9 +107,9 @@ inline constexpr uint32_t kPayloadStdoutPort = 1026;
 inline constexpr uint32_t kPayloadStderrPort = 1027;
 inline constexpr uint32_t kPayloadTerminalPort = 1028;
 
-// Made by a VirtualMachineManager. When the last reference goes, close() is called.
-// Threading: any thread; calls that wait (run(), stop(), waitForStop()) do not keep others waiting.
-// Errors: kUnavailable for what needs a running VM, or when the service is gone; kInvalidArgument; others as said.
+// Made by a VirtualMachineManager. When the last reference goes, close() is called; the library holds one while an event is on
+// its way. Threading: any thread; calls that wait (run(), stop(), waitForStop()) do not keep others waiting. Errors: kUnavailable
+// for what needs a running VM, or when the service is gone; kInvalidArgument; others as said.
 class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
  public:
   static constexpr uint32_t kMinVsockPort = 1024;

@@ -59,6 +59,7 @@ class VirtualMachineManager {
   Result<std::vector<std::string>> listRecords();
 
   class Impl;  // private to the library
+  [[nodiscard]] Impl& impl() const { return *impl_; }
 
  private:
   explicit VirtualMachineManager(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

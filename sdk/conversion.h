@@ -1,0 +1,52 @@
+// Between the library's types and those that travel to the service.
+#pragma once
+#include "adyton/capabilities.h"
+#include "adyton/virtual_machine.h"
+#include "adyton/virtualizationservice/Capabilities.h"
+#include "adyton/virtualizationservice/ResourceUsage.h"
+#include "adyton/virtualizationservice/VirtualMachineConfig.h"
+#include "adyton/virtualizationservice/VirtualMachineInfo.h"
+#include "adyton/virtualizationservice/VirtualMachineRecordConfig.h"
+#include "rpc/status.h"
+#include "sdk/prepare.h"
+
+namespace adyton::sdk {
+
+namespace aidl = virtualizationservice;
+
+// How a VM is to be run; what of it the configuration does not say.
+struct RunParameters {
+  std::string name;  // may be empty
+  bool persistent = false;
+  bool detached = false;
+  std::array<uint8_t, 64> instance_id{};  // of one without record
+};
+
+// Uses up the files of `vm`.
+aidl::VirtualMachineConfig to_aidl(PreparedVm vm, const VirtualMachineConfig& config, const RunParameters& parameters);
+// The same without a configuration: a VM from files that are open.
+aidl::VirtualMachineRawConfig to_aidl(PreparedVm vm, const RunParameters& parameters);
+
+// EX_ILLEGAL_ARGUMENT, unless it fits in a record (64 KiB).
+aidl::VirtualMachineRecordConfig to_record(const VirtualMachineConfig& config);
+Result<VirtualMachineConfig> from_record(const aidl::VirtualMachineRecordConfig& record);
+
+Capabilities from_aidl(const aidl::Capabilities& capabilities);
+ResourceUsage from_aidl(const aidl::ResourceUsage& usage);
+VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info);
+
+// A service that is gone, and a state that does not allow a call, are kUnavailable.
+Error to_error(const rpc::Status& status);
+
+// The value, or the error as ours.
+template <typename T>
+Result<T> checked(rpc::Reply<T> reply) {
+  if (!reply) return std::unexpected(to_error(reply.error()));
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return std::move(*reply);
+  }
+}
+
+}  // namespace adyton::sdk

@@ -1,0 +1,131 @@
+#include "adyton/virtual_machine_manager.h"
+
+#include <fmt/format.h>
+
+#include "sdk/connection.h"
+#include "sdk/conversion.h"
+#include "sdk/manager_impl.h"
+#include "sdk/virtual_machine_impl.h"
+
+namespace adyton {
+namespace {
+
+namespace aidl = virtualizationservice;
+using sdk::checked;
+
+std::shared_ptr<VirtualMachine> make_vm(const std::shared_ptr<sdk::Connection>& connection, const std::string& name,
+                                        bool persistent, std::optional<VirtualMachineConfig> config) {
+  return std::make_shared<VirtualMachine>(
+      std::make_unique<VirtualMachine::Impl>(connection, name, persistent, std::move(config)));
+}
+
+}  // namespace
+
+std::string Capabilities::whyNot(IsolationLevel level) const {
+  for (const IsolationCapability& capability : isolation) {
+    if (capability.level != level) continue;
+    if (capability.available) return {};
+    return capability.reason.empty() ? "the machine cannot give it" : capability.reason;
+  }
+  return "the virtualization service does not know this level";
+}
+
+Result<std::shared_ptr<VirtualMachineManager>> VirtualMachineManager::Impl::make(std::shared_ptr<sdk::Connection> connection) {
+  auto impl = std::make_shared<Impl>();
+  impl->connection = std::move(connection);
+  return std::shared_ptr<VirtualMachineManager>(new VirtualMachineManager(std::move(impl)));
+}
+
+Result<std::shared_ptr<VirtualMachineManager>> VirtualMachineManager::connect(const ManagerOptions& options) {
+  return Impl::make(TRY(sdk::Connection::open(options)));
+}
+
+VirtualMachineManager::~VirtualMachineManager() = default;
+
+Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::create(const std::string& name,
+                                                                      const VirtualMachineConfig& config) {
+  auto created = impl_->connection->service().createRecord(name, sdk::to_record(config));
+  if (!created) {
+    Error error = sdk::to_error(created.error());
+    // That it exists is the caller's mistake, not a state that will pass.
+    if (created.error().exception() == rpc::Exception::kIllegalState) error.code = ErrorCode::kInvalidArgument;
+    return std::unexpected(std::move(error));
+  }
+  impl_->connection->forget(name);  // one of that name has been deleted, by another program
+  return impl_->connection->remember(name, make_vm(impl_->connection, name, /*persistent=*/true, config));
+}
+
+Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::get(const std::string& name) {
+  auto& connection = impl_->connection;
+  if (auto vm = connection->known(name)) {
+    // It may have been deleted by another program, and made anew.
+    if (TRY(vm->getStatus()) != VmStatus::kDeleted) return vm;
+    connection->forget(name);
+  }
+  const auto record = TRY(checked(connection->service().getRecord(name)));
+  auto live = TRY(checked(connection->service().getVm(name)));
+  if (!record && !live) return nullptr;
+  std::optional<VirtualMachineConfig> config;
+  if (record) {
+    if (auto parsed = sdk::from_record(record->config)) config = std::move(*parsed);
+  }
+  auto vm = make_vm(connection, name, record.has_value(), std::move(config));
+  if (live) TRY(vm->impl().attach(vm, std::move(live)));
+  return record ? connection->remember(name, std::move(vm)) : vm;
+}
+
+Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::getOrCreate(const std::string& name,
+                                                                           const VirtualMachineConfig& config) {
+  TRY(checked(impl_->connection->service().getOrCreateRecord(name, sdk::to_record(config))));
+  auto vm = TRY(get(name));
+  if (!vm) return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' was deleted at once", name));
+  return vm;
+}
+
+Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::createTemporary(const VirtualMachineConfig& config,
+                                                                               const std::string& name) {
+  return make_vm(impl_->connection, name, /*persistent=*/false, config);
+}
+
+Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::importFromDescriptor(const std::string& name,
+                                                                                    VirtualMachine::Descriptor descriptor) {
+  aidl::VirtualMachineDescriptor files;
+  files.config = std::move(descriptor.config);
+  files.instanceId = std::move(descriptor.instance_id);
+  if (descriptor.instance_image.valid()) files.instanceImage = std::move(descriptor.instance_image);
+  if (descriptor.encrypted_storage.valid()) files.encryptedStorage = std::move(descriptor.encrypted_storage);
+  const auto record = TRY(checked(impl_->connection->service().importRecord(name, files)));
+  auto config = TRY(sdk::from_record(record.config));
+  return impl_->connection->remember(name, make_vm(impl_->connection, name, /*persistent=*/true, std::move(config)));
+}
+
+Result<void> VirtualMachineManager::deleteVm(const std::string& name) {
+  TRY(checked(impl_->connection->service().deleteRecord(name)));
+  if (const auto vm = impl_->connection->known(name)) vm->impl().mark_deleted();
+  return {};
+}
+
+Result<Capabilities> VirtualMachineManager::capabilities() {
+  return sdk::from_aidl(TRY(checked(impl_->connection->service().getCapabilities())));
+}
+
+Result<ResourceUsage> VirtualMachineManager::resourceUsage() {
+  return sdk::from_aidl(TRY(checked(impl_->connection->service().getResourceUsage())));
+}
+
+Result<std::vector<VirtualMachineInfo>> VirtualMachineManager::listRunning() {
+  std::vector<VirtualMachineInfo> infos;
+  for (const auto& vm : TRY(checked(impl_->connection->service().debugListVms()))) {
+    // Those that end meanwhile are left out.
+    const auto object = impl_->connection->service().getVm(vm.name);
+    if (!object || !*object) continue;
+    if (const auto info = (*object)->getInfo()) infos.push_back(sdk::from_aidl(*info));
+  }
+  return infos;
+}
+
+Result<std::vector<std::string>> VirtualMachineManager::listRecords() {
+  return checked(impl_->connection->service().listRecords());
+}
+
+}  // namespace adyton
