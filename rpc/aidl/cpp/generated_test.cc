@@ -278,8 +278,6 @@ TEST_P(GeneratedTest, TellsVersionAndHash) {
   EXPECT_EQ(IKitchen::kHash, "cafe");
 }
 
-INSTANTIATE_TEST_SUITE_P(Roads, GeneratedTest, ::testing::Values(Road::kSameProcess, Road::kSession), road_name);
-
 // --- What needs no call ---
 
 TEST(GeneratedInterfaceTest, LocalObjectsAreThemselves) {
@@ -304,6 +302,27 @@ TEST(GeneratedInterfaceTest, LocalObjectsWithoutStubGetAProxy) {
   const auto waiter = IKitchen::IWaiter::from_binder(std::make_shared<HandWritten>());
   ASSERT_NE(waiter, nullptr);
   EXPECT_EQ(value_of(waiter->say("x")), "by hand");
+}
+
+// Keeps the flags that calls come with.
+class Recorder : public adyton::rpc::LocalBinder {
+ public:
+  std::string interface_descriptor() override { return std::string(ICook::kDescriptor); }
+  Status on_transact(uint32_t, const Parcel&, Parcel*, uint32_t flags) override {
+    flags_seen.push_back(flags);
+    return {};
+  }
+  std::vector<uint32_t> flags_seen;
+};
+
+TEST(GeneratedInterfaceTest, OnewayInterfacesHaveOnewayMethods) {
+  const auto recorder = std::make_shared<Recorder>();
+  const auto cook = ICook::from_binder(recorder);
+  EXPECT_TRUE(cook->done(1, "x"));
+  EXPECT_TRUE(cook->ping());
+  EXPECT_TRUE(IKitchenProxy(recorder).ring("x"));
+  EXPECT_FALSE(IKitchenProxy(recorder).nothing());  // an answer without a status
+  EXPECT_THAT(recorder->flags_seen, ElementsAre(adyton::rpc::kOneway, adyton::rpc::kOneway, adyton::rpc::kOneway, 0u));
 }
 
 TEST(GeneratedInterfaceTest, DefaultsKnowNothing) {

@@ -138,7 +138,7 @@ void CppInterfaceWriter::define_dispatch(const InterfaceDeclaration& interface) 
   const bool reads = std::any_of(interface.methods.begin(), interface.methods.end(), [](const Method& method) {
     return std::any_of(method.arguments.begin(), method.arguments.end(), [](const Argument& argument) { return argument.is_in() || is_sized(argument); });
   });
-  const bool replies = std::any_of(interface.methods.begin(), interface.methods.end(), [](const Method& method) { return !method.oneway; });
+  const bool replies = std::any_of(interface.methods.begin(), interface.methods.end(), [&](const Method& method) { return !is_oneway(method, interface); });
   source_.blank();
   source_.list(fmt::format("adyton::rpc::Status {}Stub::dispatch(", name_in_namespace(interface)),
                {interface.methods.empty() ? "uint32_t" : "uint32_t code", reads ? "const adyton::rpc::Parcel& data" : "const adyton::rpc::Parcel&",
@@ -181,7 +181,7 @@ void CppInterfaceWriter::define_case(const Method& method, const InterfaceDeclar
     source_.line("{} {}{};", names_.value(argument.type), argument_name(argument), initialized ? "{}" : "");
   }
   if (targets.size() > 1) source_.list("ADYTON_RPC_TRY(adyton::rpc::read_all(", targets, "));");
-  if (method.oneway) {
+  if (is_oneway(method, interface)) {
     source_.line("static_cast<void>({});", invocation);
     source_.text("return adyton::rpc::Status::ok();");
   } else {
@@ -213,7 +213,7 @@ void CppInterfaceWriter::define_proxy(const InterfaceDeclaration& interface) {
     if (!values.empty() || !targets.empty()) pieces.push_back(fmt::format("in({})", fmt::join(values, ", ")));
     if (!targets.empty()) pieces.push_back(fmt::format("out({})", fmt::join(targets, ", ")));
     std::string head = "return call_oneway(";
-    if (!method.oneway) {
+    if (!is_oneway(method, interface)) {
       const std::string how = method.result.is_void() ? "" : form(method.result);
       head = fmt::format("return call_method<{}{}>(", names_.value(method.result), how.empty() ? "" : ", " + how);
     }

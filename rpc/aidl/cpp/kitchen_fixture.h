@@ -218,17 +218,24 @@ class Kitchen : public IKitchenStub {
   std::shared_ptr<ICook> cook_;
 };
 
-enum class Road { kSameProcess, kSession };
+// How calls reach the service.
+struct Road {
+  const char* name;
+  bool session;  // else in this process, by way of parcels all the same
+  // Puts something in front of the service that calls it.
+  std::shared_ptr<Binder> (*in_front_of)(const std::shared_ptr<Binder>& service) = nullptr;
+};
 
 // A kitchen, and a proxy for it that goes through parcels whatever the road.
 class GeneratedTest : public ::testing::TestWithParam<Road> {
  protected:
   void SetUp() override {
-    if (GetParam() == Road::kSameProcess) {
-      kitchen_ = std::make_shared<IKitchenProxy>(service_);
+    if (GetParam().in_front_of != nullptr) object_ = GetParam().in_front_of(service_);
+    if (!GetParam().session) {
+      kitchen_ = std::make_shared<IKitchenProxy>(object_);
       return;
     }
-    server_.set_root(service_);
+    server_.set_root(object_);
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     ASSERT_TRUE(server_.add_bootstrap(UniqueFd(ends[0])));
@@ -249,6 +256,7 @@ class GeneratedTest : public ::testing::TestWithParam<Road> {
   }
 
   std::shared_ptr<Kitchen> service_ = std::make_shared<Kitchen>();
+  std::shared_ptr<Binder> object_ = service_;
   adyton::rpc::Server server_{{.max_threads = 2, .allow_fds = true}};
   std::shared_ptr<adyton::rpc::Session> session_;
   std::shared_ptr<IKitchen> kitchen_;
@@ -260,6 +268,20 @@ T value_of(Reply<T> reply) {
   return reply ? std::move(*reply) : T{};
 }
 
-inline std::string road_name(const ::testing::TestParamInfo<Road>& info) { return info.param == Road::kSameProcess ? "SameProcess" : "Session"; }
+// With bytes of the test's own making.
+class HostileTest : public GeneratedTest {
+ protected:
+  Status send(uint32_t code, const Parcel& data) {
+    Parcel reply;
+    return kitchen_->as_binder()->transact(code, data, &reply);
+  }
+  static Parcel token() {
+    Parcel data;
+    data.write_interface_token(IKitchen::kDescriptor);
+    return data;
+  }
+};
+
+inline std::string road_name(const ::testing::TestParamInfo<Road>& info) { return info.param.name; }
 
 }  // namespace com::example::kitchen

@@ -225,7 +225,7 @@ void NdkInterfaceWriter::define_case(const Method& method, const InterfaceDeclar
     source.text(names_.variable(method.result, "_aidl_return", interface));
     call.emplace_back("&_aidl_return");
   }
-  if (method.oneway) {
+  if (is_oneway(method, interface)) {
     // Nobody waits to hear how it went.
     source.line("static_cast<void>(_aidl_impl->{}({}));", escape(method.name), fmt::join(call, ", "));
     source.text("return STATUS_OK;");
@@ -277,13 +277,13 @@ void NdkInterfaceWriter::define_proxy_method(const Method& method, const Interfa
   source.text("if (_aidl_ret_status == STATUS_OK) {");
   source.indent();
   source.list("_aidl_ret_status = AIBinder_transact(",
-              {"_aidl_binder.get()", "TRANSACTION_" + method.name, "_aidl_in.getR()", "_aidl_out.getR()", method.oneway ? "FLAG_ONEWAY" : "0"}, ");");
+              {"_aidl_binder.get()", "TRANSACTION_" + method.name, "_aidl_in.getR()", "_aidl_out.getR()", is_oneway(method, interface) ? "FLAG_ONEWAY" : "0"}, ");");
   source.outdent();
   source.text("}");
   source.line("if (_aidl_ret_status == STATUS_UNKNOWN_TRANSACTION && {}::getDefaultImpl()) {{", name);
   source.line("  return {}::getDefaultImpl()->{}({});", name, parts.name, fmt::join(parts.arguments, ", "));
   source.text("}\n::ndk::ScopedAStatus _aidl_status;");
-  if (!method.oneway) {
+  if (!is_oneway(method, interface)) {
     source.text("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_readStatusHeader(_aidl_out.get(), _aidl_status.getR());\n"
                 "if (_aidl_ret_status == STATUS_OK && !AStatus_isOk(_aidl_status.get())) return _aidl_status;");
     if (!method.result.is_void()) {

@@ -1,0 +1,5 @@
+package com.example.golden;
+
+oneway interface IListener {
+    void heard(String text);
+}
