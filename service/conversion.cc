@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "adyton/virtualizationcommon/DeathReason.h"
 #include "adyton/virtualizationcommon/ErrorCode.h"
 #include "service/vm.h"

@@ -1,5 +1,6 @@
 #include "service/guest_service.h"
 
+#include "adyton/virtualmachineservice/IGuestAgent.h"
 #include "adyton/virtualmachineservice/IVirtualMachineService.h"
 #include "rpc/server.h"
 
@@ -88,7 +89,7 @@ class GuestServer {
       : loop_(loop), queues_(queues), janitor_(std::move(janitor)), vm_(std::move(vm)) {}
   ~GuestServer() {
     if (!server_) return;
-    janitor_->post_always([server = std::move(server_)]() mutable { server.reset(); });
+    janitor_->post_always([server = std::shared_ptr<rpc::Server>(std::move(server_))]() mutable { server.reset(); });
   }
   GuestServer(const GuestServer&) = delete;
   GuestServer& operator=(const GuestServer&) = delete;

@@ -6,7 +6,6 @@
 namespace adyton::service {
 namespace {
 
-using virtualizationservice::IsolationLevel;
 using virtualizationservice::IVirtualMachineCallback;
 using virtualizationservice::IVsockListener;
 using virtualizationservice::MemoryTrimLevel;
@@ -49,7 +48,9 @@ rpc::Reply<VirtualMachineState> VmObject::getState() {
   return loop_.call([&] { return static_cast<VirtualMachineState>(vm_->state()); });
 }
 
-rpc::Reply<IsolationLevel> VmObject::getIsolation() { return static_cast<IsolationLevel>(vm_->isolation()); }
+rpc::Reply<virtualizationservice::IsolationLevel> VmObject::getIsolation() {
+  return static_cast<virtualizationservice::IsolationLevel>(vm_->isolation());
+}
 
 rpc::Reply<VirtualMachineInfo> VmObject::getInfo() {
   return to_aidl(loop_.call([&] { return vm_->info(); }));

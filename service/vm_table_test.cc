@@ -120,9 +120,9 @@ TEST_F(VmTableTest, TellsWhenTheLastVmIsGone) {
   auto one = *create(spec(""));
   auto two = *create(spec(""));
   kill(one);
-  EXPECT_EQ(empty, 0);
+  EXPECT_EQ(loop->call([&] { return empty; }), 0);
   kill(two);
-  EXPECT_EQ(empty, 1);
+  EXPECT_EQ(loop->call([&] { return empty; }), 1);
   loop->call([&] {
     one.reset();
     two.reset();
