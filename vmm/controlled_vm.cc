@@ -54,7 +54,7 @@ Result<UniqueFd> copy_of(const UniqueFd& fd) {
 std::optional<uint64_t> largest_file(const control::Configure& c, const std::vector<UniqueFd>& fds) {
   struct stat status{};
   if (::fstat(fds[c.console_output].get(), &status) != 0 || S_ISREG(status.st_mode)) return std::nullopt;
-  uint64_t largest = 0;
+  uint64_t largest = 1 << 20;  // last words on stderr, which may be a file
   for (const control::Disk& disk : c.disks) {
     if (disk.read_only) continue;
     if (::fstat(fds[disk.fd].get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;

@@ -1,14 +1,18 @@
 // The payload of the end-to-end tests: does one thing per word, as `probe WORD ARGUMENTS...`.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t seen;
@@ -56,6 +60,31 @@ static int forks(int count) {
     if (waitpid(child, &status, 0) != child || WEXITSTATUS(status) != (i & 0x7f)) return 2;
   }
   printf("%d children\n", count);
+  return 0;
+}
+
+// What each device of the VM is for, once: the disk /dev/vda, a line of the virtio console, an alarm of the clock.
+static int devices(void) {
+  static char block[4096];
+  const uint64_t range[2] = {65536, 65536};
+  const int disk = open("/dev/vda", O_RDWR);
+  const int done = disk >= 0 && pwrite(disk, block, sizeof block, 0) == sizeof block && fsync(disk) == 0 && ioctl(disk, BLKDISCARD, range) == 0 &&
+                   ioctl(disk, BLKZEROOUT, range) == 0;
+  printf("disk: %s\n", done ? "ok" : strerror(errno));
+  FILE* console = fopen("/dev/hvc0", "r+");
+  char line[64] = "none\n";
+  struct termios raw;
+  if (console != NULL) {
+    tcgetattr(fileno(console), &raw);
+    raw.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(fileno(console), TCSANOW, &raw);
+    fputs("prompt\n", console);
+    fflush(console);
+    if (fgets(line, sizeof line, console) == NULL) strcpy(line, "no line\n");
+  }
+  printf("console: %s", line);
+  FILE* alarm = fopen("/sys/class/rtc/rtc0/wakealarm", "w");
+  printf("alarm: %s\n", alarm != NULL && fputs("+1", alarm) >= 0 && fclose(alarm) == 0 ? "ok" : strerror(errno));
   return 0;
 }
 
@@ -156,6 +185,7 @@ int main(int argc, char** argv) {
     printf("%dx%d\n", size.ws_row, size.ws_col);
     return 0;
   }
+  if (strcmp(word, "devices") == 0) return devices();
   if (strcmp(word, "threads") == 0) return threads(number);
   if (strcmp(word, "forks") == 0) return forks(number);
   if (strcmp(word, "crash-kernel") == 0) {

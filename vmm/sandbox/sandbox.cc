@@ -35,7 +35,7 @@ constexpr const char* kSanitizerDetail = "this program was built with a sanitize
 void settle_malloc() {
   ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  ::mallopt(M_ARENA_MAX, static_cast<int>(8 * std::max(1u, std::thread::hardware_concurrency())));
+  ::mallopt(M_ARENA_MAX, static_cast<int>(std::max(64u, 8 * std::thread::hardware_concurrency())));
 }
 
 void enter_root(Report& report) {
