@@ -1,4 +1,4 @@
-// What an AIBinder is, and the bridge between the NDK's objects and the runtime's.
+// What an AIBinder is.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "rpc/binder.h"
+#include "rpc/ndk/bridge.h"
 #include "rpc/ndk/include/android/binder_ibinder.h"
 
 struct AIBinder_Class {
@@ -43,14 +44,3 @@ struct AIBinder {
   int32_t count_ = 0;               // guarded by mutex_
   std::shared_ptr<AIBinder> self_;  // guarded by mutex_; set while count_ > 0
 };
-
-namespace adyton::rpc {
-
-// The runtime's object; null for null.
-std::shared_ptr<Binder> binder_of(AIBinder* object);
-
-// The NDK's object for one of the runtime's, with one reference, which is the caller's to drop; null for null. The same object is
-// the same pointer as long as anybody refers to that.
-AIBinder* ndk_object_of(const std::shared_ptr<Binder>& binder);
-
-}  // namespace adyton::rpc

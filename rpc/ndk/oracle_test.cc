@@ -11,7 +11,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "rpc/ndk/aibinder.h"
+#include "rpc/ndk/bridge.h"
 #include "rpc/parcelable.h"
 #include "rpc/server.h"
 #include "rpc/session.h"
