@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "rpc/parcelable.h"
@@ -244,6 +245,30 @@ TEST_F(AIBinderTest, RemoteObjectsAreThemselves) {
   binder = nullptr;
   remote.reset();
   EXPECT_EQ(weak.promote(), nullptr);
+}
+
+TEST_F(AIBinderTest, ReferencesAreCountedOnManyThreads) {
+  const auto remote = std::make_shared<FakeRemote>();
+  SpAIBinder local(AIBinder_new(counting_class(), nullptr));
+  const ScopedAIBinder_Weak weak(AIBinder_Weak_new(local.get()));
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 1000; ++round) {
+        const SpAIBinder strong = weak.promote();
+        EXPECT_EQ(strong, local);
+        const SpAIBinder one(ndk_object_of(remote));  // made and dropped by all at once
+        const SpAIBinder two(ndk_object_of(remote));
+        EXPECT_EQ(one, two);
+        EXPECT_EQ(binder_of(one.get()), remote);
+      }
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(AIBinder_debugGetRefCount(local.get()), 1);
+  local = nullptr;
+  EXPECT_EQ(counts.destroyed, 1);
+  EXPECT_EQ(remote.use_count(), 1);
 }
 
 TEST_F(AIBinderTest, RemoteObjectsNeedAClass) {
