@@ -242,7 +242,10 @@ void run_session(FuzzInput& input) {
   wire::store(std::span(get_root), 4, static_cast<uint32_t>(wire::kTransactionSize));
   chunks.push_back({std::move(get_root), 0});
   Progress progress{.version = version};
-  while (!input.empty() && chunks.size() < 200) chunks.push_back(some_command(input, progress));
+  while (!input.empty() && chunks.size() < 200) {
+    auto command = some_command(input, progress);
+    if (!command.bytes.empty()) chunks.push_back(std::move(command));
+  }
 
   auto core = std::make_shared<SessionCore>(
       SessionCore::Config{
