@@ -22,6 +22,16 @@ std::string lower(std::string_view text) {
 
 bool is_constant_name(std::string_view name) { return std::none_of(name.begin(), name.end(), is_lower); }
 
+// PowerMode -> POWER_MODE_: how enumerators begin that repeat their enum's name.
+std::string enumerator_prefix(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    if (i > 0 && is_upper(name[i]) && !is_upper(name[i - 1])) out += '_';
+    out += is_lower(name[i]) ? static_cast<char>(name[i] - 'a' + 'A') : name[i];
+  }
+  return out + '_';
+}
+
 bool suppresses(const Annotations& annotations, Warning warning) {
   const Annotation* given = annotations.find("SuppressWarnings");
   const Annotation::Parameter* names = given != nullptr ? given->find("value") : nullptr;
@@ -228,6 +238,10 @@ void Checker::check(const Argument& argument, const Method& method, const Interf
     warn(Warning::kInoutParameter, argument.location, {&method.annotations, &type.annotations}, interface,
          fmt::format("argument {} is inout: what travels back may surprise callers", quote(argument.name)));
   }
+  if (type.is_dynamic_array() && !argument.is_in()) {
+    warn(Warning::kOutArray, argument.location, {&method.annotations, &type.annotations}, interface,
+         fmt::format("argument {} is an out array: return it, if there is one result", quote(argument.name)));
+  }
   if (type.nullable) {
     warn(Warning::kOutNullable, argument.location, {&method.annotations, &type.annotations}, interface,
          fmt::format("argument {} is {} and may be null", quote(argument.name), argument.is_in() ? "inout" : "out"));
@@ -237,9 +251,14 @@ void Checker::check(const Argument& argument, const Method& method, const Interf
 void Checker::check(const EnumDeclaration& enumeration) {
   if (enumeration.enumerators.empty()) diagnostics_.error(enumeration.location, fmt::format("enum {} has no enumerators", quote(enumeration.name)));
   Duplicates<Enumerator> names(diagnostics_, "enumerators");
+  const std::string prefix = enumerator_prefix(enumeration.name);
   for (const Enumerator& enumerator : enumeration.enumerators) {
     names.add(enumerator);
     check_member_name(enumerator.name, enumerator.location, enumeration);
+    if (enumerator.name.starts_with(prefix)) {
+      warn(Warning::kRedundantName, enumerator.location, {&enumerator.annotations}, enumeration,
+           fmt::format("enumerator {} repeats the name of its enum", quote(enumerator.name)));
+    }
     if (!is_constant_name(enumerator.name)) {
       warn(Warning::kConstName, enumerator.location, {&enumerator.annotations}, enumeration, fmt::format("enumerator {} is not in UPPER_CASE", quote(enumerator.name)));
     }

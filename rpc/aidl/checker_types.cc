@@ -43,6 +43,9 @@ void Checker::check(const Type& type, Use use, const Declaration& user) {
     const bool allowed = (type.kind >= TypeKind::kBoolean && type.kind <= TypeKind::kString) || is_declared_as_enum(type);
     if (!allowed) error(fmt::format("a constant cannot be of type {}", quote(type.to_string(false))));
   }
+  if (type.kind == TypeKind::kFileDescriptor) {
+    warn(Warning::kFileDescriptor, type.location, {&type.annotations}, user, "'FileDescriptor' is only for older interfaces: use ParcelFileDescriptor");
+  }
   check_array(type);
   check_generic(type, user);
   check_annotated(type);

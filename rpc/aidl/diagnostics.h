@@ -20,17 +20,21 @@ enum class Severity : uint8_t { kNote, kWarning, kError };
 enum class Warning : uint8_t {
   kConstName,          // const-name: constants and enumerators are not UPPER_CASE
   kEnumExplicitDefault,// enum-explicit-default: an enum field without default where 0 is no enumerator
+  kFileDescriptor,     // file-descriptor: ParcelFileDescriptor is better
   kInoutParameter,     // inout-parameter
   kInterfaceName,      // interface-name: does not begin with I and an upper-case letter
   kMixedOneway,        // mixed-oneway: some methods are oneway, others are not
+  kOutArray,           // out-array: a dynamic array that the callee fills
   kOutNullable,        // out-nullable: an out argument that may be null
+  kRedundantName,      // redundant-name: an enumerator begins with its enum's name
   kRedundantOneway,    // redundant-oneway: a method says what its interface says
+  kUniqueImport,       // unique-import: the same import twice
   kUniqueMethodNames,  // unique-method-names: names that differ only in case
   kUnusedImport,       // unused-import
   kUntypedCollection,  // untyped-collection: List and Map without arguments
   kUnknownWarning,     // unknown-warning: @SuppressWarnings of a name that is none of these
 };
-inline constexpr size_t kWarningCount = 11;
+inline constexpr size_t kWarningCount = 15;
 [[nodiscard]] std::string_view warning_name(Warning warning);
 [[nodiscard]] std::optional<Warning> find_warning(std::string_view name);
 

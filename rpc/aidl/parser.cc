@@ -170,7 +170,11 @@ void Parser::parse_import() {
   auto name = parse_qualified_name("what to import");
   if (name && expect(";", "behind the import")) {
     // The same import twice is one.
-    if (imported_.insert(name->first).second) document_->imports.push_back({std::move(name->first), nullptr, name->second});
+    if (imported_.insert(name->first).second) {
+      document_->imports.push_back({std::move(name->first), nullptr, name->second});
+    } else {
+      diagnostics_.warning(Warning::kUniqueImport, name->second, fmt::format("{} is imported twice", quote(name->first)));
+    }
     return;
   }
   while (peek().kind != TokenKind::kEnd && !peek().is("import") && !at_declaration() && peek().kind != TokenKind::kAnnotation) {
