@@ -1,7 +1,9 @@
 #include "rpc/binder.h"
 
+#include <cxxabi.h>
 #include <unistd.h>
 
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -30,6 +32,19 @@ Status on_dump(LocalBinder& binder, const Parcel& data) {
   return binder.dump(fd->get(), arguments);
 }
 
+// A C++ exception that leaves a method of a service ends that call, not the service: its caller gets it as one of AIDL's.
+Status call_safely(LocalBinder& binder, uint32_t code, const Parcel& data, Parcel* reply, uint32_t flags) {
+  try {
+    return binder.on_transact(code, data, reply, flags);
+  } catch (const abi::__forced_unwind&) {
+    throw;  // this thread is being cancelled, which must not be stopped
+  } catch (const std::exception& exception) {
+    return Status::from_exception(Exception::kIllegalState, std::string("uncaught exception: ") + exception.what());
+  } catch (...) {
+    return Status::from_exception(Exception::kIllegalState, "uncaught exception");
+  }
+}
+
 }  // namespace
 
 Status Binder::ping() {
@@ -50,7 +65,7 @@ Status LocalBinder::transact(uint32_t code, const Parcel& data, Parcel* reply, u
     case kInterface: status = answer.write_string(interface_descriptor()); break;
     case kExtension: answer.write_binder(extension()); break;
     case kDump: status = on_dump(*this, data); break;
-    default: status = on_transact(code, data, &answer, flags);
+    default: status = call_safely(*this, code, data, &answer, flags);
   }
   // A stub that answers an exception as if it were a transport error means the exception.
   if (!status.is_ok() && status.exception() != Exception::kTransactionFailed) {

@@ -10,6 +10,8 @@ template <typename E>
 inline constexpr std::array<E, 0> kEnumValues{};
 
 template <typename E>
-constexpr std::span<const E> enum_values() { return kEnumValues<E>; }
+constexpr std::span<const E> enum_values() {
+  return kEnumValues<E>;
+}
 
 }  // namespace adyton::rpc

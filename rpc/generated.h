@@ -1,9 +1,6 @@
 // What the code that `aidlc --lang=cpp` generates stands on, next to rpc/parcelable.h: the bases of its stubs and proxies.
 #pragma once
-#include <cxxabi.h>
-
 #include <concepts>
-#include <exception>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -178,13 +175,7 @@ class Stub : public I, public LocalBinder {
     if constexpr (requires { I::kHash; }) {
       if (code == kGetInterfaceHash) return write_reply(reply, Reply<std::string>(I::kHash));
     }
-    try {
-      return dispatch(code, data, reply);
-    } catch (const abi::__forced_unwind&) {
-      throw;  // the thread is being cancelled, which must not be caught
-    } catch (const std::exception& exception) {
-      return Status::from_exception(Exception::kIllegalState, std::string("uncaught exception: ") + exception.what());
-    } catch (...) { return Status::from_exception(Exception::kIllegalState, "uncaught exception"); }
+    return dispatch(code, data, reply);
   }
 
  protected:

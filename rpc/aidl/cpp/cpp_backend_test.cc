@@ -23,7 +23,8 @@ std::string file(const std::string& path) {
 using Files = std::map<std::string, std::string>;
 
 // What `text` as com/example/NAME.aidl becomes, beside `others`; "error" holds what went wrong.
-Files generate(const std::string& name, const std::string& text, Files others = {}, BackendOptions options = {.omit_invocation = true}) {
+Files generate(const std::string& name, const std::string& text, Files others = {},
+               BackendOptions options = {.omit_invocation = true}) {
   Diagnostics diagnostics;
   Program program(diagnostics);
   others["com/example/" + name + ".aidl"] = "package com.example;\n" + text;
@@ -38,14 +39,18 @@ Files generate(const std::string& name, const std::string& text, Files others = 
   return out;
 }
 
-void expect_contains(const std::string& text, const std::string& what) { EXPECT_NE(text.find(what), std::string::npos) << what << "\nin\n" << text; }
+void expect_contains(const std::string& text, const std::string& what) {
+  EXPECT_NE(text.find(what), std::string::npos) << what << "\nin\n" << text;
+}
 
 TEST(CppBackendTest, WritesTheGoldenFiles) {
   Diagnostics diagnostics;
   Program program(diagnostics);
-  ASSERT_TRUE(program.load({kTestdata + "/com/example/golden/IGuide.aidl"}, DiskReader(), {.include_dirs = {kTestdata}, .language = Language::kCpp}))
+  ASSERT_TRUE(program.load({kTestdata + "/com/example/golden/IGuide.aidl"}, DiskReader(),
+                           {.include_dirs = {kTestdata}, .language = Language::kCpp}))
       << diagnostics.to_string();
-  const auto files = make_cpp_backend()->generate(*program.documents().front(), {.version = 2, .hash = "notfrozen", .omit_invocation = true});
+  const auto files =
+      make_cpp_backend()->generate(*program.documents().front(), {.version = 2, .hash = "notfrozen", .omit_invocation = true});
   ASSERT_TRUE(files) << files.error().message;
   ASSERT_EQ(files->size(), 2u);
   EXPECT_TRUE(files->at(0).header);
@@ -57,7 +62,9 @@ TEST(CppBackendTest, WritesTheGoldenFiles) {
 }
 
 TEST(CppBackendTest, KeepsOutOfTheWayOfCpp) {
-  const auto files = generate("IFoo", "interface IFoo { const int linux = 1; void errno(int code, int data, int unix); int dump(); void local(); void dispatch(); }");
+  const auto files = generate("IFoo",
+                              "interface IFoo { const int linux = 1; void errno(int code, int data, int unix); int dump(); void "
+                              "local(); void dispatch(); }");
   const std::string& header = files.at("com/example/IFoo.h");
   expect_contains(header, "static constexpr int32_t linux_ = 1;");
   expect_contains(header, "virtual adyton::rpc::Reply<> errno_(int32_t code, int32_t data, int32_t unix_) = 0;");
@@ -83,14 +90,16 @@ TEST(CppBackendTest, SaysNamesWholeWhereShortOnesMeanSomethingElse) {
   expect_contains(header, "Reply<> Bar(const ::com::example::Bar& bar) = 0;");
   expect_contains(header, "#include \"com/example/Bar.h\"");
   // Other packages are always named whole.
-  const auto others = generate("IFoo", "import org.Bar; interface IFoo { void f(in Bar bar); }", {{"org/Bar.aidl", "package org; parcelable Bar { int x; }"}});
+  const auto others = generate("IFoo", "import org.Bar; interface IFoo { void f(in Bar bar); }",
+                               {{"org/Bar.aidl", "package org; parcelable Bar { int x; }"}});
   expect_contains(others.at("com/example/IFoo.h"), "Reply<> f(const ::org::Bar& bar) = 0;");
 }
 
 TEST(CppBackendTest, DeclaresInterfacesForward) {
-  const auto files = generate("IFoo", "import com.example.IBar; import org.IBaz; interface IFoo { void f(IBar bar, IBaz baz); }",
-                              {{"com/example/IBar.aidl", "package com.example; import com.example.IFoo; interface IBar { IFoo foo(); }"},
-                               {"org/IBaz.aidl", "package org; interface IBaz {}"}});
+  const auto files =
+      generate("IFoo", "import com.example.IBar; import org.IBaz; interface IFoo { void f(IBar bar, IBaz baz); }",
+               {{"com/example/IBar.aidl", "package com.example; import com.example.IFoo; interface IBar { IFoo foo(); }"},
+                {"org/IBaz.aidl", "package org; interface IBaz {}"}});
   const std::string& header = files.at("com/example/IFoo.h");
   expect_contains(header, "namespace org {\nclass IBaz;\n}  // namespace org");
   expect_contains(header, "namespace com::example {\n\nclass IBar;\n");
@@ -108,10 +117,19 @@ TEST(CppBackendTest, IncludesBehindWhatNeedsUsFirst) {
 }
 
 TEST(CppBackendTest, OrdersNestedTypesByNeed) {
-  const auto files = generate("Foo", "parcelable Foo { parcelable B { A a; } parcelable A { E e; @nullable B[] bs; } enum E { X } B b; }");
+  const auto files =
+      generate("Foo", "parcelable Foo { parcelable B { A a; } parcelable A { E e; @nullable B[] bs; } enum E { X } B b; }");
   const std::string& header = files.at("com/example/Foo.h");
   EXPECT_LT(header.find("enum class E"), header.find("struct A {"));
   EXPECT_LT(header.find("struct A {"), header.find("struct B {"));
+}
+
+TEST(CppBackendTest, ConstructsNestedTypesThatUnionsHoldElsewhere) {
+  const auto held = generate("Foo", "parcelable Foo { parcelable P { int a = 1; } union U { P p; } }");
+  expect_contains(held.at("com/example/Foo.h"), "    P();\n");
+  expect_contains(held.at("com/example/Foo.cc"), "Foo::P::P() = default;");
+  const auto plain = generate("Foo", "parcelable Foo { parcelable P { int a = 1; } P p; }");
+  EXPECT_EQ(plain.at("com/example/Foo.h").find("P();"), std::string::npos);
 }
 
 TEST(CppBackendTest, WritesWithoutPackageAndMethods) {
@@ -128,8 +146,9 @@ TEST(CppBackendTest, WritesWithoutPackageAndMethods) {
 
 TEST(CppBackendTest, SaysWhatItIsMadeFrom) {
   const auto plain = generate("IFoo", "interface IFoo {}", {}, {.invocation = "aidlc --lang=cpp \\\n evil();"});
-  EXPECT_TRUE(plain.at("com/example/IFoo.h").starts_with("// Generated by aidlc from com/example/IFoo.aidl: change that, not this.\n"
-                                                         "// aidlc --lang=cpp    evil();\n#pragma once\n"));
+  EXPECT_TRUE(plain.at("com/example/IFoo.h")
+                  .starts_with("// Generated by aidlc from com/example/IFoo.aidl: change that, not this.\n"
+                               "// aidlc --lang=cpp    evil();\n#pragma once\n"));
 }
 
 TEST(CppBackendTest, RefusesWhatItCannotSay) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <set>
 
+#include "rpc/aidl/cpp/includes.h"
 #include "rpc/aidl/cpp/literals.h"
 #include "rpc/aidl/cpp/names.h"
 
@@ -13,7 +14,9 @@ namespace adyton::aidl {
 namespace {
 
 // What a list holds, or an array: down to what is neither.
-const Type& innermost(const Type& type) { return type.kind == TypeKind::kList && !type.arguments.empty() ? innermost(type.arguments.front()) : type; }
+const Type& innermost(const Type& type) {
+  return type.kind == TypeKind::kList && !type.arguments.empty() ? innermost(type.arguments.front()) : type;
+}
 
 bool is_file_descriptor(const Type& type) { return innermost(type).kind == TypeKind::kFileDescriptor; }
 
@@ -22,7 +25,8 @@ bool comparable(const Declaration& declaration, std::set<const Declaration*>& se
 bool comparable(const Type& type, std::set<const Declaration*>& seen) {
   if (type.kind == TypeKind::kFileDescriptor || type.kind == TypeKind::kParcelFileDescriptor) return false;
   if (type.declaration != nullptr && !comparable(*type.declaration, seen)) return false;
-  return std::all_of(type.arguments.begin(), type.arguments.end(), [&](const Type& argument) { return comparable(argument, seen); });
+  return std::all_of(type.arguments.begin(), type.arguments.end(),
+                     [&](const Type& argument) { return comparable(argument, seen); });
 }
 
 // Whether values can be compared: descriptors cannot.
@@ -49,7 +53,8 @@ std::string apart_from(const std::vector<Field>& fields, std::string name) {
 
 std::string template_head(const Declaration& declaration) {
   std::string out;
-  for (const std::string& parameter : declaration.type_parameters) out += (out.empty() ? "template <typename " : ", typename ") + escape(parameter);
+  for (const std::string& parameter : declaration.type_parameters)
+    out += (out.empty() ? "template <typename " : ", typename ") + escape(parameter);
   return out.empty() ? out : out + ">";
 }
 
@@ -57,7 +62,8 @@ std::string template_head(const Declaration& declaration) {
 
 std::string member_name(const std::string& name, const Declaration& declaration) {
   static constexpr auto kData = std::to_array<std::string_view>({"write_to", "read_from", "to_string"});
-  static constexpr auto kUnion = std::to_array<std::string_view>({"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
+  static constexpr auto kUnion = std::to_array<std::string_view>(
+      {"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
   static constexpr auto kInterface = std::to_array<std::string_view>(
       {"from_binder", "as_binder", "is_alive", "local", "dump", "interface_descriptor", "link_to_death", "unlink_to_death"});
   const auto in = [&](const auto& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
@@ -90,14 +96,23 @@ void CppDataWriter::define_constants(const std::vector<Constant>& constants, con
     if (constant.type.kind == TypeKind::kString) type = "std::string_view";
     if (const auto* list = constant.value.get<std::vector<Value>>()) {
       Type element = constant.type.element();
-      const std::string element_type =
-          element.kind == TypeKind::kByte ? "uint8_t" : (element.kind == TypeKind::kString ? "std::string_view" : names_.value(element));
+      const std::string element_type = element.kind == TypeKind::kByte
+                                           ? "uint8_t"
+                                           : (element.kind == TypeKind::kString ? "std::string_view" : names_.value(element));
       type = fmt::format("std::array<{}, {}>", element_type, list->size());
     }
-    header_.line("{}static constexpr {} {} = {};", deprecated_attribute(constant.comment), type, member_name(constant.name, declaration),
-                 names_.literal(constant.type, constant.value));
+    header_.line("{}static constexpr {} {} = {};", deprecated_attribute(constant.comment), type,
+                 member_name(constant.name, declaration), names_.literal(constant.type, constant.value));
   }
   if (!constants.empty()) header_.blank();
+}
+
+void CppDataWriter::constructor(const Declaration& declaration) {
+  if (declaration.parent == nullptr || !declaration.type_parameters.empty() || !needs_constructors(declaration)) return;
+  header_.line("{}();", escape(declaration.name));
+  header_.blank();
+  source_.blank();
+  source_.line("{}::{}() = default;", name_in_namespace(declaration), escape(declaration.name));
 }
 
 void CppDataWriter::open(const ParcelableDeclaration& parcelable) {
@@ -107,13 +122,16 @@ void CppDataWriter::open(const ParcelableDeclaration& parcelable) {
 }
 
 void CppDataWriter::members(const ParcelableDeclaration& parcelable) {
+  constructor(parcelable);
   for (const Field& field : parcelable.fields) {
     if (!field.comment.text.empty() && &field != &parcelable.fields.front()) header_.blank();
     header_.comment(field.comment);
-    const std::string head = deprecated_attribute(field.comment) + names_.value(field.type) + " " + member_name(field.name, parcelable);
+    const std::string head =
+        deprecated_attribute(field.comment) + names_.value(field.type) + " " + member_name(field.name, parcelable);
     const std::string initializer = names_.initializer(field);
     const auto* list = field.default_value.get<std::vector<Value>>();
-    if (list != nullptr && !list->empty() && list->front().get<std::vector<Value>>() == nullptr && initializer.starts_with(" = {")) {
+    if (list != nullptr && !list->empty() && list->front().get<std::vector<Value>>() == nullptr &&
+        initializer.starts_with(" = {")) {
       std::vector<std::string> items;
       for (const Value& value : *list) items.push_back(names_.literal(field.type, value));
       header_.list(head + " = {", items, "};");
@@ -146,7 +164,8 @@ void CppDataWriter::members(const ParcelableDeclaration& parcelable) {
   std::vector<std::string> terms;
   for (const Field& field : parcelable.fields) {
     const std::string member = member_name(field.name, parcelable);
-    terms.push_back(field.type.nullable_heap ? fmt::format("adyton::rpc::equal({0}, {1}.{0})", member, other) : fmt::format("{0} == {1}.{0}", member, other));
+    terms.push_back(field.type.nullable_heap ? fmt::format("adyton::rpc::equal({0}, {1}.{0})", member, other)
+                                             : fmt::format("{0} == {1}.{0}", member, other));
   }
   std::string all = terms.front();
   for (size_t i = 1; i < terms.size(); ++i) all += " &&\n       " + terms[i];
@@ -214,7 +233,9 @@ void CppDataWriter::open(const UnionDeclaration& union_type) {
 
 void CppDataWriter::members(const UnionDeclaration& union_type) {
   const std::string name = escape(union_type.name);
-  header_.line("enum class Tag : {} {{", union_type.tag->backing == TypeKind::kByte ? "int8_t" : union_type.tag->backing == TypeKind::kLong ? "int64_t" : "int32_t");
+  header_.line("enum class Tag : {} {{", union_type.tag->backing == TypeKind::kByte   ? "int8_t"
+                                         : union_type.tag->backing == TypeKind::kLong ? "int64_t"
+                                                                                      : "int32_t");
   header_.indent();
   for (size_t i = 0; i < union_type.fields.size(); ++i) {
     const Field& field = union_type.fields[i];
@@ -231,6 +252,7 @@ void CppDataWriter::members(const UnionDeclaration& union_type) {
   for (const Field& field : union_type.fields) types.push_back(names_.value(field.type));
   header_.list("using Value = std::variant<", types, ">;");
   header_.blank();
+  constructor(union_type);
   header_.text(R"([[nodiscard]] Tag tag() const { return static_cast<Tag>(value.index()); }
 // What stands under kTag, which must be tag(): std::bad_variant_access if it is not.
 template <Tag kTag>
@@ -271,7 +293,8 @@ adyton::rpc::Status read_from(const adyton::rpc::Parcel& parcel);
 
 void CppDataWriter::define_union_functions(const UnionDeclaration& union_type) {
   const std::string name = name_in_namespace(union_type);
-  const bool plain = std::all_of(union_type.fields.begin(), union_type.fields.end(), [](const Field& field) { return form(field.type).empty(); });
+  const bool plain = std::all_of(union_type.fields.begin(), union_type.fields.end(),
+                                 [](const Field& field) { return form(field.type).empty(); });
   const auto function = [&](const std::string& head, const auto& body) {
     source_.blank();
     source_.text(head + " {");
@@ -287,7 +310,8 @@ void CppDataWriter::define_union_functions(const UnionDeclaration& union_type) {
     if (plain) return source_.text("return adyton::rpc::write_union(parcel, value);");
     source_.text("parcel->write_int32(static_cast<int32_t>(tag()));\nswitch (tag()) {");
     cases([&](const Field& field) {
-      return fmt::format("return adyton::rpc::write(parcel, {});", formed(field.type, fmt::format("get<Tag::{}>()", escape(field.name))));
+      return fmt::format("return adyton::rpc::write(parcel, {});",
+                         formed(field.type, fmt::format("get<Tag::{}>()", escape(field.name))));
     });
     source_.text("}\nreturn adyton::rpc::Status::from_transport(adyton::rpc::TransportError::kBadValue);");
   });
@@ -296,9 +320,11 @@ void CppDataWriter::define_union_functions(const UnionDeclaration& union_type) {
     source_.text("int32_t which = 0;\nADYTON_RPC_TRY(adyton::rpc::read(parcel, &which));\nswitch (static_cast<Tag>(which)) {");
     cases([&](const Field& field) {
       const std::string tag = escape(field.name);
-      return fmt::format("set<Tag::{0}>(); return adyton::rpc::read(parcel, {1});", tag, formed(field.type, fmt::format("&get<Tag::{}>()", tag)));
+      return fmt::format("set<Tag::{0}>(); return adyton::rpc::read(parcel, {1});", tag,
+                         formed(field.type, fmt::format("&get<Tag::{}>()", tag)));
     });
-    source_.text("}\nreturn adyton::rpc::Status::from_transport(adyton::rpc::TransportError::kBadValue, \"unknown tag of a union\");");
+    source_.text(
+        "}\nreturn adyton::rpc::Status::from_transport(adyton::rpc::TransportError::kBadValue, \"unknown tag of a union\");");
   });
   function(fmt::format("std::string {}::to_string() const", name), [&] {
     source_.text("switch (tag()) {");
@@ -312,7 +338,9 @@ void CppDataWriter::define_union_functions(const UnionDeclaration& union_type) {
 
 void CppDataWriter::define(const EnumDeclaration& enumeration) {
   header_.comment(enumeration.comment);
-  const std::string_view backing = enumeration.backing == TypeKind::kByte ? "int8_t" : enumeration.backing == TypeKind::kLong ? "int64_t" : "int32_t";
+  const std::string_view backing = enumeration.backing == TypeKind::kByte   ? "int8_t"
+                                   : enumeration.backing == TypeKind::kLong ? "int64_t"
+                                                                            : "int32_t";
   header_.line("enum class {}{} : {} {{", deprecated_attribute(enumeration.comment), escape(enumeration.name), backing);
   header_.indent();
   for (const Enumerator& enumerator : enumeration.enumerators) {

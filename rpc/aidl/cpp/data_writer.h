@@ -9,7 +9,8 @@
 
 namespace adyton::aidl {
 
-// What stands in the header, and what in the .cc file behind the namespace's opening. `names` is inside of what surrounds the declaration.
+// What stands in the header, and what in the .cc file behind the namespace's opening. `names` is inside of what surrounds the
+// declaration.
 class CppDataWriter {
  public:
   CppDataWriter(CppNames& names, Writer& header, Writer& source) : names_(names), header_(header), source_(source) {}
@@ -30,7 +31,7 @@ class CppDataWriter {
  private:
   void define_parcelable_functions(const ParcelableDeclaration& parcelable, const std::string& prefix, Writer& out);
   void define_union_functions(const UnionDeclaration& union_type);
-  void enumerators(const EnumDeclaration& enumeration);
+  void constructor(const Declaration& declaration);
 
   CppNames& names_;
   Writer& header_;

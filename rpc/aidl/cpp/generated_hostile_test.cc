@@ -31,7 +31,8 @@ TEST_P(HostileTest, RefusesOtherInterfaces) {
 TEST_P(HostileTest, RefusesShortAndWrongArguments) {
   EXPECT_EQ(send(IKitchen::TRANSACTION_add, token()).transport_error(), TransportError::kNotEnoughData);
   // A count that nothing stands behind, of an array that comes and of one that is to be filled.
-  for (const uint32_t code : {IKitchen::TRANSACTION_reverseInts, IKitchen::TRANSACTION_reverseIngredients, IKitchen::TRANSACTION_reverseStrings}) {
+  for (const uint32_t code :
+       {IKitchen::TRANSACTION_reverseInts, IKitchen::TRANSACTION_reverseIngredients, IKitchen::TRANSACTION_reverseStrings}) {
     Parcel data = token();
     data.write_int32(INT32_MAX);
     EXPECT_FALSE(send(code, data).is_ok());

@@ -1,6 +1,6 @@
-// The bytes that generated proxies and stubs write, derived by hand from AOSP's parcel layout: every value on 4 bytes; strings with their
-// length in UTF-16 units and a NUL; bool, byte and char as int32; byte arrays and byte enums packed; parcelables behind a 1, structured
-// ones with their size, unions with their tag.
+// The bytes that generated proxies and stubs write, derived by hand from AOSP's parcel layout: every value on 4 bytes; strings
+// with their length in UTF-16 units and a NUL; bool, byte and char as int32; byte arrays and byte enums packed; parcelables
+// behind a 1, structured ones with their size, unions with their tag.
 #include <gtest/gtest.h>
 
 #include "rpc/aidl/cpp/kitchen_fixture.h"
@@ -90,7 +90,10 @@ TEST_F(GeneratedLayoutTest, WritesParcelablesAndUnions) {
   EXPECT_EQ(sent(), "00000000");
   EXPECT_FALSE(kitchen_.repeatNullableIngredient(Ingredient{"a", 5}));
   EXPECT_EQ(sent(), "01000000 10000000 01000000 61000000 05000000");
-  EXPECT_FALSE(kitchen_.report({IKitchen::Mood::BUSY, {"a", ""}}));
+  IKitchen::Report report;
+  report.mood = IKitchen::Mood::BUSY;
+  report.lines = {"a", ""};
+  EXPECT_FALSE(kitchen_.report(report));
   EXPECT_EQ(sent(), "01000000 1c000000 01000000 02000000 01000000 61000000 00000000 00000000");
   EXPECT_FALSE(kitchen_.repeatAmount(Amount::make<Amount::Tag::words>("a")));
   EXPECT_EQ(sent(), "01000000 01000000 01000000 61000000");
@@ -150,8 +153,10 @@ TEST_F(GeneratedLayoutTest, WritesObjectsAndDescriptors) {
 TEST_F(GeneratedLayoutTest, Answers) {
   EXPECT_EQ(answered(IKitchen::TRANSACTION_add, 2, 3), "00000000 05000000");
   EXPECT_EQ(answered(IKitchen::TRANSACTION_nothing), "00000000");
-  EXPECT_EQ(answered(IKitchen::TRANSACTION_reverseBytes, std::vector<uint8_t>{1, 2}, 0), "00000000 02000000 02010000 02000000 01020000");
-  EXPECT_EQ(answered(IKitchen::TRANSACTION_fail, -8, -1, std::string("no")), "f8ffffff 02000000 6e006f00 00000000 00000000 ffffffff");
+  EXPECT_EQ(answered(IKitchen::TRANSACTION_reverseBytes, std::vector<uint8_t>{1, 2}, 0),
+            "00000000 02000000 02010000 02000000 01020000");
+  EXPECT_EQ(answered(IKitchen::TRANSACTION_fail, -8, -1, std::string("no")),
+            "f8ffffff 02000000 6e006f00 00000000 00000000 ffffffff");
   EXPECT_EQ(answered(IKitchen::TRANSACTION_fail, -3, 0, std::string("no")), "fdffffff 02000000 6e006f00 00000000 00000000");
   EXPECT_EQ(answered(adyton::rpc::kGetInterfaceVersion), "00000000 03000000");
   EXPECT_EQ(answered(adyton::rpc::kGetInterfaceHash), "00000000 04000000 63006100 66006500 00000000");

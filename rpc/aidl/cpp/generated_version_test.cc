@@ -52,7 +52,8 @@ TEST(GeneratedVersionTest, OldClientsUseNewServices) {
 
 TEST(GeneratedVersionTest, SkipsNewFieldsInTheMiddleOfAParcel) {
   Parcel parcel;
-  ASSERT_TRUE(adyton::rpc::write_all(&parcel, std::vector<v2::Item>{{"a", 1, "x", {{1}}}, {"b", 2, "y", std::nullopt}}, 7).is_ok());
+  ASSERT_TRUE(
+      adyton::rpc::write_all(&parcel, std::vector<v2::Item>{{"a", 1, "x", {{1}}}, {"b", 2, "y", std::nullopt}}, 7).is_ok());
   std::vector<v1::Item> items;
   int32_t behind = 0;
   ASSERT_TRUE(adyton::rpc::read_all(parcel, &items, &behind).is_ok());

@@ -97,6 +97,25 @@ void CppIncludes::finish() {
   }
 }
 
+bool needs_constructors(const Declaration& declaration) {
+  const Declaration& root = outermost(declaration);
+  const std::function<bool(const Type&)> names_nested = [&](const Type& type) {
+    const Declaration* named = type.declaration;
+    const bool data = named != nullptr && (named->as_parcelable() != nullptr || named->as_union() != nullptr);
+    if (data && named->parent != nullptr && &outermost(*named) == &root) return true;
+    return std::any_of(type.arguments.begin(), type.arguments.end(), names_nested);
+  };
+  const std::function<bool(const Declaration&)> search = [&](const Declaration& each) {
+    const auto* union_type = each.as_union();
+    if (union_type != nullptr && std::any_of(union_type->fields.begin(), union_type->fields.end(),
+                                             [&](const Field& field) { return names_nested(field.type); })) {
+      return true;
+    }
+    return std::any_of(each.nested.begin(), each.nested.end(), [&](const auto& nested) { return search(*nested); });
+  };
+  return search(root);
+}
+
 std::vector<const Declaration*> in_order_of_definition(const Declaration& declaration) {
   std::vector<const Declaration*> out;
   std::set<const Declaration*> seen;

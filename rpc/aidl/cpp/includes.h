@@ -52,6 +52,10 @@ class CppIncludes {
 // The nested declarations of `declaration`, so that what others hold by value comes before them.
 [[nodiscard]] std::vector<const Declaration*> in_order_of_definition(const Declaration& declaration);
 
+// Whether nested structs need a default constructor that is defined elsewhere. Within the outermost class the compiler does not
+// know the initializers of their members yet, so that a variant there would take them for types without default constructor.
+[[nodiscard]] bool needs_constructors(const Declaration& outermost);
+
 // Calls `function(type, in_field)` for every type that is used in `declaration` and what is nested in it.
 template <typename Function>
 void for_each_type(const Declaration& declaration, const Function& function) {

@@ -37,7 +37,8 @@ std::string transaction_name(const Method& method) { return "TRANSACTION_" + met
 
 }  // namespace
 
-std::vector<std::string> CppInterfaceWriter::parameters(const Method& method, const InterfaceDeclaration& interface, bool named) const {
+std::vector<std::string> CppInterfaceWriter::parameters(const Method& method, const InterfaceDeclaration& interface,
+                                                        bool named) const {
   std::vector<std::string> out;
   for (const Argument& argument : method.arguments) {
     out.push_back(names_.argument(argument) + (named ? " " + parameter_name(argument, interface) : ""));
@@ -59,7 +60,8 @@ void CppInterfaceWriter::members(const InterfaceDeclaration& interface) {
     header_.line("static constexpr uint32_t {} = adyton::rpc::kFirstCall + {};", transaction_name(method), method.id);
   }
   header_.blank();
-  header_.text("// A local object itself, else a proxy; null for null and for a local object of another interface (interface_of).");
+  header_.text(
+      "// A local object itself, else a proxy; null for null and for a local object of another interface (interface_of).");
   header_.line("static std::shared_ptr<{}> from_binder(std::shared_ptr<adyton::rpc::Binder> binder);", name);
   header_.blank();
   declare_methods(interface, true);
@@ -71,12 +73,14 @@ void CppInterfaceWriter::declare_methods(const InterfaceDeclaration& interface, 
       if (&method != &interface.methods.front()) header_.blank();
       header_.comment(method.comment);
     }
-    header_.list(fmt::format("{}{}{} {}(", pure ? deprecated_attribute(method.comment) : "", pure ? "virtual " : "", names_.reply(method.result),
-                             member_name(method.name, interface)),
+    header_.list(fmt::format("{}{}{} {}(", pure ? deprecated_attribute(method.comment) : "", pure ? "virtual " : "",
+                             names_.reply(method.result), member_name(method.name, interface)),
                  parameters(method, interface, true), pure ? ") = 0;" : ") override;");
   }
-  if (versioned()) header_.line("{}adyton::rpc::Reply<int32_t> getInterfaceVersion(){};", pure ? "virtual " : "", pure ? " = 0" : " override");
-  if (hashed()) header_.line("{}adyton::rpc::Reply<std::string> getInterfaceHash(){};", pure ? "virtual " : "", pure ? " = 0" : " override");
+  if (versioned())
+    header_.line("{}adyton::rpc::Reply<int32_t> getInterfaceVersion(){};", pure ? "virtual " : "", pure ? " = 0" : " override");
+  if (hashed())
+    header_.line("{}adyton::rpc::Reply<std::string> getInterfaceHash(){};", pure ? "virtual " : "", pure ? " = 0" : " override");
 }
 
 void CppInterfaceWriter::companions(const InterfaceDeclaration& interface) {
@@ -104,11 +108,13 @@ void CppInterfaceWriter::companions(const InterfaceDeclaration& interface) {
   }
   header_.indent();
   header_.label("protected:");
-  header_.text("adyton::rpc::Status dispatch(uint32_t code, const adyton::rpc::Parcel& data, adyton::rpc::Parcel* reply) override;");
+  header_.text(
+      "adyton::rpc::Status dispatch(uint32_t code, const adyton::rpc::Parcel& data, adyton::rpc::Parcel* reply) override;");
   close();
 
   open(fmt::format("class {0}Proxy final : public {0}, private adyton::rpc::Proxy {{", name));
-  header_.line("explicit {}Proxy(std::shared_ptr<adyton::rpc::Binder> binder) : Proxy(std::move(binder), kDescriptor) {{}}", name);
+  header_.line("explicit {}Proxy(std::shared_ptr<adyton::rpc::Binder> binder) : Proxy(std::move(binder), kDescriptor) {{}}",
+               name);
   header_.text("std::shared_ptr<adyton::rpc::Binder> as_binder() override { return binder_; }");
   declare_methods(interface, false);
   close();
@@ -136,12 +142,15 @@ void CppInterfaceWriter::define(const InterfaceDeclaration& interface) {
 
 void CppInterfaceWriter::define_dispatch(const InterfaceDeclaration& interface) {
   const bool reads = std::any_of(interface.methods.begin(), interface.methods.end(), [](const Method& method) {
-    return std::any_of(method.arguments.begin(), method.arguments.end(), [](const Argument& argument) { return argument.is_in() || is_sized(argument); });
+    return std::any_of(method.arguments.begin(), method.arguments.end(),
+                       [](const Argument& argument) { return argument.is_in() || is_sized(argument); });
   });
-  const bool replies = std::any_of(interface.methods.begin(), interface.methods.end(), [&](const Method& method) { return !is_oneway(method, interface); });
+  const bool replies = std::any_of(interface.methods.begin(), interface.methods.end(),
+                                   [&](const Method& method) { return !is_oneway(method, interface); });
   source_.blank();
   source_.list(fmt::format("adyton::rpc::Status {}Stub::dispatch(", name_in_namespace(interface)),
-               {interface.methods.empty() ? "uint32_t" : "uint32_t code", reads ? "const adyton::rpc::Parcel& data" : "const adyton::rpc::Parcel&",
+               {interface.methods.empty() ? "uint32_t" : "uint32_t code",
+                reads ? "const adyton::rpc::Parcel& data" : "const adyton::rpc::Parcel&",
                 replies ? "adyton::rpc::Parcel* reply" : "adyton::rpc::Parcel*"},
                ") {");
   source_.indent();

@@ -24,7 +24,8 @@ class CppInterfaceWriter {
   void define(const InterfaceDeclaration& interface);
 
  private:
-  [[nodiscard]] std::vector<std::string> parameters(const Method& method, const InterfaceDeclaration& interface, bool named) const;
+  [[nodiscard]] std::vector<std::string> parameters(const Method& method, const InterfaceDeclaration& interface,
+                                                    bool named) const;
   void declare_methods(const InterfaceDeclaration& interface, bool pure);
   void define_dispatch(const InterfaceDeclaration& interface);
   void define_case(const Method& method, const InterfaceDeclaration& interface);

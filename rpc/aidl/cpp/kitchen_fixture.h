@@ -124,29 +124,52 @@ class Kitchen : public IKitchenStub {
     repeated->assign(value.begin(), value.end());
     return {value.rbegin(), value.rend()};
   }
-  Reply<std::vector<bool>> reverseBooleans(const std::vector<bool>& value, std::vector<bool>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<uint8_t>> reverseBytes(std::span<const uint8_t> value, std::vector<uint8_t>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<char16_t>> reverseChars(std::span<const char16_t> value, std::vector<char16_t>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<int32_t>> reverseInts(std::span<const int32_t> value, std::vector<int32_t>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<int64_t>> reverseLongs(std::span<const int64_t> value, std::vector<int64_t>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<float>> reverseFloats(std::span<const float> value, std::vector<float>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<double>> reverseDoubles(std::span<const double> value, std::vector<double>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<std::string>> reverseStrings(const std::vector<std::string>& value, std::vector<std::string>* repeated) override {
+  Reply<std::vector<bool>> reverseBooleans(const std::vector<bool>& value, std::vector<bool>* repeated) override {
     return reversed(value, repeated);
   }
-  Reply<std::vector<Course>> reverseCourses(const std::vector<Course>& value, std::vector<Course>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<Heat>> reverseHeats(const std::vector<Heat>& value, std::vector<Heat>* repeated) override { return reversed(value, repeated); }
-  Reply<std::vector<Ingredient>> reverseIngredients(const std::vector<Ingredient>& value, std::vector<Ingredient>* repeated) override {
+  Reply<std::vector<uint8_t>> reverseBytes(std::span<const uint8_t> value, std::vector<uint8_t>* repeated) override {
     return reversed(value, repeated);
   }
-  Reply<std::vector<std::string>> reverseList(const std::vector<std::string>& value, std::vector<std::string>* repeated) override {
+  Reply<std::vector<char16_t>> reverseChars(std::span<const char16_t> value, std::vector<char16_t>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<int32_t>> reverseInts(std::span<const int32_t> value, std::vector<int32_t>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<int64_t>> reverseLongs(std::span<const int64_t> value, std::vector<int64_t>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<float>> reverseFloats(std::span<const float> value, std::vector<float>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<double>> reverseDoubles(std::span<const double> value, std::vector<double>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<std::string>> reverseStrings(const std::vector<std::string>& value,
+                                                 std::vector<std::string>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<Course>> reverseCourses(const std::vector<Course>& value, std::vector<Course>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<Heat>> reverseHeats(const std::vector<Heat>& value, std::vector<Heat>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<Ingredient>> reverseIngredients(const std::vector<Ingredient>& value,
+                                                    std::vector<Ingredient>* repeated) override {
+    return reversed(value, repeated);
+  }
+  Reply<std::vector<std::string>> reverseList(const std::vector<std::string>& value,
+                                              std::vector<std::string>* repeated) override {
     return reversed(value, repeated);
   }
   Reply<std::array<int32_t, 3>> reverseFixed(const std::array<int32_t, 3>& value, std::array<int32_t, 3>* repeated) override {
     *repeated = value;
     return std::array{value[2], value[1], value[0]};
   }
-  Reply<std::optional<std::vector<int32_t>>> repeatNullableInts(const std::optional<std::vector<int32_t>>& value) override { return value; }
+  Reply<std::optional<std::vector<int32_t>>> repeatNullableInts(const std::optional<std::vector<int32_t>>& value) override {
+    return value;
+  }
   Reply<std::optional<std::vector<std::optional<std::string>>>> repeatNullableStrings(
       const std::optional<std::vector<std::optional<std::string>>>& value) override {
     return value;
@@ -170,11 +193,17 @@ class Kitchen : public IKitchenStub {
   }
   Reply<std::shared_ptr<ICook>> getCook() override { return cook_; }
   Reply<std::shared_ptr<ICook>> repeatCook(const std::shared_ptr<ICook>& cook) override { return cook; }
-  Reply<std::shared_ptr<Binder>> repeatBinder(const std::shared_ptr<Binder>& value) override { return null_answers ? nullptr : value; }
+  Reply<std::shared_ptr<Binder>> repeatBinder(const std::shared_ptr<Binder>& value) override {
+    return null_answers ? nullptr : value;
+  }
   Reply<std::shared_ptr<Binder>> repeatNullableBinder(const std::shared_ptr<Binder>& value) override { return value; }
-  Reply<std::vector<std::shared_ptr<Binder>>> repeatBinders(const std::vector<std::shared_ptr<Binder>>& value) override { return value; }
+  Reply<std::vector<std::shared_ptr<Binder>>> repeatBinders(const std::vector<std::shared_ptr<Binder>>& value) override {
+    return value;
+  }
   Reply<std::shared_ptr<IWaiter>> waiter(const std::string& greeting) override { return std::make_shared<Waiter>(greeting); }
-  Reply<std::vector<std::shared_ptr<ICook>>> repeatCooks(const std::vector<std::shared_ptr<ICook>>& value) override { return value; }
+  Reply<std::vector<std::shared_ptr<ICook>>> repeatCooks(const std::vector<std::shared_ptr<ICook>>& value) override {
+    return value;
+  }
   Reply<UniqueFd> repeatPhoto(const UniqueFd& photo) override { return same(photo); }
   Reply<std::optional<UniqueFd>> repeatNullablePhoto(const std::optional<UniqueFd>& photo) override {
     if (!photo) return std::nullopt;
@@ -186,7 +215,8 @@ class Kitchen : public IKitchenStub {
     return out;
   }
   Reply<> fail(int32_t exception, int32_t code, const std::string& message) override {
-    if (exception == static_cast<int32_t>(Exception::kServiceSpecific)) return std::unexpected(Status::from_service_specific(code, message));
+    if (exception == static_cast<int32_t>(Exception::kServiceSpecific))
+      return std::unexpected(Status::from_service_specific(code, message));
     return adyton::rpc::fail(static_cast<Exception>(exception), message);
   }
   Reply<> throwsUp(const std::string& what) override {

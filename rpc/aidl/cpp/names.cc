@@ -8,18 +8,25 @@
 namespace adyton::aidl {
 namespace {
 
-// Keywords of C++23 ([lex.key]) and the alternative tokens; then names that the headers which generated code includes define as macros,
-// and those that GCC predefines in its gnu dialects.
+// Keywords of C++23 ([lex.key]) and the alternative tokens; then names that the headers which generated code includes define as
+// macros, and those that GCC predefines in its gnu dialects.
 constexpr auto kReserved = std::to_array<std::string_view>({
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
-    "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const", "const_cast", "consteval",
-    "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit",
-    "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new",
-    "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
-    "reinterpret_cast", "requires", "return", "short", "signed", "sizeof", "static", "static_assert", "static_cast", "struct", "switch",
-    "template", "this", "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "typeof", "union", "unsigned", "using",
-    "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
-    "EOF", "INFINITY", "NAN", "NULL", "TRY", "assert", "errno", "i386", "linux", "signals", "slots", "stderr", "stdin", "stdout", "unix",
+    "alignas",     "alignof",  "and",        "and_eq",    "asm",       "auto",         "bitand",
+    "bitor",       "bool",     "break",      "case",      "catch",     "char",         "char16_t",
+    "char32_t",    "char8_t",  "class",      "co_await",  "co_return", "co_yield",     "compl",
+    "concept",     "const",    "const_cast", "consteval", "constexpr", "constinit",    "continue",
+    "decltype",    "default",  "delete",     "do",        "double",    "dynamic_cast", "else",
+    "enum",        "explicit", "export",     "extern",    "false",     "float",        "for",
+    "friend",      "goto",     "if",         "inline",    "int",       "long",         "mutable",
+    "namespace",   "new",      "noexcept",   "not",       "not_eq",    "nullptr",      "operator",
+    "or",          "or_eq",    "private",    "protected", "public",    "register",     "reinterpret_cast",
+    "requires",    "return",   "short",      "signed",    "sizeof",    "static",       "static_assert",
+    "static_cast", "struct",   "switch",     "template",  "this",      "thread_local", "throw",
+    "true",        "try",      "typedef",    "typeid",    "typename",  "typeof",       "union",
+    "unsigned",    "using",    "virtual",    "void",      "volatile",  "wchar_t",      "while",
+    "xor",         "xor_eq",   "EOF",        "INFINITY",  "NAN",       "NULL",         "TRY",
+    "assert",      "errno",    "i386",       "linux",     "signals",   "slots",        "stderr",
+    "stdin",       "stdout",   "unix",
 });
 
 bool is_deprecated(const Comment& comment) { return comment.deprecated.has_value(); }
@@ -58,11 +65,13 @@ std::string namespace_of(std::string_view package) {
 }
 
 std::string name_in_namespace(const Declaration& declaration) {
-  return (declaration.parent != nullptr ? name_in_namespace(*declaration.parent) + "::" : std::string()) + escape(declaration.name);
+  return (declaration.parent != nullptr ? name_in_namespace(*declaration.parent) + "::" : std::string()) +
+         escape(declaration.name);
 }
 
 std::string base_name(std::string_view interface_name) {
-  const bool has_i = interface_name.size() >= 2 && interface_name[0] == 'I' && interface_name[1] >= 'A' && interface_name[1] <= 'Z';
+  const bool has_i =
+      interface_name.size() >= 2 && interface_name[0] == 'I' && interface_name[1] >= 'A' && interface_name[1] <= 'Z';
   return std::string(has_i ? interface_name.substr(1) : interface_name);
 }
 
@@ -96,7 +105,8 @@ bool mentions_deprecated(const Declaration& declaration) {
   if (const auto* enumeration = declaration.as_enum()) {
     if (any_deprecated(enumeration->enumerators)) return true;
   }
-  return std::any_of(declaration.nested.begin(), declaration.nested.end(), [](const auto& inner) { return mentions_deprecated(*inner); });
+  return std::any_of(declaration.nested.begin(), declaration.nested.end(),
+                     [](const auto& inner) { return mentions_deprecated(*inner); });
 }
 
 }  // namespace adyton::aidl

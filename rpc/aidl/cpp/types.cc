@@ -15,7 +15,8 @@ bool is_enum(const Type& type) {
 
 bool is_object(const Type& type) {
   if (type.is_array()) return false;
-  return type.kind == TypeKind::kIBinder || (type.kind == TypeKind::kDeclared && type.declaration->kind == Declaration::Kind::kInterface);
+  return type.kind == TypeKind::kIBinder ||
+         (type.kind == TypeKind::kDeclared && type.declaration->kind == Declaration::Kind::kInterface);
 }
 
 bool is_scalar(const Type& type) { return type.is_primitive() || is_enum(type); }
@@ -31,7 +32,8 @@ bool CppNames::hidden(const std::string& name, const Declaration& target) const 
     const bool inner = std::any_of(scope->nested.begin(), scope->nested.end(),
                                    [&](const auto& nested) { return nested->name == name && nested.get() != &target; });
     if (inner) return true;
-    if (std::find(scope->type_parameters.begin(), scope->type_parameters.end(), name) != scope->type_parameters.end()) return true;
+    if (std::find(scope->type_parameters.begin(), scope->type_parameters.end(), name) != scope->type_parameters.end())
+      return true;
     if (const auto* interface = scope->as_interface()) return any(interface->methods) || any(interface->constants);
     if (const auto* parcelable = scope->as_parcelable()) return any(parcelable->fields) || any(parcelable->constants);
     if (const auto* union_type = scope->as_union()) return name == "Tag" || any(union_type->constants);
@@ -109,7 +111,8 @@ std::string CppNames::argument(const Argument& argument) const {
   const Type& type = argument.type;
   if (argument.is_out()) return value(type) + "*";
   if (is_scalar(type)) return value(type);
-  const bool packed = type.is_dynamic_array() && !type.nullable && type.element().is_primitive() && type.kind != TypeKind::kBoolean;
+  const bool packed =
+      type.is_dynamic_array() && !type.nullable && type.element().is_primitive() && type.kind != TypeKind::kBoolean;
   if (packed) return fmt::format("std::span<const {}>", leaf(type));
   return fmt::format("const {}&", value(type));
 }

@@ -53,6 +53,8 @@ class CppNames {
 // What C++ passes by value: primitives and enums.
 [[nodiscard]] bool is_scalar(const Type& type);
 // By itself, or as every method of its interface is.
-[[nodiscard]] inline bool is_oneway(const Method& method, const InterfaceDeclaration& interface) { return method.oneway || interface.oneway; }
+[[nodiscard]] inline bool is_oneway(const Method& method, const InterfaceDeclaration& interface) {
+  return method.oneway || interface.oneway;
+}
 
 }  // namespace adyton::aidl

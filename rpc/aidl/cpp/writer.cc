@@ -85,7 +85,9 @@ void Writer::comment(const Comment& comment) {
     if (line.starts_with("/*")) block = true;
     // A block's inner lines stand under its first star. What is no star of the block's own frame keeps its distance.
     const bool inner = block && !line.starts_with("/*");
-    put(depth_ * tab_, inner && line.starts_with("*") ? " " + std::string(line) : inner && !line.empty() ? "   " + std::string(line) : std::string(line));
+    put(depth_ * tab_, inner && line.starts_with("*") ? " " + std::string(line)
+                       : inner && !line.empty()       ? "   " + std::string(line)
+                                                      : std::string(line));
     if (line.ends_with("*/")) block = false;
   });
 }

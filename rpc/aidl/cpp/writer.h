@@ -25,8 +25,8 @@ class Writer {
   void blank();
   // At half of an indentation: access specifiers.
   void label(std::string_view name);
-  // `head` item, item, ... `tail`: on one line if it fits, else broken after commas, continued behind the head's last bracket or, if that
-  // is too far right, four columns in.
+  // `head` item, item, ... `tail`: on one line if it fits, else broken after commas, continued behind the head's last bracket or,
+  // if that is too far right, four columns in.
   void list(std::string_view head, const std::vector<std::string>& items, std::string_view tail);
   // A declaration's documentation, if it has any.
   void comment(const Comment& comment);

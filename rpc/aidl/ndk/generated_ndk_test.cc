@@ -1,8 +1,7 @@
 // Code for the Android NDK as a service or payload uses it.
+#include <android/binder_enums.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <android/binder_enums.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -49,7 +48,8 @@ class Kitchen : public kitchen::IKitchenDelegator {
     _aidl_return->photo = in_dish.photo.dup();
     return ndk::ScopedAStatus::ok();
   }
-  ndk::ScopedAStatus reverseInts(const std::vector<int32_t>& in_value, std::vector<int32_t>* out_repeated, std::vector<int32_t>* _aidl_return) override {
+  ndk::ScopedAStatus reverseInts(const std::vector<int32_t>& in_value, std::vector<int32_t>* out_repeated,
+                                 std::vector<int32_t>* _aidl_return) override {
     size_seen = out_repeated->size();
     *out_repeated = in_value;
     _aidl_return->assign(in_value.rbegin(), in_value.rend());

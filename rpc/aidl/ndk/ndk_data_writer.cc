@@ -75,11 +75,17 @@ void NdkDataWriter::open(const Declaration& declaration) {
   header_.text("typedef std::false_type fixed_size;");
   if (declaration.type_parameters.empty()) {
     header_.text("static const char* descriptor;\n");
-    source_.line("const char* {}::descriptor = {};", name_in_namespace(declaration), string_literal(declaration.qualified_name()));
+    source_.line("const char* {}::descriptor = {};", name_in_namespace(declaration),
+                 string_literal(declaration.qualified_name()));
   } else {
     header_.line("static constexpr const char* descriptor = {};", string_literal(declaration.qualified_name()));
   }
   header_.blank();
+  if (declaration.as_parcelable() != nullptr && declaration.parent != nullptr && declaration.type_parameters.empty() &&
+      needs_constructors(declaration)) {
+    header_.line("{}();", escape(declaration.name));
+    source_.line("{}::{}() = default;", name_in_namespace(declaration), escape(declaration.name));
+  }
 }
 
 void NdkDataWriter::comparisons(const Declaration& declaration, const std::vector<std::string>& members) {
@@ -117,7 +123,9 @@ void NdkDataWriter::members(const ParcelableDeclaration& parcelable) {
   }
   header_.blank();
   if (parcelable.type_parameters.empty()) {
-    header_.text("binder_status_t readFromParcel(const AParcel* _aidl_parcel);\nbinder_status_t writeToParcel(AParcel* _aidl_parcel) const;\n");
+    header_.text(
+        "binder_status_t readFromParcel(const AParcel* _aidl_parcel);\nbinder_status_t writeToParcel(AParcel* _aidl_parcel) "
+        "const;\n");
     header_.blank();
   }
   comparisons(parcelable, members);
@@ -141,33 +149,38 @@ void NdkDataWriter::parcelable_functions(const ParcelableDeclaration& parcelable
   const std::string give_up = "if (_aidl_ret_status != STATUS_OK) return _aidl_ret_status;";
 
   function(fmt::format("binder_status_t {}readFromParcel(const AParcel* _aidl_parcel)", scope), [&] {
-    out.text("const int32_t _aidl_start_pos = AParcel_getDataPosition(_aidl_parcel);\n"
-             "int32_t _aidl_parcelable_size = 0;\n"
-             "binder_status_t _aidl_ret_status = AParcel_readInt32(_aidl_parcel, &_aidl_parcelable_size);\n" +
-             give_up +
-             "\nif (_aidl_parcelable_size < 4) return STATUS_BAD_VALUE;\n"
-             "if (_aidl_parcelable_size > AParcel_getDataSize(_aidl_parcel) - _aidl_start_pos) return STATUS_BAD_VALUE;\n"
-             "const int32_t _aidl_end_pos = _aidl_start_pos + _aidl_parcelable_size;");
+    out.text(
+        "const int32_t _aidl_start_pos = AParcel_getDataPosition(_aidl_parcel);\n"
+        "int32_t _aidl_parcelable_size = 0;\n"
+        "binder_status_t _aidl_ret_status = AParcel_readInt32(_aidl_parcel, &_aidl_parcelable_size);\n" +
+        give_up +
+        "\nif (_aidl_parcelable_size < 4) return STATUS_BAD_VALUE;\n"
+        "if (_aidl_parcelable_size > AParcel_getDataSize(_aidl_parcel) - _aidl_start_pos) return STATUS_BAD_VALUE;\n"
+        "const int32_t _aidl_end_pos = _aidl_start_pos + _aidl_parcelable_size;");
     for (const Field& field : parcelable.fields) {
       // An older writer knows fewer fields: ours keep their values.
       out.text("if (AParcel_getDataPosition(_aidl_parcel) < _aidl_end_pos) {");
       out.line("  _aidl_ret_status = {};", ndk_read(field.type, "_aidl_parcel", "&" + escape(field.name)));
       out.text("  " + give_up + "\n}");
     }
-    out.text("if (AParcel_getDataPosition(_aidl_parcel) > _aidl_end_pos) return STATUS_BAD_VALUE;\n"
-             "return AParcel_setDataPosition(_aidl_parcel, _aidl_end_pos);");
+    out.text(
+        "if (AParcel_getDataPosition(_aidl_parcel) > _aidl_end_pos) return STATUS_BAD_VALUE;\n"
+        "return AParcel_setDataPosition(_aidl_parcel, _aidl_end_pos);");
   });
 
   function(fmt::format("binder_status_t {}writeToParcel(AParcel* _aidl_parcel) const", scope), [&] {
-    out.text("const int32_t _aidl_start_pos = AParcel_getDataPosition(_aidl_parcel);\n"
-             "binder_status_t _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, 0);");
+    out.text(
+        "const int32_t _aidl_start_pos = AParcel_getDataPosition(_aidl_parcel);\n"
+        "binder_status_t _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, 0);");
     for (const Field& field : parcelable.fields) {
-      out.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = {};", ndk_write(field.type, "_aidl_parcel", escape(field.name)));
+      out.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = {};",
+               ndk_write(field.type, "_aidl_parcel", escape(field.name)));
     }
     out.text(give_up +
              "\nconst int32_t _aidl_end_pos = AParcel_getDataPosition(_aidl_parcel);\n"
              "_aidl_ret_status = AParcel_setDataPosition(_aidl_parcel, _aidl_start_pos);\n"
-             "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, _aidl_end_pos - _aidl_start_pos);\n" +
+             "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, _aidl_end_pos - "
+             "_aidl_start_pos);\n" +
              give_up + "\nreturn AParcel_setDataPosition(_aidl_parcel, _aidl_end_pos);");
   });
 
@@ -175,7 +188,8 @@ void NdkDataWriter::parcelable_functions(const ParcelableDeclaration& parcelable
     out.line("std::string _aidl_text = {};", string_literal(parcelable.name + "{"));
     for (const Field& field : parcelable.fields) {
       const bool first = &field == &parcelable.fields.front();
-      out.line("_aidl_text += {} + ::ndk::internal::ToString({});", string_literal((first ? "" : ", ") + field.name + ": "), escape(field.name));
+      out.line("_aidl_text += {} + ::ndk::internal::ToString({});", string_literal((first ? "" : ", ") + field.name + ": "),
+               escape(field.name));
     }
     out.text("return _aidl_text + \"}\";");
   });
@@ -250,10 +264,11 @@ void NdkDataWriter::union_functions(const UnionDeclaration& union_type) {
   };
   source_.blank();
   source_.line("binder_status_t {}::readFromParcel(const AParcel* _aidl_parcel) {{", name);
-  source_.text("  int32_t _aidl_tag = 0;\n"
-               "  binder_status_t _aidl_ret_status = AParcel_readInt32(_aidl_parcel, &_aidl_tag);\n"
-               "  if (_aidl_ret_status != STATUS_OK) return _aidl_ret_status;\n"
-               "  switch (static_cast<Tag>(_aidl_tag)) {");
+  source_.text(
+      "  int32_t _aidl_tag = 0;\n"
+      "  binder_status_t _aidl_ret_status = AParcel_readInt32(_aidl_parcel, &_aidl_tag);\n"
+      "  if (_aidl_ret_status != STATUS_OK) return _aidl_ret_status;\n"
+      "  switch (static_cast<Tag>(_aidl_tag)) {");
   for (const Field& field : union_type.fields) {
     const std::string tag = escape(field.name);
     const bool holder = field.type.kind == TypeKind::kParcelableHolder && !field.type.is_array() && !field.type.nullable;
@@ -268,9 +283,10 @@ void NdkDataWriter::union_functions(const UnionDeclaration& union_type) {
 
   source_.blank();
   source_.line("binder_status_t {}::writeToParcel(AParcel* _aidl_parcel) const {{", name);
-  source_.text("  const binder_status_t _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, static_cast<int32_t>(getTag()));\n"
-               "  if (_aidl_ret_status != STATUS_OK) return _aidl_ret_status;\n"
-               "  switch (getTag()) {");
+  source_.text(
+      "  const binder_status_t _aidl_ret_status = AParcel_writeInt32(_aidl_parcel, static_cast<int32_t>(getTag()));\n"
+      "  if (_aidl_ret_status != STATUS_OK) return _aidl_ret_status;\n"
+      "  switch (getTag()) {");
   cases([&](const Field& field) {
     return fmt::format("return {};", ndk_write(field.type, "_aidl_parcel", fmt::format("get<Tag::{}>()", escape(field.name))));
   });
@@ -280,15 +296,16 @@ void NdkDataWriter::union_functions(const UnionDeclaration& union_type) {
   source_.line("std::string {}::toString() const {{", name);
   source_.text("  switch (getTag()) {");
   cases([&](const Field& field) {
-    return fmt::format("return {} + ::ndk::internal::ToString(get<Tag::{}>()) + \"}}\";", string_literal(union_type.name + "{" + field.name + ": "),
-                       escape(field.name));
+    return fmt::format("return {} + ::ndk::internal::ToString(get<Tag::{}>()) + \"}}\";",
+                       string_literal(union_type.name + "{" + field.name + ": "), escape(field.name));
   });
   source_.text("  }\n  return {};\n}");
 }
 
 void NdkDataWriter::define(const EnumDeclaration& enumeration) {
   header_.comment(enumeration.comment);
-  header_.line("enum class {}{} : {} {{", deprecated_attribute(enumeration.comment), escape(enumeration.name), ndk_backing(enumeration.backing));
+  header_.line("enum class {}{} : {} {{", deprecated_attribute(enumeration.comment), escape(enumeration.name),
+               ndk_backing(enumeration.backing));
   header_.indent();
   for (const Enumerator& enumerator : enumeration.enumerators) {
     header_.comment(enumerator.comment);
@@ -320,7 +337,8 @@ void NdkDataWriter::define_values(const EnumDeclaration& enumeration, const std:
   header_.blank();
   header_.text("template <>");
   header_.line("inline constexpr std::array ndk::internal::enum_values<{}> = {{", qualified_name);
-  for (const Enumerator& enumerator : enumeration.enumerators) header_.line("    {}::{},", qualified_name, escape(enumerator.name));
+  for (const Enumerator& enumerator : enumeration.enumerators)
+    header_.line("    {}::{},", qualified_name, escape(enumerator.name));
   header_.text("};");
 }
 

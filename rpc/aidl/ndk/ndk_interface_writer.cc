@@ -64,13 +64,15 @@ void NdkInterfaceWriter::open(const InterfaceDeclaration& interface, Writer& hea
 
 void NdkInterfaceWriter::declare(const InterfaceDeclaration& interface, Writer& header, bool pure) const {
   const auto declaration = [&](const std::string& method, const std::vector<std::string>& parameters) {
-    header.list(fmt::format("{}::ndk::ScopedAStatus {}(", pure ? "virtual " : "", method), parameters, pure ? ") = 0;" : ") override;");
+    header.list(fmt::format("{}::ndk::ScopedAStatus {}(", pure ? "virtual " : "", method), parameters,
+                pure ? ") = 0;" : ") override;");
   };
   for (const Method& method : interface.methods) {
     const Signature parts = signature(method);
     if (pure) {
       header.comment(method.comment);
-      header.list(fmt::format("{}virtual ::ndk::ScopedAStatus {}(", deprecated_attribute(method.comment), parts.name), parts.parameters, ") = 0;");
+      header.list(fmt::format("{}virtual ::ndk::ScopedAStatus {}(", deprecated_attribute(method.comment), parts.name),
+                  parts.parameters, ") = 0;");
     } else {
       declaration(parts.name, parts.parameters);
     }
@@ -165,8 +167,8 @@ void NdkInterfaceWriter::define(const InterfaceDeclaration& interface, Writer& s
   source.line("const char* {}::descriptor = {};", name_in_namespace(interface), string_literal(interface.descriptor()));
   source.blank();
   define_on_transact(interface, source);
-  source.line("static AIBinder_Class* {} = ::ndk::ICInterface::defineClass({}::descriptor, _aidl_{}_onTransact);", class_variable(interface),
-              name_in_namespace(interface), flat_name(interface));
+  source.line("static AIBinder_Class* {} = ::ndk::ICInterface::defineClass({}::descriptor, _aidl_{}_onTransact);",
+              class_variable(interface), name_in_namespace(interface), flat_name(interface));
   source.blank();
   define_proxy(interface, source);
   define_interface(interface, source);
@@ -181,7 +183,8 @@ void NdkInterfaceWriter::define_on_transact(const InterfaceDeclaration& interfac
               ") {");
   source.indent();
   source.text("[[maybe_unused]] binder_status_t _aidl_ret_status = STATUS_OK;");
-  source.line("std::shared_ptr<{0}> _aidl_impl = std::static_pointer_cast<{0}>(::ndk::ICInterface::asInterface(_aidl_binder));", stub);
+  source.line("std::shared_ptr<{0}> _aidl_impl = std::static_pointer_cast<{0}>(::ndk::ICInterface::asInterface(_aidl_binder));",
+              stub);
   source.text("switch (_aidl_code) {");
   source.indent();
   for (const Method& method : interface.methods) define_case(method, interface, source);
@@ -189,9 +192,10 @@ void NdkInterfaceWriter::define_on_transact(const InterfaceDeclaration& interfac
     source.line("case FIRST_CALL_TRANSACTION + {}: {{  // {}", id, method);
     source.line("  {} _aidl_return{{}};", type);
     source.line("  ::ndk::ScopedAStatus _aidl_status = _aidl_impl->{}(&_aidl_return);", method);
-    source.text("  _aidl_ret_status = AParcel_writeStatusHeader(_aidl_out, _aidl_status.get());\n"
-                "  if (_aidl_ret_status != STATUS_OK || !AStatus_isOk(_aidl_status.get())) return _aidl_ret_status;\n"
-                "  return ::ndk::AParcel_writeData(_aidl_out, _aidl_return);\n}");
+    source.text(
+        "  _aidl_ret_status = AParcel_writeStatusHeader(_aidl_out, _aidl_status.get());\n"
+        "  if (_aidl_ret_status != STATUS_OK || !AStatus_isOk(_aidl_status.get())) return _aidl_ret_status;\n"
+        "  return ::ndk::AParcel_writeData(_aidl_out, _aidl_return);\n}");
   };
   if (versioned()) fixed(kVersionMethod, kGetInterfaceVersionId, "int32_t");
   if (hashed()) fixed(kHashMethod, kGetInterfaceHashId, "std::string");
@@ -231,8 +235,9 @@ void NdkInterfaceWriter::define_case(const Method& method, const InterfaceDeclar
     source.text("return STATUS_OK;");
   } else {
     source.line("::ndk::ScopedAStatus _aidl_status = _aidl_impl->{}({});", escape(method.name), fmt::join(call, ", "));
-    source.text("_aidl_ret_status = AParcel_writeStatusHeader(_aidl_out, _aidl_status.get());\n"
-                "if (_aidl_ret_status != STATUS_OK || !AStatus_isOk(_aidl_status.get())) return _aidl_ret_status;");
+    source.text(
+        "_aidl_ret_status = AParcel_writeStatusHeader(_aidl_out, _aidl_status.get());\n"
+        "if (_aidl_ret_status != STATUS_OK || !AStatus_isOk(_aidl_status.get())) return _aidl_ret_status;");
     if (!method.result.is_void()) {
       source.line("_aidl_ret_status = {};", ndk_write(method.result, "_aidl_out", "_aidl_return"));
       source.text(give_up);
@@ -263,31 +268,37 @@ void NdkInterfaceWriter::define_proxy_method(const Method& method, const Interfa
   source.blank();
   source.list(fmt::format("::ndk::ScopedAStatus {}::{}(", ndk_companion(interface, "Bp"), parts.name), parts.parameters, ") {");
   source.indent();
-  source.text("::ndk::ScopedAParcel _aidl_in;\n::ndk::ScopedAParcel _aidl_out;\n"
-              "const ::ndk::SpAIBinder _aidl_binder = asBinder();\n"
-              "binder_status_t _aidl_ret_status = AIBinder_prepareTransaction(_aidl_binder.get(), _aidl_in.getR());");
+  source.text(
+      "::ndk::ScopedAParcel _aidl_in;\n::ndk::ScopedAParcel _aidl_out;\n"
+      "const ::ndk::SpAIBinder _aidl_binder = asBinder();\n"
+      "binder_status_t _aidl_ret_status = AIBinder_prepareTransaction(_aidl_binder.get(), _aidl_in.getR());");
   for (const Argument& argument : method.arguments) {
     const std::string value = (argument.is_out() ? "*" : "") + ndk_argument_name(argument);
     if (argument.is_in()) {
       source.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = {};", ndk_write(argument.type, "_aidl_in.get()", value));
     } else if (is_sized(argument)) {
-      source.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = ::ndk::AParcel_writeVectorSize(_aidl_in.get(), {});", value);
+      source.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = ::ndk::AParcel_writeVectorSize(_aidl_in.get(), {});",
+                  value);
     }
   }
   source.text("if (_aidl_ret_status == STATUS_OK) {");
   source.indent();
   source.list("_aidl_ret_status = AIBinder_transact(",
-              {"_aidl_binder.get()", "TRANSACTION_" + method.name, "_aidl_in.getR()", "_aidl_out.getR()", is_oneway(method, interface) ? "FLAG_ONEWAY" : "0"}, ");");
+              {"_aidl_binder.get()", "TRANSACTION_" + method.name, "_aidl_in.getR()", "_aidl_out.getR()",
+               is_oneway(method, interface) ? "FLAG_ONEWAY" : "0"},
+              ");");
   source.outdent();
   source.text("}");
   source.line("if (_aidl_ret_status == STATUS_UNKNOWN_TRANSACTION && {}::getDefaultImpl()) {{", name);
   source.line("  return {}::getDefaultImpl()->{}({});", name, parts.name, fmt::join(parts.arguments, ", "));
   source.text("}\n::ndk::ScopedAStatus _aidl_status;");
   if (!is_oneway(method, interface)) {
-    source.text("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_readStatusHeader(_aidl_out.get(), _aidl_status.getR());\n"
-                "if (_aidl_ret_status == STATUS_OK && !AStatus_isOk(_aidl_status.get())) return _aidl_status;");
+    source.text(
+        "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_readStatusHeader(_aidl_out.get(), _aidl_status.getR());\n"
+        "if (_aidl_ret_status == STATUS_OK && !AStatus_isOk(_aidl_status.get())) return _aidl_status;");
     if (!method.result.is_void()) {
-      source.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = {};", ndk_read(method.result, "_aidl_out.get()", "_aidl_return"));
+      source.line("if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = {};",
+                  ndk_read(method.result, "_aidl_out.get()", "_aidl_return"));
     }
     for (const Argument& argument : method.arguments) {
       if (!argument.is_out()) continue;
@@ -310,19 +321,25 @@ void NdkInterfaceWriter::define_remembered(const InterfaceDeclaration& interface
     source.text("{\n  const std::lock_guard<std::mutex> _aidl_lock(_aidl_cached_mutex);");
     source.line("  if ({} != {}) {{", cached, unknown);
     source.line("    *_aidl_return = {};", cached);
-    source.text("    return ::ndk::ScopedAStatus::ok();\n  }\n}\n"
-                "::ndk::ScopedAParcel _aidl_in;\n::ndk::ScopedAParcel _aidl_out;\n"
-                "const ::ndk::SpAIBinder _aidl_binder = asBinder();\n"
-                "binder_status_t _aidl_ret_status = AIBinder_prepareTransaction(_aidl_binder.get(), _aidl_in.getR());\n"
-                "if (_aidl_ret_status == STATUS_OK) {");
-    source.line("  _aidl_ret_status = AIBinder_transact(_aidl_binder.get(), FIRST_CALL_TRANSACTION + {}, _aidl_in.getR(), _aidl_out.getR(), 0);", id);
-    source.line("}}\nif (_aidl_ret_status == STATUS_UNKNOWN_TRANSACTION && {}::getDefaultImpl()) {{", name_in_namespace(interface));
+    source.text(
+        "    return ::ndk::ScopedAStatus::ok();\n  }\n}\n"
+        "::ndk::ScopedAParcel _aidl_in;\n::ndk::ScopedAParcel _aidl_out;\n"
+        "const ::ndk::SpAIBinder _aidl_binder = asBinder();\n"
+        "binder_status_t _aidl_ret_status = AIBinder_prepareTransaction(_aidl_binder.get(), _aidl_in.getR());\n"
+        "if (_aidl_ret_status == STATUS_OK) {");
+    source.line(
+        "  _aidl_ret_status = AIBinder_transact(_aidl_binder.get(), FIRST_CALL_TRANSACTION + {}, _aidl_in.getR(), "
+        "_aidl_out.getR(), 0);",
+        id);
+    source.line("}}\nif (_aidl_ret_status == STATUS_UNKNOWN_TRANSACTION && {}::getDefaultImpl()) {{",
+                name_in_namespace(interface));
     source.line("  return {}::getDefaultImpl()->{}(_aidl_return);", name_in_namespace(interface), method);
-    source.text("}\n::ndk::ScopedAStatus _aidl_status;\n"
-                "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_readStatusHeader(_aidl_out.get(), _aidl_status.getR());\n"
-                "if (_aidl_ret_status == STATUS_OK && !AStatus_isOk(_aidl_status.get())) return _aidl_status;\n"
-                "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = ::ndk::AParcel_readData(_aidl_out.get(), _aidl_return);\n"
-                "if (_aidl_ret_status == STATUS_OK) {\n  const std::lock_guard<std::mutex> _aidl_lock(_aidl_cached_mutex);");
+    source.text(
+        "}\n::ndk::ScopedAStatus _aidl_status;\n"
+        "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = AParcel_readStatusHeader(_aidl_out.get(), _aidl_status.getR());\n"
+        "if (_aidl_ret_status == STATUS_OK && !AStatus_isOk(_aidl_status.get())) return _aidl_status;\n"
+        "if (_aidl_ret_status == STATUS_OK) _aidl_ret_status = ::ndk::AParcel_readData(_aidl_out.get(), _aidl_return);\n"
+        "if (_aidl_ret_status == STATUS_OK) {\n  const std::lock_guard<std::mutex> _aidl_lock(_aidl_cached_mutex);");
     source.line("  {} = *_aidl_return;", cached);
     source.text("}\n_aidl_status.set(AStatus_fromStatus(_aidl_ret_status));\nreturn _aidl_status;");
     source.outdent();
@@ -361,12 +378,16 @@ void NdkInterfaceWriter::define_interface(const InterfaceDeclaration& interface,
   source.line("binder_status_t {0}::writeToParcel(AParcel* parcel, const std::shared_ptr<{0}>& instance) {{", name);
   source.text("  return AParcel_writeStrongBinder(parcel, instance ? instance->asBinder().get() : nullptr);\n}");
   source.line("binder_status_t {0}::readFromParcel(const AParcel* parcel, std::shared_ptr<{0}>* instance) {{", name);
-  source.text("  ::ndk::SpAIBinder binder;\n"
-              "  const binder_status_t status = AParcel_readStrongBinder(parcel, binder.getR());\n"
-              "  if (status != STATUS_OK) return status;");
+  source.text(
+      "  ::ndk::SpAIBinder binder;\n"
+      "  const binder_status_t status = AParcel_readStrongBinder(parcel, binder.getR());\n"
+      "  if (status != STATUS_OK) return status;");
   source.line("  *instance = {}::fromBinder(binder);\n  return STATUS_OK;\n}}", name);
   source.line("bool {0}::setDefaultImpl(const std::shared_ptr<{0}>& impl) {{", name);
-  source.line("  // Only one, and only once.\n  if ({0}::default_impl || !impl) return false;\n  {0}::default_impl = impl;\n  return true;\n}}", name);
+  source.line(
+      "  // Only one, and only once.\n  if ({0}::default_impl || !impl) return false;\n  {0}::default_impl = impl;\n  return "
+      "true;\n}}",
+      name);
   source.line("const std::shared_ptr<{0}>& {0}::getDefaultImpl() {{ return {0}::default_impl; }}", name);
 }
 
@@ -384,7 +405,10 @@ void NdkInterfaceWriter::define_default(const InterfaceDeclaration& interface, W
   };
   if (versioned()) nothing(kVersionMethod, "int32_t", "0");
   if (hashed()) nothing(kHashMethod, "std::string", "\"\"");
-  source.line("::ndk::SpAIBinder {0}Default::asBinder() {{ return ::ndk::SpAIBinder(); }}\nbool {0}Default::isRemote() {{ return false; }}", name);
+  source.line(
+      "::ndk::SpAIBinder {0}Default::asBinder() {{ return ::ndk::SpAIBinder(); }}\nbool {0}Default::isRemote() {{ return false; "
+      "}}",
+      name);
 }
 
 }  // namespace adyton::aidl

@@ -29,7 +29,7 @@ class NdkInterfaceWriter {
     std::string name;
     std::vector<std::string> parameters;  // with names
     std::vector<std::string> types;
-    std::vector<std::string> arguments;   // their names
+    std::vector<std::string> arguments;  // their names
   };
   [[nodiscard]] Signature signature(const Method& method) const;
   void declare(const InterfaceDeclaration& interface, Writer& header, bool pure) const;

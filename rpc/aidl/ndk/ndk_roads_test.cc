@@ -1,5 +1,5 @@
-// The tests of generated C++ with code for the Android NDK in between: the calls of our proxy are served by an NDK stub, which passes
-// them to an NDK proxy, which calls our stub. Whatever one of the four says that another does not understand, fails.
+// The tests of generated C++ with code for the Android NDK in between: the calls of our proxy are served by an NDK stub, which
+// passes them to an NDK proxy, which calls our stub. Whatever one of the four says that another does not understand, fails.
 #include <gtest/gtest.h>
 
 #include "aidl/com/example/kitchen/BnKitchen.h"

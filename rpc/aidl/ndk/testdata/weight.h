@@ -13,7 +13,9 @@ class Weight {
   explicit Weight(int grams) : grams_(grams) {}
   int grams() const { return grams_; }
 
-  binder_status_t writeToParcel(AParcel* parcel) const { return ::ndk::AParcel_writeString(parcel, std::to_string(grams_) + "g"); }
+  binder_status_t writeToParcel(AParcel* parcel) const {
+    return ::ndk::AParcel_writeString(parcel, std::to_string(grams_) + "g");
+  }
   binder_status_t readFromParcel(const AParcel* parcel) {
     std::string text;
     const binder_status_t status = ::ndk::AParcel_readString(parcel, &text);

@@ -37,10 +37,10 @@ interface IGuide {
      *
      * @return each turn
      */
-    Direction[] find(in Target target, out byte[] map, inout Place here);
+    Direction[] find(in Target target, out byte[] map, inout Place here) = 1;
     /** @deprecated use find() */
-    @nullable String describe(in @nullable String language, in int[] levels);
-    void listen(IListener listener);
+    @nullable String describe(in @nullable String language, in int[] levels) = 2;
+    void listen(IListener listener) = 3;
     oneway void forget(int code) = 20;
-    ParcelFileDescriptor open(in ParcelFileDescriptor folder);
+    ParcelFileDescriptor open(in ParcelFileDescriptor folder) = 5;
 }

@@ -21,13 +21,14 @@ interface IKitchen {
     enum Mood { CALM, BUSY, CLOSED }
 
     parcelable Report {
-        Mood mood;
+        Mood mood = Mood.CALM;
         String[] lines;
     }
 
     union Choice {
         int number;
         String text;
+        Report report;
     }
 
     /** Speaks to the guests. */
