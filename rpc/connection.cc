@@ -82,12 +82,12 @@ Result<std::vector<uint8_t>> Connection::read_bytes(size_t count) {
   const auto until = deadline();
   std::vector<uint8_t> bytes;
   const size_t buffered = std::min(count, end_ - begin_);
-  bytes.reserve(std::min(count, std::max(buffered, kStep)));
+  bytes.reserve(count);  // address space only
   bytes.assign(buffer_.begin() + static_cast<ptrdiff_t>(begin_), buffer_.begin() + static_cast<ptrdiff_t>(begin_ + buffered));
   begin_ += buffered;
   size_t have = buffered;
   while (have < count) {
-    if (have == bytes.size()) bytes.resize(std::min(count, std::max(have * 2, kStep)));
+    if (have == bytes.size()) bytes.resize(std::min(count, have + kStep));
     const size_t received = TRY(receive(std::span(bytes).subspan(have), left_until(until)));
     if (received == 0) return fail(ErrorCode::kUnavailable, "the peer says nothing");
     have += received;

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "rpc/socket_wait.h"
 #include "rpc/transport.h"
 
 namespace adyton::rpc {
@@ -112,16 +113,29 @@ void do_not_delay(int socket) {
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 }
 
-// The errno value, 0 if it is connected. The socket is left non-blocking: the transport sees to that.
+// The errno value, 0 if it is connected.
 int connect_within(int socket, const SocketAddress& address, std::chrono::milliseconds timeout) {
+  if (address.family() == AF_UNIX) {
+    // Without O_NONBLOCK it waits for room in the backlog (unix(7)).
+    const auto set_limit = [socket](std::chrono::milliseconds limit) {
+      const timeval value{limit.count() / 1000, limit.count() % 1000 * 1000};
+      ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value));
+    };
+    set_limit(timeout);
+    int result;
+    do {
+      result = ::connect(socket, address.get(), address.size);
+    } while (result != 0 && errno == EINTR);
+    const int error = result == 0 ? 0 : errno;
+    set_limit(std::chrono::milliseconds{0});
+    return error == EAGAIN ? ETIMEDOUT : error;
+  }
+  // Left non-blocking: the transport sees to that.
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
   if (::connect(socket, address.get(), address.size) == 0) return 0;
   if (errno != EINPROGRESS && errno != EINTR) return errno;
-  pollfd poller{socket, POLLOUT, 0};
-  int ready;
-  do {
-    ready = ::poll(&poller, 1, static_cast<int>(timeout.count()));
-  } while (ready < 0 && errno == EINTR);
-  if (ready == 0) return ETIMEDOUT;
+  const auto ready = wait_for(socket, POLLOUT, timeout);
+  if (!ready || *ready == 0) return ETIMEDOUT;
   int error = 0;
   socklen_t size = sizeof(error);
   return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
@@ -131,15 +145,14 @@ Result<UniqueFd> connect_once(const SocketAddress& address, const std::string& n
   int error = 0;
   for (int attempt = 0; attempt < kTries; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kBetweenTries);
-    UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return fail_errno("cannot make a socket for " + name);
     error = connect_within(socket.get(), address, timeout);
     if (error == 0) {
       if (address.family() == AF_INET || address.family() == AF_INET6) do_not_delay(socket.get());
       return socket;
     }
-    // EAGAIN: the backlog of a Unix socket is full.
-    if (error != ECONNRESET && error != EAGAIN) break;
+    if (error != ECONNRESET) break;
   }
   if (error == EACCES || error == EPERM) return fail_errno("cannot connect to " + name, error);
   return fail(ErrorCode::kUnavailable, "cannot connect to " + name + ": " + std::strerror(error));
@@ -298,15 +311,19 @@ Caller identify_peer(int socket) {
   return caller;
 }
 
-Result<UniqueFd> receive_bootstrap_socket(int socket) {
-  const auto transport = make_socket_transport(UniqueFd(::fcntl(socket, F_DUPFD_CLOEXEC, 0)));
+BootstrapReceiver::BootstrapReceiver(UniqueFd socket) : transport_(make_socket_transport(std::move(socket))) {}
+
+int BootstrapReceiver::fd() const { return transport_->fd(); }
+
+Result<UniqueFd> BootstrapReceiver::receive() {
   std::array<uint8_t, kBootstrapMessageSize> bytes;
-  std::vector<UniqueFd> fds;
-  for (size_t have = 0; have < bytes.size();) {
-    have += TRY(transport->receive(std::span(bytes).subspan(have), &fds, kForever));
-  }
-  if (fds.size() != 1) return fail(ErrorCode::kCorrupt, "a bootstrap message must bring one socket");
-  return std::move(fds.front());
+  received_ += TRY(transport_->receive(std::span(bytes).first(bytes.size() - received_), &fds_, std::chrono::milliseconds{0}));
+  if (received_ < bytes.size()) return UniqueFd();
+  received_ = 0;
+  if (fds_.size() != 1) return fail(ErrorCode::kCorrupt, "a bootstrap message must bring one socket");
+  UniqueFd socket = std::move(fds_.front());
+  fds_.clear();
+  return socket;
 }
 
 }  // namespace adyton::rpc

@@ -6,10 +6,12 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "rpc/binder.h"
+#include "rpc/transport.h"
 
 namespace adyton::rpc {
 
@@ -54,7 +56,18 @@ Result<Endpoint> local_endpoint(int socket);
 // What the kernel says of the other end: credentials of a Unix socket, the CID of a vsock one.
 [[nodiscard]] Caller identify_peer(int socket);
 
-// The server's side of connector_over(): the next socket, or kUnavailable when the other end is closed. Waits.
-Result<UniqueFd> receive_bootstrap_socket(int socket);
+// The server's side of connector_over(). Threading: one thread.
+class BootstrapReceiver {
+ public:
+  explicit BootstrapReceiver(UniqueFd socket);
+  [[nodiscard]] int fd() const;  // to wait on for input
+  // Does not wait. An invalid descriptor: nothing whole is there yet. kUnavailable: the other end is closed.
+  Result<UniqueFd> receive();
+
+ private:
+  std::unique_ptr<Transport> transport_;
+  size_t received_ = 0;  // bytes of the message that is coming in
+  std::vector<UniqueFd> fds_;
+};
 
 }  // namespace adyton::rpc

@@ -303,6 +303,28 @@ TEST_F(HostilePeer, DescriptorsThatNobodyAskedFor) {
   early.receive(8);
 }
 
+TEST_F(HostilePeer, BootstrapMessages) {
+  const std::vector<int> two = {0, 0};
+  const std::vector<std::pair<Bytes, size_t>> cases = {{zeros(1), 0}, {zeros(4), 0}, {zeros(4), 2}, {zeros(3), 1}, {zeros(400), 1}};
+  for (const auto& [bytes, fds] : cases) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    RawPeer peer{UniqueFd(ends[1])};
+    ASSERT_TRUE(harness_.server.add_bootstrap(UniqueFd(ends[0])));
+    peer.send(bytes, std::span(two).first(fds));
+  }
+  // One that says too little does not keep the server from ending.
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  RawPeer peer{UniqueFd(ends[1])};
+  {
+    Server other;
+    ASSERT_TRUE(other.add_bootstrap(UniqueFd(ends[0])));
+    peer.send(zeros(3));
+  }
+  EXPECT_FALSE(peer.send(zeros(1)));
+}
+
 TEST_F(HostilePeer, LeavesInTheMiddleOfACall) {
   {
     RawPeer peer = connect();

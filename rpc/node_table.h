@@ -18,6 +18,7 @@
 
 #include "rpc/binder.h"
 #include "rpc/parcel.h"
+#include "rpc/session_options.h"
 #include "rpc/wire.h"
 
 namespace adyton::rpc {
@@ -26,11 +27,7 @@ enum class Side : uint8_t { kClient, kServer };
 
 class NodeTable {
  public:
-  struct Limits {
-    size_t nodes = 100'000;             // AOSP's
-    size_t queued_calls = 10'000;       // of one object; AOSP's
-    size_t queued_bytes = 64ULL << 20;  // of the session's queued calls together; AOSP has no such limit
-  };
+  using Limits = ObjectLimits;
 
   // A oneway call, with its target kept alive.
   struct OnewayCall {

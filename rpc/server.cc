@@ -1,5 +1,6 @@
 #include "rpc/server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -52,9 +53,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   class CountedConnection;
 
   void accept_loop(int listening);
-  void bootstrap_loop(int socket);
+  void bootstrap_loop(BootstrapReceiver& receiver);
   Result<bool> wait_for(int fd, int timeout_ms = -1);
-  void take(const std::shared_ptr<CountedConnection>& counted, UniqueFd socket);
   Result<> set_up(UniqueFd socket);
   Result<> start_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header, const Caller& peer);
   Result<> join_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header);
@@ -89,12 +89,14 @@ class Server::Impl::CountedConnection {
 
 Result<> Server::Impl::serve(UniqueFd listening) {
   const auto socket = std::make_shared<UniqueFd>(std::move(listening));
+  // A client that is gone again must not keep accept() waiting.
+  ::fcntl(socket->get(), F_SETFL, ::fcntl(socket->get(), F_GETFL) | O_NONBLOCK);
   return threads_->start([self = shared_from_this(), socket] { self->accept_loop(socket->get()); });
 }
 
 Result<> Server::Impl::add_bootstrap(UniqueFd socket) {
-  const auto shared = std::make_shared<UniqueFd>(std::move(socket));
-  return threads_->start([self = shared_from_this(), shared] { self->bootstrap_loop(shared->get()); });
+  const auto receiver = std::make_shared<BootstrapReceiver>(std::move(socket));
+  return threads_->start([self = shared_from_this(), receiver] { self->bootstrap_loop(*receiver); });
 }
 
 // False: the server is being shut down.
@@ -122,13 +124,13 @@ void Server::Impl::accept_loop(int listening) {
   }
 }
 
-void Server::Impl::bootstrap_loop(int socket) {
+void Server::Impl::bootstrap_loop(BootstrapReceiver& receiver) {
   for (;;) {
-    const auto go_on = wait_for(socket);
+    const auto go_on = wait_for(receiver.fd());
     if (!go_on || !*go_on) return;
-    auto connected = receive_bootstrap_socket(socket);
+    auto connected = receiver.receive();
     if (!connected) return;
-    static_cast<void>(add_connection(std::move(*connected)));
+    if (connected->valid()) static_cast<void>(add_connection(std::move(*connected)));
   }
 }
 

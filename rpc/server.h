@@ -14,7 +14,6 @@
 #include "base/result.h"
 #include "rpc/binder.h"
 #include "rpc/endpoint.h"
-#include "rpc/node_table.h"
 #include "rpc/session_options.h"
 
 namespace adyton::rpc {
@@ -28,7 +27,7 @@ struct ServerOptions {
   bool allow_fds = false;
   uint32_t max_protocol_version = kProtocolVersion;
   size_t max_body_size = kDefaultMaxBodySize;  // see SessionOptions
-  NodeTable::Limits limits;                    // of each session
+  ObjectLimits limits;                         // of each session
   uint32_t max_sessions = 256;
   uint32_t max_connections = 1024;             // those that are being set up included; a thread each
   uint32_t max_client_threads = 32;            // connections that one session may open for calls to the client

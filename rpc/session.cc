@@ -86,6 +86,7 @@ Result<std::shared_ptr<Session>> Session::connect(const Connector& connector, co
           .version = version,
           .fd_passing = options.fd_passing,
           .max_body_size = options.max_body_size,
+          .limits = options.limits,
           .send_patience = options.send_timeout,
           .caller = peer,
           .max_threads = options.incoming_connections,

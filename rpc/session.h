@@ -30,6 +30,7 @@ struct SessionOptions {
   uint32_t max_protocol_version = kProtocolVersion;
   // Both what is sent and what is taken; more than the default only if the server was told the same.
   size_t max_body_size = kDefaultMaxBodySize;
+  ObjectLimits limits;
   // For each step of setting up: a server that accepts and says nothing.
   std::chrono::milliseconds handshake_timeout{10'000};
   // A server that takes nothing of a message for so long is given up, with the session; zero: never. Replies are waited for without limit.

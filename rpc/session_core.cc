@@ -44,7 +44,7 @@ class SessionCore::Frame {
   enum class Doing : uint8_t { kUsingFree, kUsingServed, kServing, kServingOneway };
 
   Frame(const SessionCore& session, Connection& connection, Doing doing)
-      : session_(session), connection_(connection), doing_(doing), depth_(top_ ? top_->depth_ + 1 : 1), below_(std::exchange(top_, this)) {}
+      : session_(session), connection_(connection), doing_(doing), depth_(depth() + (is_serving(doing) ? 1 : 0)), below_(std::exchange(top_, this)) {}
   ~Frame() { top_ = below_; }
   Frame(const Frame&) = delete;
   Frame& operator=(const Frame&) = delete;
@@ -61,6 +61,7 @@ class SessionCore::Frame {
     }
     return false;
   }
+  // How many calls this thread is in the middle of serving.
   static unsigned depth() { return top_ ? top_->depth_ : 0; }
 
   // The peer waits for our reply and will serve what comes instead.
@@ -68,6 +69,8 @@ class SessionCore::Frame {
   [[nodiscard]] Connection& connection() const { return connection_; }
 
  private:
+  static bool is_serving(Doing doing) { return doing == Doing::kServing || doing == Doing::kServingOneway; }
+
   static thread_local const Frame* top_;
   const SessionCore& session_;
   Connection& connection_;
@@ -208,6 +211,7 @@ void SessionCore::release(std::shared_ptr<Connection> connection, bool to_back) 
 }
 
 Result<> SessionCore::start_serving(std::shared_ptr<Connection> connection) {
+  is_served_ = true;
   return threads_->start([self = shared_from_this(), connection = std::move(connection)] { self->serve(connection); });
 }
 

@@ -29,7 +29,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
     uint32_t version = 0;
     FdPassing fd_passing = FdPassing::kNone;
     size_t max_body_size = kDefaultMaxBodySize;
-    NodeTable::Limits limits;
+    ObjectLimits limits;
     std::chrono::milliseconds send_patience{0};
     Caller caller;  // the peer; `session` is filled in
     // What a server answers to the session's own calls.
@@ -70,7 +70,6 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   void abandon();
 
   [[nodiscard]] const Config& config() const { return config_; }
-  void set_id(const wire::SessionId& id) { config_.id = id; }  // before any other connection than the first
   // For tests.
   [[nodiscard]] size_t node_count() const;
 
