@@ -1,0 +1,6 @@
+package com.example.calculator;
+
+/** Implemented by the host: told of every result. */
+interface ICalculatorListener {
+    void onResult(String operation, long result);
+}

@@ -1,0 +1,19 @@
+// What a payload in C++ calls, with objects of our own runtime. vm_payload.h is the same for the Android NDK's.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "rpc/binder.h"
+
+namespace adyton::payload {
+
+// Tells the host that the payload serves. kUnavailable if the host does not answer.
+Result<void> notify_ready();
+
+// Serves one object over RpcBinder on a vsock port (1024 or above) to the host, and to nobody else. `on_ready` runs once, when the host
+// can connect. Returns only with an error: the port is taken, or there is no vsock device.
+Result<void> serve_vsock(std::shared_ptr<rpc::Binder> service, uint32_t port, const std::function<void()>& on_ready = {});
+
+}  // namespace adyton::payload

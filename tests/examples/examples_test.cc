@@ -1,0 +1,44 @@
+// The examples do what they say, with a service of their own that ends soon after them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "tests/e2e/adyton.h"
+
+namespace adyton::e2e {
+namespace {
+
+class Examples : public ::testing::Test {
+ protected:
+  Examples() {
+    folder_.write("config/adyton/adytond.toml", "idle_exit = 1\n");
+    ::mkdir((folder_.path() + "/run").c_str(), 0700);
+    ::setenv("ADYTON_RUNTIME_DIR", (folder_.path() + "/run").c_str(), 1);
+    ::setenv("XDG_CONFIG_HOME", (folder_.path() + "/config").c_str(), 1);
+    ::setenv("XDG_DATA_HOME", (folder_.path() + "/data").c_str(), 1);
+  }
+  ~Examples() override {
+    for (const char* name : {"ADYTON_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}) ::unsetenv(name);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Examples, Calculator) {
+  Adyton example = Adyton::shell("exec \"$@\"", {ADYTON_CALCULATOR, ADYTON_CALCULATOR_PAYLOAD});
+  EXPECT_EQ(example.finish(), 0) << example.errors();
+  EXPECT_EQ(example.output(),
+            "the guest says: add gives 42\n"
+            "19 + 23 = 42\n"
+            "the guest says: multiply gives 42\n"
+            "6 * 7 = 42\n"
+            "1 + ... + 1000 = 500500\n"
+            "1 / 0: division by zero\n"
+            "9223372036854775807 * 2: the result does not fit 64 bits\n");
+  EXPECT_EQ(example.wait_until_gone(), 0u);
+}
+
+}  // namespace
+}  // namespace adyton::e2e
