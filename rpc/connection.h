@@ -53,7 +53,7 @@ class Connection final : private Transport::Drain {
 
  private:
   static constexpr size_t kBufferSize = 16 * 1024;
-  static constexpr unsigned kOnewaysPerDrain = 32;
+  static constexpr unsigned kOnewaysPerDrain = 8;
 
   // Descriptors and where in the stream the bytes end that they came with. A message with descriptors is not merged with what
   // follows (unix(7), SCM_RIGHTS), so they belong to the last command that begins before that place.

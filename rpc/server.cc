@@ -91,12 +91,12 @@ Result<> Server::Impl::serve(UniqueFd listening) {
   const auto socket = std::make_shared<UniqueFd>(std::move(listening));
   // A client that is gone again must not keep accept() waiting.
   ::fcntl(socket->get(), F_SETFL, ::fcntl(socket->get(), F_GETFL) | O_NONBLOCK);
-  return threads_->start([self = shared_from_this(), socket] { self->accept_loop(socket->get()); });
+  return threads_->start("rpc-accept", [self = shared_from_this(), socket] { self->accept_loop(socket->get()); });
 }
 
 Result<> Server::Impl::add_bootstrap(UniqueFd socket) {
   const auto receiver = std::make_shared<BootstrapReceiver>(std::move(socket));
-  return threads_->start([self = shared_from_this(), receiver] { self->bootstrap_loop(*receiver); });
+  return threads_->start("rpc-bootstrap", [self = shared_from_this(), receiver] { self->bootstrap_loop(*receiver); });
 }
 
 // False: the server is being shut down.
@@ -144,7 +144,7 @@ Result<> Server::Impl::add_connection(UniqueFd socket) {
     counted = std::make_shared<CountedConnection>(*this);
   }
   const auto shared = std::make_shared<UniqueFd>(std::move(socket));
-  return threads_->start([self = shared_from_this(), counted = std::move(counted), shared]() mutable {
+  return threads_->start("rpc-serve", [self = shared_from_this(), counted = std::move(counted), shared]() mutable {
     static_cast<void>(self->set_up(std::move(*shared)));
     counted.reset();
   });

@@ -212,7 +212,7 @@ void SessionCore::release(std::shared_ptr<Connection> connection, bool to_back) 
 
 Result<> SessionCore::start_serving(std::shared_ptr<Connection> connection) {
   is_served_ = true;
-  return threads_->start([self = shared_from_this(), connection = std::move(connection)] { self->serve(connection); });
+  return threads_->start("rpc-serve", [self = shared_from_this(), connection = std::move(connection)] { self->serve(connection); });
 }
 
 void SessionCore::serve(const std::shared_ptr<Connection>& connection) {
@@ -243,7 +243,7 @@ Status SessionCore::watch() {
     watched_ = true;
     connections = connections_;
   }
-  const auto started = threads_->start([self = shared_from_this(), connections = std::move(connections)] {
+  const auto started = threads_->start("rpc-watch", [self = shared_from_this(), connections = std::move(connections)] {
     std::vector<pollfd> polled;
     for (const auto& connection : connections) polled.push_back({connection->fd(), POLLRDHUP, 0});
     // The session's own end shows here too: it shuts the connections down.
@@ -702,7 +702,7 @@ void SessionCore::end(const std::string& why) {
   auto tell = [recipients = std::make_shared<std::vector<DeathRecipient>>(std::move(recipients))] {
     for (const DeathRecipient& recipient : *recipients) recipient();
   };
-  if (!threads_->start(tell)) tell();
+  if (!threads_->start("rpc-obituary", tell)) tell();
 }
 
 void SessionCore::end_and_join(const std::string& why) {

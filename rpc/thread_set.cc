@@ -1,7 +1,8 @@
 #include "rpc/thread_set.h"
 
-#include <system_error>
 #include <utility>
+
+#include "base/thread.h"
 
 namespace adyton::rpc {
 
@@ -57,7 +58,7 @@ void ThreadSet::join_all(Entries entries) {
   }
 }
 
-Result<> ThreadSet::start(std::function<void()> body) {
+Result<> ThreadSet::start(std::string name, std::function<void()> body) {
   Leftovers::instance().join_done();
   Entries done;
   Result<> result;
@@ -68,15 +69,16 @@ Result<> ThreadSet::start(std::function<void()> body) {
       result = fail(ErrorCode::kUnavailable, "no new threads: the owner is being shut down");
     } else {
       auto entry = std::make_shared<Entry>();
-      try {
-        entry->thread = std::thread([entry, run = std::move(body)]() mutable {
-          run();
-          run = nullptr;  // may destroy this set
-          entry->done = true;
-        });
+      auto thread = start_thread(std::move(name), [entry, run = std::move(body)]() mutable {
+        run();
+        run = nullptr;  // may destroy this set
+        entry->done = true;
+      });
+      if (thread) {
+        entry->thread = std::move(*thread);
         entries_.push_back(std::move(entry));
-      } catch (const std::system_error& error) {
-        result = fail(ErrorCode::kExhausted, std::string("cannot start a thread: ") + error.what());
+      } else {
+        result = std::unexpected(std::move(thread).error());
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/result.h"
@@ -19,8 +20,9 @@ class ThreadSet {
   ThreadSet(const ThreadSet&) = delete;
   ThreadSet& operator=(const ThreadSet&) = delete;
 
-  // Runs `body` on a new thread, and destroys it there. kUnavailable after close(), kExhausted if the system has no more threads.
-  Result<> start(std::function<void()> body);
+  // Runs `body` on a new thread, and destroys it there; see start_thread() for `name`. kUnavailable after close(), or the error
+  // of a system that has no more threads.
+  Result<> start(std::string name, std::function<void()> body);
   // From now on start() fails.
   void close();
   // Waits for all, except the calling thread if it is one of them. That one is joined at some later start(), or when the process
@@ -29,7 +31,7 @@ class ThreadSet {
 
  private:
   struct Entry {
-    std::thread thread;
+    std::jthread thread;
     std::atomic<bool> done = false;
   };
   using Entries = std::list<std::shared_ptr<Entry>>;
