@@ -33,6 +33,20 @@ TEST(Dump, OfADumpIsTheSame) {
   }
 }
 
+TEST(Dump, KeepsTheMeaningOfExpressionsHoweverDeep) {
+  std::string deep = "1";
+  for (int i = 0; i < 199; ++i) deep = "1 || 1 && 1 | 1 ^ 1 & 1 == 1 < 1 << 1 + 1 * (" + deep + ")";
+  for (const std::string& expression : {std::string("1 - (2 - 3)"), std::string("(1 - 2) - 3"), std::string("-(1 + 2) * ~-3"), std::string("(1 << 2) << (1 << 1)"),
+                                        std::string("!(1 == 2) && (1 || 0)"), std::string("1 + (2) * ((3))"), deep}) {
+    const Compiled first = compile({{"P.aidl", "parcelable P { const int A = " + expression + "; }"}});
+    ASSERT_TRUE(first.ok) << first.said();
+    const Compiled second = compile({{"P.aidl", dump_declaration(first.get("P"))}});
+    ASSERT_TRUE(second.ok) << second.said();
+    EXPECT_EQ(dump_declaration(second.get("P")), dump_declaration(first.get("P")));
+    EXPECT_EQ(second.get<ParcelableDeclaration>("P").constants[0].value, first.get<ParcelableDeclaration>("P").constants[0].value);
+  }
+}
+
 TEST(Dump, IsCanonical) {
   const Compiled compiled = compile({{"a/IFoo.aidl",
                                       "/* licence */\npackage a;\nimport a.P;\n"
@@ -52,10 +66,10 @@ interface IFoo {
    * @deprecated no
    */
   @nullable a.P f(in @nullable a.P p, in List<a.P> l) = 15;
-  const int B = (1 + 2 + (3 * 4)) /* 15 */;
+  const int B = (1 + 2 + 3 * 4) /* 15 */;
   parcelable Q<T> {
     a.P p;
-    int[N] n = {1, (1 + 1)};
+    int[N] n = {1, 1 + 1};
     const int N = 2;
   }
   enum E {

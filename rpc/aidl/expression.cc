@@ -1,6 +1,7 @@
 #include "rpc/aidl/expression.h"
 
 #include "rpc/aidl/ast.h"
+#include "rpc/aidl/operators.h"
 
 namespace adyton::aidl {
 
@@ -23,12 +24,20 @@ int64_t Value::as_integer() const {
 std::string Expression::to_string() const {
   if (nodes.empty()) return {};
   struct Piece {
-    const Node* node;
+    const Node* node = nullptr;
+    int precedence = 0;  // what binds weaker stands in parentheses
     std::string_view text;
-    bool bare = false;  // without parentheses
   };
-  std::vector<Piece> left{{&nodes.back(), {}}};
+  // A dump shows at a glance where an expression ends: "(1 << 4)". A very long one stays as it is, so that parentheses of ours never
+  // nest deeper than the parser allows.
+  constexpr size_t kLongest = 100;
+  std::vector<Piece> left{{&nodes.back(), nodes.size() <= kLongest ? kUnaryPrecedence + 1 : 0, {}}};
   std::string out;
+  const auto open = [&](int precedence, int needed) {
+    if (precedence >= needed) return;
+    out += '(';
+    left.push_back({nullptr, 0, ")"});
+  };
   while (!left.empty()) {
     const Piece piece = left.back();
     left.pop_back();
@@ -37,35 +46,30 @@ std::string Expression::to_string() const {
       continue;
     }
     const Node& node = *piece.node;
-    const auto operand = [&](size_t i) { return Piece{&nodes[node.operands[i]], {}}; };
+    const auto operand = [&](size_t i, int precedence) { return Piece{&nodes[node.operands[i]], precedence, {}}; };
     switch (node.kind) {
-      // Parenthesised, so that a reader of a dump needs no table of precedences.
       case Kind::kUnary:
-        out += '(' + node.text;
-        left.push_back({nullptr, ")"});
-        left.push_back(operand(0));
+        open(kUnaryPrecedence, piece.precedence);
+        out += node.text;
+        left.push_back(operand(0, kUnaryPrecedence));
         break;
       case Kind::kBinary: {
-        if (!piece.bare) {
-          out += '(';
-          left.push_back({nullptr, ")"});
-        }
-        left.push_back(operand(1));
-        left.push_back({nullptr, " "});
-        left.push_back({nullptr, node.text});
-        left.push_back({nullptr, " "});
-        // A | B | C needs one pair, however long it is.
-        const Node& first = nodes[node.operands[0]];
-        left.push_back({&first, {}, first.kind == Kind::kBinary && first.text == node.text});
+        const int precedence = precedence_of(node.text);
+        open(precedence, piece.precedence);
+        left.push_back(operand(1, precedence + 1));
+        left.push_back({nullptr, 0, " "});
+        left.push_back({nullptr, 0, node.text});
+        left.push_back({nullptr, 0, " "});
+        left.push_back(operand(0, precedence));
         break;
       }
-      case Kind::kParenthesis: left.push_back(operand(0)); break;
+      case Kind::kParenthesis: left.push_back(operand(0, piece.precedence)); break;
       case Kind::kArray:
         out += '{';
-        left.push_back({nullptr, "}"});
+        left.push_back({nullptr, 0, "}"});
         for (size_t i = node.operands.size(); i-- > 0;) {
-          left.push_back(operand(i));
-          if (i > 0) left.push_back({nullptr, ", "});
+          left.push_back(operand(i, 0));
+          if (i > 0) left.push_back({nullptr, 0, ", "});
         }
         break;
       case Kind::kReference:

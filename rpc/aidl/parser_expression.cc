@@ -1,28 +1,13 @@
 // Annotations, types and constant expressions: what stands inside members.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
+#include "rpc/aidl/operators.h"
 #include "rpc/aidl/parser.h"
 
 namespace adyton::aidl {
 namespace {
 
 Location span(const Location& first, const Location& last) { return {first.file, first.offset, last.offset + last.length - first.offset}; }
-
-struct Operator {
-  std::string_view text;
-  int precedence;
-};
-// C's precedences; all of them associate to the left.
-constexpr std::array<Operator, 18> kOperators = {{{"||", 1}, {"&&", 2}, {"|", 3}, {"^", 4}, {"&", 5}, {"==", 6}, {"!=", 6}, {"<", 7}, {">", 7},
-                                                  {"<=", 7}, {">=", 7}, {"<<", 8}, {">>", 8}, {"+", 9}, {"-", 9}, {"*", 10}, {"/", 10}, {"%", 10}}};
-
-int precedence(std::string_view text) {
-  const auto found = std::find_if(kOperators.begin(), kOperators.end(), [&](const Operator& known) { return known.text == text; });
-  return found == kOperators.end() ? 0 : found->precedence;
-}
 
 }  // namespace
 
@@ -154,7 +139,7 @@ std::optional<Expression> Parser::parse_expression() {
 std::string_view Parser::binary_operator() {
   if (peek().kind != TokenKind::kPunctuation) return {};
   if (peek().is(">") && peek_next().is(">") && peek_next().glued) return ">>";
-  return precedence(peek().text) > 0 ? peek().text : std::string_view();
+  return precedence_of(peek().text) > 0 ? peek().text : std::string_view();
 }
 
 std::optional<uint32_t> Parser::parse_binary(Expression& expression, int minimum_precedence, unsigned depth) {
@@ -163,10 +148,10 @@ std::optional<uint32_t> Parser::parse_binary(Expression& expression, int minimum
   if (!left) return std::nullopt;
   for (;;) {
     const std::string_view text = binary_operator();
-    if (text.empty() || precedence(text) < minimum_precedence) return left;
+    if (text.empty() || precedence_of(text) < minimum_precedence) return left;
     if (text == ">>") take();
     take();
-    const auto right = parse_binary(expression, precedence(text) + 1, depth);
+    const auto right = parse_binary(expression, precedence_of(text) + 1, depth);
     if (!right) return std::nullopt;
     left = add_node(expression, Expression::Kind::kBinary, text, {*left, *right}, span(first, last_));
   }
