@@ -26,12 +26,13 @@ std::optional<std::string> kernel_panic(std::string_view console) {
 
 Death from_message(const vmm::control::Ended& ended, bool started) {
   using vmm::control::EndReason;
-  if (ended.reason == EndReason::kShutdown) return {DeathReason::kShutdown, "the guest powered off"};
-  if (ended.reason == EndReason::kReset) return {DeathReason::kReboot, "the guest asked for a reset"};
-  if (ended.reason == EndReason::kStopped) return {DeathReason::kKilled, "the VM was stopped"};
-  if (ended.reason == EndReason::kCrashed) return {DeathReason::kCrash, with_detail("the guest crashed", ended.message)};
-  if (to_string(ended.reason) == "forbidden-call") {
-    return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
+  switch (ended.reason) {
+    case EndReason::kShutdown: return {DeathReason::kShutdown, "the guest powered off"};
+    case EndReason::kReset: return {DeathReason::kReboot, "the guest asked for a reset"};
+    case EndReason::kStopped: return {DeathReason::kKilled, "the VM was stopped"};
+    case EndReason::kCrashed: return {DeathReason::kCrash, with_detail("the guest crashed", ended.message)};
+    case EndReason::kForbiddenCall: return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
+    case EndReason::kInternalError: break;
   }
   if (!started) return {DeathReason::kStartFailed, with_detail("the VM could not be started", ended.message)};
   return {DeathReason::kInfrastructureError, with_detail("the VM's process failed", ended.message)};

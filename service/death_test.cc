@@ -33,6 +33,8 @@ TEST(Death, FollowsWhatTheVmmSaid) {
   EXPECT_EQ(explain(ended(EndReason::kCrashed, "x\ny")).reason, DeathReason::kCrash);
   EXPECT_THAT(explain(ended(EndReason::kCrashed, "x\ny")).message, HasSubstr("x?y"));
   EXPECT_EQ(explain(ended(EndReason::kInternalError)).reason, DeathReason::kInfrastructureError);
+  EXPECT_EQ(explain(ended(EndReason::kForbiddenCall, "ptrace")).reason, DeathReason::kKilled);
+  EXPECT_THAT(explain(ended(EndReason::kForbiddenCall, "ptrace")).message, HasSubstr("sandbox: ptrace"));
   Evidence early = ended(EndReason::kInternalError, "no memory");
   early.started = false;
   EXPECT_EQ(explain(early).reason, DeathReason::kStartFailed);

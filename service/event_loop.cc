@@ -36,6 +36,10 @@ EventLoop::~EventLoop() {
   }
   post([] {});
   thread_.join();
+  // What the handlers hold may unwatch and cancel when it goes.
+  timer_times_.clear();
+  const auto timers = std::exchange(timers_, {});
+  const auto watched = std::exchange(watched_, {});
 }
 
 void EventLoop::post(Task task) {

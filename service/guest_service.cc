@@ -117,9 +117,9 @@ class GuestServer {
 
 }  // namespace
 
-void serve_guest(EventLoop& loop, CallQueues& queues, const std::shared_ptr<CallQueue>& janitor, const std::shared_ptr<Vm>& vm) {
-  auto server = std::make_shared<GuestServer>(loop, queues, janitor, vm);
-  vm->on_guest_service([server](UniqueFd stream) { server->add(std::move(stream)); });
+Vm::StreamHandler guest_service(EventLoop& loop, CallQueues& queues, std::shared_ptr<CallQueue> janitor, std::weak_ptr<Vm> vm) {
+  auto server = std::make_shared<GuestServer>(loop, queues, std::move(janitor), std::move(vm));
+  return [server](UniqueFd stream) { server->add(std::move(stream)); };
 }
 
 }  // namespace adyton::service

@@ -11,7 +11,7 @@
 
 namespace adyton::service {
 
-// Serves connections to `vm` from here on. On the event loop. `janitor` is where servers are taken down, which waits for their threads.
-void serve_guest(EventLoop& loop, CallQueues& queues, const std::shared_ptr<CallQueue>& janitor, const std::shared_ptr<Vm>& vm);
+// For Vm::on_guest_service(). `janitor` is where the server is taken down, which waits for its threads. The handler runs on the event loop.
+Vm::StreamHandler guest_service(EventLoop& loop, CallQueues& queues, std::shared_ptr<CallQueue> janitor, std::weak_ptr<Vm> vm);
 
 }  // namespace adyton::service

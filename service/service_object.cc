@@ -55,7 +55,7 @@ rpc::Reply<std::shared_ptr<aidl::IVirtualMachine>> ServiceObject::createVm(const
       made->kill({DeathReason::kStartFailed, connected.error().error.message}, [](const Outcome<>&) {});
       return std::unexpected(std::move(connected).error());
     }
-    serve_guest(f_.loop, f_.queues, f_.janitor, made);
+    made->on_guest_service(guest_service(f_.loop, f_.queues, f_.janitor, made));
     return made;
   });
   if (!vm) return refuse(vm.error());

@@ -131,6 +131,7 @@ rpc::Reply<int64_t> VmObject::getMemoryBalloon() { return unsupported("this vers
 rpc::Reply<> VmObject::setMemoryBalloon(int64_t) { return unsupported("this version of adyton-vmm has no memory balloon"); }
 
 rpc::Reply<> VmObject::setDetached(bool detached) {
+  if (!detached) role_ = Role::kOwner;
   loop_.call([&] { vm_->set_detached(detached); });
   return {};
 }

@@ -1,5 +1,6 @@
 // IVirtualMachine for one client.
 #pragma once
+#include <atomic>
 #include <memory>
 
 #include "adyton/virtualizationservice/IVirtualMachine.h"
@@ -46,7 +47,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   EventLoop& loop_;
   CallQueues& queues_;
   std::shared_ptr<Vm> vm_;  // its methods are the loop's
-  const Role role_;
+  std::atomic<Role> role_;
 };
 
 }  // namespace adyton::service

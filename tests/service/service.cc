@@ -120,7 +120,7 @@ std::vector<pid_t> Service::processes() const {
 }
 
 void Service::wait_until(const std::function<bool()>& condition) {
-  while (!condition()) std::this_thread::yield();
+  while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 // ---- clients -------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,9 @@ class Listener final : public aidl::IVsockListenerStub {
 
 struct Client {
   explicit Client(const Service& service);
+  ~Client() { session->shutdown_and_wait(); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
   std::shared_ptr<rpc::Session> session;
   std::shared_ptr<aidl::IVirtualizationService> service;
 };

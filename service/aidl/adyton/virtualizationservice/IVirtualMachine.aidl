@@ -76,6 +76,6 @@ interface IVirtualMachine {
     long getMemoryBalloon();
     void setMemoryBalloon(long bytes);
 
-    /** Changes whether the VM outlives its client. */
+    /** Changes whether the VM outlives its client. One that is no longer detached ends with this object, whoever created it. */
     void setDetached(boolean detached);
 }
