@@ -40,5 +40,20 @@ TEST_F(Examples, Calculator) {
   EXPECT_EQ(example.wait_until_gone(), 0u);
 }
 
+TEST_F(Examples, BiometricMatcher) {
+  Adyton example = Adyton::shell("exec \"$@\"", {ADYTON_BIOMETRIC_MATCHER, ADYTON_BIOMETRIC_MATCHER_PAYLOAD});
+  EXPECT_EQ(example.finish(), 0) << example.errors();
+  EXPECT_EQ(example.output(),
+            "2 people are enrolled\n"
+            "alice's finger again: it is alice\n"
+            "bob's finger again: it is bob\n"
+            "a stranger's finger: nobody we know\n"
+            "bob says he is alice: refused\n"
+            "alice is forgotten: yes\n"
+            "alice's finger after that: nobody we know\n"
+            "a broken sensor: a feature vector has 128 values\n");
+  EXPECT_EQ(example.wait_until_gone(), 0u);
+}
+
 }  // namespace
 }  // namespace adyton::e2e
