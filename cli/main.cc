@@ -8,13 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "cli/attach.h"
 #include "cli/doctor.h"
+#include "cli/exec.h"
+#include "cli/lifecycle.h"
+#include "cli/looking.h"
+#include "cli/manual.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "guest/exec_protocol.h"
+#include "sdk/installation.h"
 
 namespace adyton::cli {
 namespace {
@@ -44,8 +50,43 @@ int prepare(const PrepareOptions& options) {
   return guest::kExitError;
 }
 
+// Becomes aidlc, which stands beside us.
+int run_aidlc(const AidlOptions& options) {
+  auto program = sdk::find_program("aidlc", "ADYTON_AIDLC");
+  if (!program) {
+    say(program.error().message);
+    return guest::kExitError;
+  }
+  std::vector<std::string> words = {"aidlc"};
+  words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(program->c_str(), argv.data());
+  say(fail_errno("cannot run " + *program).error().message);
+  return guest::kExitError;
+}
+
+int manual(const ManualOptions& options) {
+  auto written = write_manual(options.directory);
+  if (written) return 0;
+  say(written.error().message);
+  return guest::kExitError;
+}
+
 struct Execute {
   int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const CreateOptions& options) const { return create(options); }
+  int operator()(const VerbOptions& options) const { return apply_verb(options); }
+  int operator()(const ListOptions& options) const { return list(options); }
+  int operator()(const InfoOptions& options) const { return info(options); }
+  int operator()(const ExecOptions& options) const { return exec(options); }
+  int operator()(const CopyOptions& options) const { return copy(options); }
+  int operator()(const ConsoleOptions& options) const { return console(options); }
+  int operator()(const LogsOptions& options) const { return logs(options); }
+  int operator()(const TopOptions& options) const { return top(options); }
+  int operator()(const AidlOptions& options) const { return run_aidlc(options); }
+  int operator()(const ManualOptions& options) const { return manual(options); }
   int operator()(const PrepareOptions& options) const { return prepare(options); }
   int operator()(const DoctorOptions& options) const { return print(doctor(options)); }
   int operator()(const PrintText& output) const { return print(output.text); }

@@ -15,4 +15,13 @@ void say(std::string_view message) {
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
+std::string one_line(std::string text) {
+  constexpr size_t kLongest = 1000;
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  if (text.size() > kLongest) text.resize(kLongest);
+  return text;
+}
+
 }  // namespace adyton::cli

@@ -42,6 +42,10 @@ struct RunOptions {
   std::optional<bool> tty;  // none: when stdin and stdout are terminals
   bool quiet = false;
   bool verbose = false;
+  bool detach = false;
+  bool remove = false;  // nothing of the VM stays when it ends
+  bool no_service = false;  // in a process of our own, which nobody else sees
+  std::optional<std::string> name;
   std::vector<std::string> command;  // the payload and its arguments
 
   // A VM of the user's own instead of a payload in ours.
@@ -57,12 +61,82 @@ struct PrepareOptions {
   bool quiet = false;
 };
 
-// Text to print and be done: --help, --version.
+// Makes a VM that stays, without starting it.
+struct CreateOptions {
+  RunOptions run;  // name is given
+};
+
+// start, stop, kill, delete, wait: what is done to VMs, one after the other.
+enum class VmVerb : uint8_t { kStart, kStop, kKill, kDelete, kWait };
+struct VerbOptions {
+  VmVerb verb = VmVerb::kStart;
+  std::vector<std::string> names;
+  std::optional<int> signal;  // kill: to the payload, instead of pulling the plug
+  bool force = false;         // delete: also if it runs
+};
+
+struct ListOptions {
+  bool json = false;
+  bool running = false;  // not those that only have a record
+  bool names = false;    // and nothing else: for completion
+};
+
+struct InfoOptions {
+  std::optional<std::string> name;  // none: the machine and the service
+  bool json = false;
+};
+
+struct ExecOptions {
+  std::string name;
+  std::vector<std::string> env;
+  std::optional<std::string> workdir;
+  std::optional<bool> tty;
+  std::vector<std::string> command;
+};
+
+// "NAME:/path" or a path of the host.
+struct CopyEnd {
+  std::optional<std::string> vm;
+  std::string path;
+  bool operator==(const CopyEnd&) const = default;
+};
+struct CopyOptions {
+  CopyEnd from;
+  CopyEnd to;
+};
+
+struct ConsoleOptions {
+  std::string name;
+};
+
+struct LogsOptions {
+  std::string name;
+  bool follow = false;
+};
+
+struct TopOptions {
+  std::chrono::milliseconds interval{1000};
+  bool once = false;
+};
+
+// Runs aidlc.
+struct AidlOptions {
+  std::vector<std::string> arguments;
+};
+
+// Text to print and be done: --help, --version, a completion script.
 struct PrintText {
   std::string text;
 };
 
-using Command = std::variant<RunOptions, PrepareOptions, DoctorOptions, PrintText>;
+// Man pages into a folder, for the package.
+struct ManualOptions {
+  std::string directory;
+};
+
+using Command =
+    std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
+                 LogsOptions, TopOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);
@@ -70,5 +144,11 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments);
 // "SRC:DST[:ro]" and "FILE[,ro]".
 Result<MountOption> parse_mount(const std::string& text);
 Result<DiskOption> parse_disk(const std::string& text);
+
+// A number (1 to 64) or a name, with or without SIG.
+Result<int> parse_signal(const std::string& text);
+
+// "NAME:/path" is in a VM, anything else on the host ("./NAME:x" too).
+CopyEnd parse_copy_end(const std::string& text);
 
 }  // namespace adyton::cli

@@ -143,6 +143,67 @@ TEST(Options, PrepareAndConsole) {
   EXPECT_THAT(run_error({"--console", "virtio", "./hello"}), HasSubstr("--kernel"));
 }
 
+template <typename T>
+T parsed(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "adyton");
+  auto command = parse_command_line(arguments);
+  EXPECT_TRUE(command) << command.error().message;
+  if (!command || !std::holds_alternative<T>(*command)) {
+    ADD_FAILURE() << "another command";
+    return {};
+  }
+  return std::get<T>(*command);
+}
+
+TEST(Options, VirtualMachinesByName) {
+  const auto create = parsed<CreateOptions>({"create", "worker", "--smp", "2", "./hello", "--smp", "3"});
+  EXPECT_EQ(create.run.name, "worker");
+  EXPECT_EQ(create.run.cpus, 2u);
+  EXPECT_THAT(create.run.command, ElementsAre("./hello", "--smp", "3"));
+  EXPECT_EQ(parsed<VerbOptions>({"start", "a", "b"}).verb, VmVerb::kStart);
+  EXPECT_THAT(parsed<VerbOptions>({"stop", "a", "b"}).names, ElementsAre("a", "b"));
+  EXPECT_EQ(parsed<VerbOptions>({"kill", "-s", "term", "a"}).signal, 15);
+  EXPECT_TRUE(parsed<VerbOptions>({"delete", "--force", "a"}).force);
+  EXPECT_TRUE(parsed<ListOptions>({"ls", "--json"}).json);
+  EXPECT_FALSE(parsed<InfoOptions>({"info"}).name);
+  EXPECT_EQ(parsed<InfoOptions>({"info", "a"}).name, "a");
+  EXPECT_TRUE(parsed<LogsOptions>({"logs", "-f", "a"}).follow);
+  EXPECT_EQ(parsed<ConsoleOptions>({"console", "a"}).name, "a");
+  EXPECT_EQ(parsed<TopOptions>({"top", "-i", "0.5"}).interval, std::chrono::milliseconds(500));
+  const auto run = run_options({"-d", "--rm", "--name", "x", "./hello"});
+  ASSERT_TRUE(run);
+  EXPECT_TRUE(run->detach && run->remove);
+  EXPECT_EQ(run->name, "x");
+  EXPECT_THAT(run_error({"-d", "--timeout", "3", "./hello"}), HasSubstr("--detach"));
+}
+
+TEST(Options, ExecAndItsCommand) {
+  for (const auto& arguments : {std::vector<std::string>{"exec", "-e", "A=1", "worker", "--", "sh", "-c", "exit 3"},
+                                {"exec", "worker", "-e", "A=1", "sh", "-c", "exit 3"}}) {
+    const auto exec = parsed<ExecOptions>(arguments);
+    EXPECT_EQ(exec.name, "worker");
+    EXPECT_THAT(exec.env, ElementsAre("A=1"));
+    EXPECT_THAT(exec.command, ElementsAre("sh", "-c", "exit 3"));
+  }
+  EXPECT_FALSE(parse_command_line({"adyton", "exec", "worker"}));
+  EXPECT_THAT(parsed<AidlOptions>({"aidl", "--help", "--lang=cpp"}).arguments, ElementsAre("--help", "--lang=cpp"));
+}
+
+TEST(Options, CopiesHaveOneEndInAVm) {
+  const auto copy = parsed<CopyOptions>({"cp", "worker:/etc/os-release", "./a:b"});
+  EXPECT_EQ(copy.from, (CopyEnd{.vm = "worker", .path = "/etc/os-release"}));
+  EXPECT_EQ(copy.to, (CopyEnd{.vm = std::nullopt, .path = "./a:b"}));
+  EXPECT_FALSE(parse_command_line({"adyton", "cp", "a", "b"}));
+  EXPECT_FALSE(parse_command_line({"adyton", "cp", "x:a", "y:b"}));
+}
+
+TEST(Options, SignalsHaveNamesAndNumbers) {
+  EXPECT_EQ(*parse_signal("9"), 9);
+  EXPECT_EQ(*parse_signal("SIGKILL"), 9);
+  EXPECT_EQ(*parse_signal("hup"), 1);
+  for (const char* wrong : {"", "0", "65", "-1", "SIG", "WHATEVER", "9x"}) EXPECT_FALSE(parse_signal(wrong)) << wrong;
+}
+
 TEST(Options, Doctor) {
   auto command = parse_command_line({"adyton", "doctor"});
   ASSERT_TRUE(command);

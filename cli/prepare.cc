@@ -17,14 +17,6 @@ namespace {
 
 std::unexpected<Error> bad(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
-image::Progress report_to(Progress& progress) {
-  return [&progress](std::string_view step) {
-    std::string text(step);
-    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
-    progress.step(std::move(text));
-  };
-}
-
 // What the library would say as well, in the words of the command line.
 Result<void> check_machine(const RunOptions& options) {
   if (options.cpus == 0) return bad("--smp 0: a VM needs at least one CPU");
@@ -54,48 +46,58 @@ void give_terminal(VirtualMachineConfig::Builder& builder, const RunOptions& opt
 }
 
 // The VM's process takes what it is told over its control socket.
-Result<SessionConfig> to_session(sdk::PreparedVm vm) {
-  SessionConfig config;
+Result<DirectRun> to_direct(sdk::PreparedVm vm) {
+  DirectRun run;
+  vmm::control::Configure& configure = run.vm.vm;
   const auto add_fd = [&](UniqueFd fd) {
-    config.vm_fds.push_back(std::move(fd));
-    return config.vm_fds.size() - 1;
+    run.vm.fds.push_back(std::move(fd));
+    return run.vm.fds.size() - 1;
   };
-  config.vm.cpus = vm.cpu_count;
-  config.vm.memory = vm.memory_bytes;
-  config.vm.command_line = std::move(vm.command_line);
-  config.wait_for_power_off = vm.has_writable_disk();
-  if (vm.kernel.valid()) config.vm.kernel = add_fd(std::move(vm.kernel));
-  if (vm.firmware.valid()) config.vm.firmware = add_fd(std::move(vm.firmware));
-  if (vm.initrd.valid()) config.vm.initrd = add_fd(std::move(vm.initrd));
+  configure.cpus = vm.cpu_count;
+  configure.memory = vm.memory_bytes;
+  configure.command_line = std::move(vm.command_line);
+  run.wait_for_power_off = vm.has_writable_disk();
+  if (vm.kernel.valid()) configure.kernel = add_fd(std::move(vm.kernel));
+  if (vm.firmware.valid()) configure.firmware = add_fd(std::move(vm.firmware));
+  if (vm.initrd.valid()) configure.initrd = add_fd(std::move(vm.initrd));
   for (sdk::PreparedDisk& disk : vm.disks) {
-    config.vm.disks.push_back(
+    configure.disks.push_back(
         {.fd = add_fd(std::move(disk.image)), .read_only = !disk.writable, .serial = std::move(disk.serial)});
   }
-  config.vm.virtio_console = vm.virtio_console;
-  config.request = std::move(vm.request);
+  configure.virtio_console = vm.virtio_console;
+  run.vm.request = std::move(vm.request);
 
-  int ends[2];
-  // A VM of the user's own is typed to.
-  const int made = config.request ? ::pipe2(ends, O_CLOEXEC) : ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
-  if (made != 0) return fail_errno("cannot make a serial console");
-  config.console.reset(ends[0]);
-  config.vm.console_output = add_fd(UniqueFd(ends[1]));
-  if (!config.request) {
-    config.vm.console_input = config.vm.console_output;
-  } else if (config.request->terminal) {
-    config.vm.listen_ports = {guest::kControlPort, guest::kTerminalPort};
+  SerialConsole console = TRY(make_console(run.vm.request.has_value()));
+  run.console = std::move(console.ours);
+  configure.console_output = add_fd(std::move(console.theirs));
+  if (!run.vm.request) {
+    configure.console_input = configure.console_output;
+  } else if (run.vm.request->terminal) {
+    configure.listen_ports = {guest::kControlPort, guest::kTerminalPort};
   } else {
-    config.vm.listen_ports = {guest::kControlPort, guest::kStdinPort, guest::kStdoutPort, guest::kStderrPort};
+    configure.listen_ports = {guest::kControlPort, guest::kStdinPort, guest::kStdoutPort, guest::kStderrPort};
   }
-  return config;
+  return run;
 }
 
 }  // namespace
 
+image::Progress report_to(Progress& progress) {
+  return [&progress](std::string_view step) {
+    std::string text(step);
+    if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+    progress.step(std::move(text));
+  };
+}
+
 Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
   TRY(check_machine(options));
   VirtualMachineConfig::Builder builder;
+  // The level is none: there is nothing to hide from who may read the memory.
   builder.setIsolation(IsolationLevel::kNone)
+      .setDebugLevel(DebugLevel::kFull)
+      .setVmOutputCaptured(true)
+      .setVmConsoleInputSupported(true)
       .setCpuCount(options.cpus)
       .setMemoryBytes(options.memory)
       .setEnvironment(options.env)
@@ -123,18 +125,22 @@ Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
   return builder.build();
 }
 
-std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress) {
+std::expected<DirectRun, Outcome> prepare_direct(const VirtualMachineConfig& config, Progress& progress) {
   const auto error = [](Error what, int exit_code = guest::kExitError) {
     return std::unexpected(Outcome{.exit_code = exit_code, .message = std::move(what.message)});
   };
-  const auto config = make_config(options, tty);
-  if (!config) return error(config.error());
-  auto vm = sdk::prepare(*config, report_to(progress));
+  auto vm = sdk::prepare(config, report_to(progress));
   if (!vm) return error(std::move(vm.error().error), vm.error().exit_code);
-  auto session = to_session(std::move(*vm));
-  if (!session) return error(session.error());
-  session->timeout = options.timeout;
-  return std::move(*session);
+  auto run = to_direct(std::move(*vm));
+  if (!run) return error(run.error());
+  return std::move(*run);
+}
+
+Result<SerialConsole> make_console(bool payload) {
+  int ends[2];
+  const int made = payload ? ::pipe2(ends, O_CLOEXEC) : ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+  if (made != 0) return fail_errno("cannot make a serial console");
+  return SerialConsole{.ours = UniqueFd(ends[0]), .theirs = UniqueFd(ends[1])};
 }
 
 Result<std::string> prepare_cache(Progress& progress) { return sdk::prepare_cache(report_to(progress)); }

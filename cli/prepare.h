@@ -4,18 +4,36 @@
 
 #include "adyton/virtual_machine_config.h"
 #include "base/result.h"
+#include "cli/direct_vm.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/session.h"
+#include "guest/image/progress.h"
 
 namespace adyton::cli {
+
+// Shows each step.
+image::Progress report_to(Progress& progress);
 
 // `tty`: the payload gets a terminal, of the size of ours.
 Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty);
 
-// Everything of a SessionConfig but the user's streams, signals and terminal. Cheap checks come first: a mistake is reported
-// before anything is fetched or built. The exit code of an Outcome that comes back as error says whose fault it was.
-std::expected<SessionConfig, Outcome> prepare(const RunOptions& options, bool tty, Progress& progress);
+// What a DirectVm is made of, and the session's end of the serial console.
+struct DirectRun {
+  DirectVmConfig vm;
+  UniqueFd console;
+  bool wait_for_power_off = false;
+};
+// Cheap checks come first: a mistake is reported before anything is fetched or built. The exit code of an Outcome that comes back
+// as error says whose fault it was.
+std::expected<DirectRun, Outcome> prepare_direct(const VirtualMachineConfig& config, Progress& progress);
+
+// A serial console: our end, and the VM's. One of the user's own is typed to.
+struct SerialConsole {
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+Result<SerialConsole> make_console(bool payload);
 
 // `adyton prepare`: puts the guest's kernel and initramfs into the cache. Returns where the cache is.
 Result<std::string> prepare_cache(Progress& progress);

@@ -2,16 +2,21 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/signalfd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "cli/channel.h"
 #include "cli/console_log.h"
+#include "cli/direct_vm.h"
+#include "cli/lifecycle.h"
 #include "cli/message.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "cli/service.h"
+#include "cli/service_vm.h"
 #include "cli/session.h"
+#include "cli/user.h"
 #include "cli/vm_process.h"
 
 namespace adyton::cli {
@@ -19,45 +24,68 @@ namespace {
 
 Outcome error(std::string message) { return {.exit_code = guest::kExitError, .message = std::move(message)}; }
 
-// Whoever started us may want a signal to be ignored (nohup, a shell's background job).
-bool ignored(int signal) {
-  struct sigaction action{};
-  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+// The user's side of a session: streams, signals, and the terminal if the guest gets it.
+struct User {
+  SessionConfig config;
+  UniqueFd signals;
+};
+Result<User> make_user(const RunOptions& options, bool tty) {
+  User user;
+  user.config.payload = !options.raw();
+  user.config.payload_terminal = tty;
+  user.config.timeout = options.timeout;
+  if ((tty || options.raw()) && ::isatty(STDIN_FILENO) == 1) user.config.terminal = STDIN_FILENO;
+  user.config.stdio = TRY(open_stdio());
+  user.signals = TRY(take_signals());
+  user.config.signals = user.signals.get();
+  return user;
 }
 
-// From here on these signals are the session's to read. Before, they end us as they end any program.
-Result<UniqueFd> take_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
-    if (!ignored(signal)) sigaddset(&set, signal);
-  }
-  if (::pthread_sigmask(SIG_BLOCK, &set, nullptr) != 0) return fail(ErrorCode::kInternal, "cannot block signals");
-  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) return fail_errno("cannot receive signals");
-  return fd;
-}
-
-Result<std::array<UniqueFd, 3>> open_stdio() {
-  std::array<UniqueFd, 3> stdio;
-  for (int fd = 0; fd < 3; ++fd) stdio[static_cast<size_t>(fd)] = TRY(open_endpoint(fd, fd == 0));
-  return stdio;
-}
-
-Result<Outcome> start_session(SessionConfig config, ConsoleLog& log, Progress& progress) {
-  config.stdio = TRY(open_stdio());
-  const UniqueFd signals = TRY(take_signals());
-  config.signals = signals.get();
+// In an adyton-vmm process of our own.
+Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
+                           Progress& progress) {
+  auto prepared = prepare_direct(config, progress);
+  if (!prepared) return std::move(prepared).error();
+  User user = TRY(make_user(options, tty));
+  user.config.console = std::move(prepared->console);
+  user.config.wait_for_power_off = prepared->wait_for_power_off;
   const std::string program = TRY(find_vmm());
-  VmProcess vm = TRY(VmProcess::spawn(program));
-  Outcome outcome = Session(std::move(config), vm.control(), log, progress).run();
-  if (outcome.vm_lost) outcome.message += fmt::format(" ({})", vm.finish());
+  VmProcess process = TRY(VmProcess::spawn(program));
+  DirectVm vm(std::move(prepared->vm), process.control());
+  Outcome outcome = Session(std::move(user.config), vm, log, progress).run();
+  if (outcome.vm_lost) outcome.message += fmt::format(" ({})", process.finish());
   return outcome;
+}
+
+// As a VM of the service, where others see it.
+Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
+                               Progress& progress) {
+  // What takes long is done while signals still end us as they end any program.
+  if (!options.raw()) TRY(prepare_cache(progress));
+  User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
+  const auto manager = TRY(connect_to_service());
+  const bool keep = options.name && !options.remove;
+  auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
+  user.config.wait_for_power_off =
+      std::any_of(options.disks.begin(), options.disks.end(), [](const DiskOption& disk) { return !disk.read_only; });
+  SerialConsole console = TRY(make_console(user.config.payload));
+  user.config.console = std::move(console.ours);
+  VirtualMachine::RunOptions run;
+  run.progress = report_to(progress);
+  if (options.raw()) {
+    run.console_input.reset(::fcntl(console.theirs.get(), F_DUPFD_CLOEXEC, 3));
+    if (!run.console_input.valid()) return fail_errno("cannot use the serial console");
+  }
+  run.console_output = std::move(console.theirs);
+  using Streams = ServiceVm::Streams;
+  const Streams streams = options.raw() ? Streams::kNone : tty ? Streams::kTerminal : Streams::kPipes;
+  const auto handle = TRY(ServiceVm::make(std::move(vm), streams, std::move(run)));
+  return Session(std::move(user.config), *handle, log, progress).run();
 }
 
 Outcome run_vm(const RunOptions& options) {
   Progress progress(STDERR_FILENO, !options.quiet && !options.verbose && ::isatty(STDERR_FILENO) == 1);
-  const bool tty = !options.raw() && options.tty.value_or(::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1);
+  const bool tty = !options.raw() && wants_terminal(options.tty);
 
   ConsoleLog log;
   UniqueFd log_file;
@@ -69,16 +97,18 @@ Outcome run_vm(const RunOptions& options) {
   }
   if (options.verbose && !options.raw()) log.copy_to(STDERR_FILENO, "standard error");
 
-  auto config = prepare(options, tty, progress);
-  if (!config) return std::move(config).error();
-  if ((tty || options.raw()) && ::isatty(STDIN_FILENO) == 1) config->terminal = STDIN_FILENO;
-  auto outcome = start_session(std::move(*config), log, progress);
+  const auto config = make_config(options, tty);
+  if (!config) return error(config.error().message);
+  auto outcome =
+      options.name ? run_in_service(options, tty, *config, log, progress) : run_direct(options, tty, *config, log, progress);
+  progress.clear();
   return outcome ? std::move(*outcome) : error(outcome.error().message);
 }
 
 }  // namespace
 
 int run(const RunOptions& options) {
+  if (options.detach) return run_detached(options);
   // Whoever reads our output may go away at any time; the payload is told, we carry on.
   ::signal(SIGPIPE, SIG_IGN);
   const Outcome outcome = run_vm(options);

@@ -11,8 +11,6 @@
 namespace adyton::cli {
 namespace {
 
-using namespace vmm::control;
-
 // Pseudo ports of the channels that carry no vsock stream.
 constexpr uint32_t kConsoleIn = 1;
 constexpr uint32_t kConsoleOut = 2;
@@ -21,23 +19,14 @@ constexpr auto kPatience = std::chrono::seconds(5);
 constexpr uint8_t kCtrlA = 0x01;
 constexpr uint8_t kCtrlC = 0x03;
 
-// The guest's words, fit for a terminal and for one line.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  if (text.size() > 1000) text.resize(1000);
-  return text;
-}
-
 bool is_output(uint32_t port) { return port != guest::kStdinPort && port != kConsoleIn; }
 
 }  // namespace
 
-Session::Session(SessionConfig config, Socket& vm, ConsoleLog& log, Progress& progress)
+Session::Session(SessionConfig config, VmHandle& vm, ConsoleLog& log, Progress& progress)
     : config_(std::move(config)), vm_(vm), log_(log), progress_(progress), raw_terminal_(config_.terminal) {
-  if (config_.request) {
-    if (config_.request->terminal) {
+  if (config_.payload) {
+    if (config_.payload_terminal) {
       expected_ = {{guest::kTerminalPort, false}};
     } else {
       expected_ = {{guest::kStdinPort, false}, {guest::kStdoutPort, false}, {guest::kStderrPort, false}};
@@ -47,28 +36,22 @@ Session::Session(SessionConfig config, Socket& vm, ConsoleLog& log, Progress& pr
 }
 
 Outcome Session::run() {
-  std::vector<int> fds;
-  for (const UniqueFd& fd : config_.vm_fds) fds.push_back(fd.get());
-  if (auto sent = send_request(config_.vm, fds); !sent && sent.error().code != ErrorCode::kUnavailable)
-    fail_with(sent.error().message);
-  config_.vm_fds.clear();
-
+  check(vm_.start());
   std::vector<pollfd> polls;
   while (!outcome_) {
     polls.clear();
     polls.push_back({.fd = config_.signals, .events = POLLIN, .revents = 0});
-    if (!vm_gone_) polls.push_back({.fd = vm_.fd(), .events = POLLIN, .revents = 0});
+    vm_.watch(polls);
     if (config_.console.valid()) polls.push_back({.fd = config_.console.get(), .events = POLLIN, .revents = 0});
-    if (guest_) guest_->watch(polls);
     for (auto& [port, channel] : channels_) channel.watch(polls);
     if (::poll(polls.data(), polls.size(), poll_timeout()) < 0 && errno != EINTR) {
       fail_with(fail_errno("cannot wait for the VM").error().message);
       break;
     }
-    if (!vm_gone_ && polls[1].revents != 0) on_control();
+    auto events = vm_.step(polls);
     on_console(polls);
     for (auto& [port, channel] : channels_) channel.step(polls);
-    if (guest_) on_guest(polls);
+    for (VmEvent& event : events) on_event(std::move(event));
     // Last, as poll() looked at them first: a signal that follows a message of the guest is seen after it.
     if (polls[0].revents != 0) read_signals();
     advance();
@@ -87,59 +70,40 @@ int Session::poll_timeout() const {
   return static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
 }
 
-// ---- the VM's process ----------------------------------------------------------------------------------------------------
+// ---- the VM ----------------------------------------------------------------------------------------------------------------
 
-Result<void> Session::send_request(decltype(Request::body) body, std::span<const int> fds) {
-  const std::string text = TRY(encode(Request{.id = next_request_++, .body = std::move(body)}));
-  return vm_.send(text, fds);
-}
-
-void Session::on_control() {
-  auto packet = vm_.receive();
-  if (!packet) {
-    vm_gone_ = true;
-    if (packet.error().code != ErrorCode::kUnavailable) fail_with(packet.error().message);
-    return;
-  }
-  auto event = decode_event(packet->text, packet->fds.size());
-  if (!event) return fail_with(event.error().message);
-  on_event(std::move(*event), std::move(packet->fds));
-}
-
-void Session::on_event(Event event, std::vector<UniqueFd> fds) {
-  if (const auto* reply = std::get_if<Reply>(&event)) {
-    on_reply(*reply);
-  } else if (const auto* accepted = std::get_if<Accepted>(&event)) {
-    on_stream(accepted->port, std::move(fds.front()));
-  } else if (auto* ended = std::get_if<Ended>(&event)) {
-    ended_ = std::move(*ended);
-    patience_ = Clock::now() + kPatience;
-  }
-}
-
-void Session::on_reply(const Reply& reply) {
-  if (reply.error) return fail_with(reply.error->message);
-  if (phase_ != Phase::kConfiguring || reply.id != 1) return;
-  if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable)
-    return fail_with(sent.error().message);
-  if (config_.request) {
-    phase_ = Phase::kBooting;
-    progress_.step("Booting the guest");
-  } else {
+void Session::on_event(VmEvent event) {
+  if (std::holds_alternative<VmBooting>(event)) {
+    if (config_.payload) return progress_.step("Booting the guest");
     phase_ = Phase::kRunning;
     progress_.clear();
     start_raw_console();
+  } else if (std::holds_alternative<PayloadStarting>(event)) {
+    progress_.step("Starting the payload");
+  } else if (std::holds_alternative<PayloadStarted>(event)) {
+    phase_ = Phase::kRunning;
+    progress_.clear();
+    if (config_.payload_terminal) start_terminal();
+  } else if (auto* stream = std::get_if<PayloadStream>(&event)) {
+    on_stream(stream->port, std::move(stream->stream));
+  } else if (auto* payload = std::get_if<PayloadEnded>(&event)) {
+    if (!payload->executed) expected_.clear();
+    payload_ended({.exit_code = payload->exit_code, .message = std::move(payload->message)});
+  } else if (std::holds_alternative<GuestLeft>(event)) {
+    guest_left_ = true;
+  } else if (auto* ends = std::get_if<VmEnds>(&event)) {
+    ended_ = std::move(*ends);
+    patience_ = Clock::now() + kPatience;
+  } else if (std::holds_alternative<VmGone>(event)) {
+    vm_gone_ = true;
+  } else if (auto* broken = std::get_if<VmBroken>(&event)) {
+    fail_with(std::move(broken->message));
   }
 }
 
 void Session::on_stream(uint32_t port, UniqueFd stream) {
-  if (!config_.request) return;
-  if (port == guest::kControlPort) {
-    if (!guest_ && phase_ == Phase::kBooting) guest_.emplace(std::move(stream));
-    return;
-  }
   const auto expected = expected_.find(port);
-  if (expected == expected_.end() || expected->second || phase_ == Phase::kConfiguring) return;
+  if (expected == expected_.end() || expected->second) return;
   expected->second = true;
   auto& [in, out, err] = config_.stdio;
   if (port == guest::kStdinPort) {
@@ -180,50 +144,14 @@ void Session::on_console(std::span<const pollfd> polls) {
   }
 }
 
-// ---- the guest -----------------------------------------------------------------------------------------------------------
-
-void Session::on_guest(std::span<const pollfd> polls) {
-  auto messages = guest_->step(polls);
-  if (!messages) return fail_with("the guest's init does not speak our protocol");
-  for (const guest::Message& message : *messages) on_message(message);
-}
-
-void Session::on_message(const guest::Message& message) {
-  if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && phase_ == Phase::kBooting) {
-    if (hello->version != guest::kProtocolVersion) {
-      return fail_with(fmt::format("the guest's init speaks version {} of our protocol, this is version {}", hello->version,
-                                   guest::kProtocolVersion));
-    }
-    phase_ = Phase::kStarting;
-    progress_.step("Starting the payload");
-    config_.request->wall_clock_ns = static_cast<uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-    if (auto sent = guest_->send(*config_.request); !sent) fail_with(sent.error().message);
-  } else if (std::holds_alternative<guest::Started>(message) && phase_ == Phase::kStarting) {
-    phase_ = Phase::kRunning;
-    progress_.clear();
-    if (config_.request->terminal) start_terminal();
-  } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && phase_ == Phase::kRunning) {
-    payload_ended({.exit_code = exited->exit_code() & 0xff, .message = {}});
-  } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message); failed != nullptr && phase_ == Phase::kStarting) {
-    const bool known = failed->exit_code == guest::kExitNotExecutable || failed->exit_code == guest::kExitNotFound;
-    expected_.clear();  // the streams may never come
-    payload_ended(
-        {.exit_code = known ? static_cast<int>(failed->exit_code) : guest::kExitError, .message = one_line(failed->message)});
-  } else {
-    fail_with("the guest's init does not speak our protocol");
-  }
-}
-
 void Session::payload_ended(Outcome outcome) {
   progress_.clear();
   payload_outcome_ = std::move(outcome);
   phase_ = Phase::kDraining;
 }
 
-void Session::to_guest(const guest::Message& message) {
-  if (!guest_ || guest_->ended()) return;
-  if (auto sent = guest_->send(message); !sent) fail_with(sent.error().message);
+void Session::check(const Result<void>& sent) {
+  if (!sent) fail_with(sent.error().message);
 }
 
 // ---- the user ------------------------------------------------------------------------------------------------------------
@@ -232,7 +160,7 @@ void Session::start_terminal() {
   if (config_.terminal < 0) return;
   if (auto done = raw_terminal_.raw(); !done) return fail_with(done.error().message);
   // It may have changed while the guest booted.
-  if (auto size = terminal_size(config_.terminal)) to_guest(guest::WindowSize{.rows = size->rows, .columns = size->columns});
+  if (const auto size = terminal_size(config_.terminal)) check(vm_.resize(*size));
 }
 
 void Session::start_raw_console() {
@@ -277,13 +205,13 @@ void Session::on_signal(const signalfd_siginfo& signal) {
   if (number == SIGWINCH || number == SIGCONT) {
     if (!raw_terminal_.is_raw()) return;
     if (number == SIGCONT) (void)raw_terminal_.raw();
-    if (!config_.request) return;
-    if (auto size = terminal_size(config_.terminal)) to_guest(guest::WindowSize{.rows = size->rows, .columns = size->columns});
+    if (!config_.payload) return;
+    if (const auto size = terminal_size(config_.terminal)) check(vm_.resize(*size));
     return;
   }
-  const bool running = config_.request && phase_ == Phase::kRunning;
+  const bool running = config_.payload && phase_ == Phase::kRunning;
   if (running) {
-    to_guest(guest::Signal{.number = static_cast<uint32_t>(number)});
+    check(vm_.signal(number));
     if (number == SIGINT) interrupt(number);
   } else if (number != SIGUSR1 && number != SIGUSR2) {
     conclude({.exit_code = 128 + number, .message = {}});
@@ -328,7 +256,7 @@ void Session::advance() {
   }
   const bool connected = std::all_of(expected_.begin(), expected_.end(), [](const auto& entry) { return entry.second; });
   if (phase_ == Phase::kDraining && connected && output_finished()) {
-    guest_.reset();  // the guest may power off
+    vm_.release(config_.wait_for_power_off);
     if (!config_.wait_for_power_off) return conclude(*payload_outcome_);
     phase_ = Phase::kClosing;
     patience_ = Clock::now() + kPatience;
@@ -338,7 +266,7 @@ void Session::advance() {
   if (phase_ == Phase::kClosing && (ended_ || vm_gone_ || impatient)) return conclude(*payload_outcome_);
   // Whatever the guest had said is still on its way through our buffers.
   if (vm_gone_ && output_finished() && !config_.console.valid()) return conclude(explain_end());
-  if (guest_ && guest_->ended() && !payload_outcome_ && !patience_) patience_ = now + kPatience;
+  if (guest_left_ && !payload_outcome_ && !patience_) patience_ = now + kPatience;
   if (impatient && !vm_gone_) return conclude(explain_end());
   if (deadline_ && now >= *deadline_) fail_with("the time given by --timeout is over, the VM was ended");
 }
@@ -351,18 +279,7 @@ Outcome Session::explain_end() const {
     if (!vm_gone_) return error("the guest's init is gone");
     return Outcome{.exit_code = guest::kExitError, .message = "the VM's process ended unexpectedly", .vm_lost = true};
   }
-  const std::string detail = ended_->message.empty() ? "" : ": " + one_line(ended_->message);
-  switch (ended_->reason) {
-    case EndReason::kShutdown:
-      if (!config_.request) return Outcome{};
-      return error("the guest powered off before the payload had ended" + detail);
-    case EndReason::kReset: return error("the guest reset itself, the VM was ended" + detail);
-    case EndReason::kStopped: return error("the VM was stopped" + detail);
-    case EndReason::kCrashed: return error("the guest crashed" + detail);
-    case EndReason::kInternalError: return error("internal error in the VM" + detail);
-    case EndReason::kForbiddenCall: return error("the virtual machine monitor was stopped" + detail);
-  }
-  return error("the VM ended" + detail);
+  return ended_->failed ? error(ended_->message) : Outcome{};
 }
 
 }  // namespace adyton::cli

@@ -1,10 +1,11 @@
-// One `adyton run`, from a configured VM to an exit code: an event loop between the VM's process, the guest's init, the user's
+// One `adyton run`, from a configured VM to an exit code: an event loop between the VM, the user's
 // streams, terminal and signals.
 //
-//   configuring -> booting -> starting -> running -> draining -> closing      (payload; see guest/exec_protocol.h)
-//   configuring -> running                                                    (a VM of the user's own)
+//   booting -> running -> draining -> closing      (payload)
+//   booting -> running                             (a VM of the user's own)
 //
-// Everything reaches it as a descriptor, so that a test can play the VM, the guest and the user. Threading: one thread.
+// Everything reaches it as a descriptor or through the VmHandle, so that a test can play the VM, the guest and the user.
+// Threading: one thread.
 #pragma once
 #include <array>
 #include <chrono>
@@ -17,12 +18,10 @@
 #include "base/unique_fd.h"
 #include "cli/channel.h"
 #include "cli/console_log.h"
-#include "cli/exec_connection.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
+#include "cli/vm_handle.h"
 #include "guest/exec_protocol.h"
-#include "vmm/control/protocol.h"
-#include "vmm/control/socket.h"
 
 struct signalfd_siginfo;
 
@@ -36,36 +35,30 @@ struct Outcome {
 };
 
 struct SessionConfig {
-  vmm::control::Configure vm;
-  std::vector<UniqueFd> vm_fds;               // what `vm` refers to
-  std::optional<guest::ExecRequest> request;  // none: a VM of the user's own, whose serial console is the user's terminal
-  UniqueFd console;                           // our end of the serial console
-  std::array<UniqueFd, 3> stdio;              // from open_endpoint()
-  int signals = -1;                           // a signalfd, or what behaves like one
-  int terminal = -1;                          // the user's terminal, when the guest gets it
-  bool wait_for_power_off = false;            // the guest has something to write back
+  bool payload = true;              // false: a VM of the user's own, whose serial console is the user's terminal
+  bool payload_terminal = false;    // the payload has a terminal
+  UniqueFd console;                 // our end of the serial console
+  std::array<UniqueFd, 3> stdio;    // from open_endpoint()
+  int signals = -1;                 // a signalfd, or what behaves like one
+  int terminal = -1;                // the user's terminal, when the guest gets it
+  bool wait_for_power_off = false;  // the guest has something to write back
   std::optional<std::chrono::milliseconds> timeout;
 };
 
 class Session {
  public:
   // All three outlive the session.
-  Session(SessionConfig config, vmm::control::Socket& vm, ConsoleLog& log, Progress& progress);
+  Session(SessionConfig config, VmHandle& vm, ConsoleLog& log, Progress& progress);
 
   Outcome run();
 
  private:
-  enum class Phase { kConfiguring, kBooting, kStarting, kRunning, kDraining, kClosing };
+  enum class Phase { kBooting, kRunning, kDraining, kClosing };
   using Clock = std::chrono::steady_clock;
 
-  Result<void> send_request(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
-  void on_control();
-  void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
-  void on_reply(const vmm::control::Reply& reply);
+  void on_event(VmEvent event);
   void on_stream(uint32_t port, UniqueFd stream);
   void on_console(std::span<const pollfd> polls);
-  void on_guest(std::span<const pollfd> polls);
-  void on_message(const guest::Message& message);
   void on_signal(const signalfd_siginfo& signal);
   void read_signals();
 
@@ -73,7 +66,7 @@ class Session {
   void start_terminal();
   void add_channel(uint32_t port, std::string name, UniqueFd source, UniqueFd sink);
   void payload_ended(Outcome outcome);
-  void to_guest(const guest::Message& message);
+  void check(const Result<void>& sent);
   void interrupt(int signal);
   void note_key(std::span<const uint8_t> keys);
   void note_output(std::span<const uint8_t> bytes);
@@ -88,20 +81,19 @@ class Session {
   [[nodiscard]] int poll_timeout() const;
 
   SessionConfig config_;
-  vmm::control::Socket& vm_;
+  VmHandle& vm_;
   ConsoleLog& log_;
   Progress& progress_;
   RawTerminal raw_terminal_;
 
-  Phase phase_ = Phase::kConfiguring;
-  uint32_t next_request_ = 1;
-  std::optional<ExecConnection> guest_;
+  Phase phase_ = Phase::kBooting;
   std::map<uint32_t, bool> expected_;  // stream ports, and whether the guest has connected them
   std::vector<std::pair<uint32_t, Channel>> channels_;
   std::optional<Outcome> payload_outcome_;  // what the guest said
   std::optional<Outcome> outcome_;          // final
-  std::optional<vmm::control::Ended> ended_;
-  bool vm_gone_ = false;  // the control socket has ended
+  std::optional<VmEnds> ended_;
+  bool vm_gone_ = false;
+  bool guest_left_ = false;
   unsigned interrupts_ = 0;
   bool after_escape_ = false;                  // Ctrl-A was typed
   std::optional<Clock::time_point> deadline_;  // of --timeout

@@ -10,6 +10,8 @@
 #include <future>
 #include <thread>
 
+#include "cli/direct_vm.h"
+
 namespace adyton::cli {
 namespace {
 
@@ -59,16 +61,21 @@ class SessionTest : public ::testing::Test {
     user_err = std::move(err.a);
     console_end = std::move(console.b);
     SessionConfig config;
-    config.vm = Configure{.cpus = 1, .memory = 1 << 20, .kernel = 0, .console_output = 0, .listen_ports = {}};
-    config.vm_fds.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (payload) config.request = guest::ExecRequest{.program = "/hello", .argv = {"hello"}};
+    DirectVmConfig direct;
+    direct.vm = Configure{.cpus = 1, .memory = 1 << 20, .kernel = 0, .console_output = 0, .listen_ports = {}};
+    direct.fds.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    config.payload = payload;
     config.console = std::move(console.a);
     config.stdio = {std::move(in.a), std::move(out.b), std::move(err.b)};
     config.signals = signals_out.get();
     if (change) change(config);
+    if (payload) {
+      direct.request = guest::ExecRequest{.program = "/hello", .argv = {"hello"}, .terminal = config.payload_terminal};
+    }
     auto made = std::make_shared<SessionConfig>(std::move(config));
-    outcome = std::async(std::launch::async, [this, made] {
-      Session session(std::move(*made), session_end, log, progress);
+    auto vm = std::make_shared<DirectVm>(std::move(direct), session_end);
+    outcome = std::async(std::launch::async, [this, made, vm] {
+      Session session(std::move(*made), *vm, log, progress);
       return session.run();
     });
   }
@@ -393,7 +400,7 @@ TEST_F(SessionTest, ARawVmThatPanicsIsAnError) {
 
 // With a terminal the payload has one stream; the user's side is an ordinary pipe here, as a terminal needs no more from us.
 TEST_F(SessionTest, ATerminalIsOneStreamInBothDirections) {
-  start(true, [](SessionConfig& config) { config.request->terminal = true; });
+  start(true, [](SessionConfig& config) { config.payload_terminal = true; });
   boot();
   hello();
   UniqueFd terminal = connect(guest::kTerminalPort);

@@ -17,6 +17,7 @@
 
 #include "base/unique_fd.h"
 #include "sdk/installation.h"
+#include "service/interface.h"
 
 namespace adyton::sdk {
 namespace {
@@ -29,7 +30,7 @@ constexpr int kAttempts = 3;
 constexpr int kPauseMilliseconds = 50;
 constexpr size_t kQuotedLog = 1000;  // bytes of the service's last words in an error message
 
-std::string socket_path(const std::string& directory) { return directory + "/adytond.sock"; }
+std::string socket_path(const std::string& directory) { return directory + "/" + service::kSocketName; }
 
 Result<std::shared_ptr<rpc::Session>> open_session(const std::string& directory) {
   rpc::SessionOptions options;
@@ -38,6 +39,7 @@ Result<std::shared_ptr<rpc::Session>> open_session(const std::string& directory)
   // One, so that what the service says arrives in the order that it says it.
   options.incoming_connections = 1;
   options.fd_passing = rpc::FdPassing::kUnix;
+  options.max_body_size = service::kMaxRpcBody;
   return rpc::Session::connect(rpc::UnixAddress{socket_path(directory)}, options);
 }
 
@@ -159,8 +161,8 @@ Result<void> start_service(const std::string& directory, Clock::time_point deadl
   int polled = 0;
   do { polled = ::poll(&ready, 1, milliseconds_until(deadline)); } while (polled < 0 && errno == EINTR);
   if (polled == 0) return fail(ErrorCode::kUnavailable, fmt::format("{} was started, but was not ready in time", program));
-  char byte;
-  if (::read(reader.get(), &byte, 1) == 1) return {};
+  char byte = 0;
+  if (::read(reader.get(), &byte, 1) == 1 && byte == service::kReadyByte) return {};
   const std::string words = last_words(log.get());
   return fail(ErrorCode::kUnavailable, fmt::format("the virtualization service {} ended before it was ready{}{}", program,
                                                    words.empty() ? "" : ": ", words));

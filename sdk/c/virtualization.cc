@@ -58,7 +58,7 @@ struct AdytonAppConfig {
 
 namespace {
 
-constexpr size_t kMaxName = 128;
+constexpr size_t kMaxName = 255;
 
 Result<UniqueFd> duplicate(const UniqueFd& fd) {
   if (!fd.valid()) return UniqueFd();
@@ -84,7 +84,8 @@ Result<adyton::sdk::PreparedVm> files_of(const AVirtualMachineRawConfig& config)
 }
 
 bool is_name(const char* name) {
-  if (name == nullptr || *name == '\0' || *name == '.' || std::strlen(name) > kMaxName) return false;
+  if (name == nullptr || *name == '\0' || std::strlen(name) > kMaxName) return false;
+  if (std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0) return false;
   for (const char* c = name; *c != '\0'; ++c) {
     if (*c == '/' || static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) return false;
   }

@@ -118,7 +118,7 @@ TEST_F(CInterfaceTest, NamesAndIdentitiesAreChecked) {
   for (const char* name : {"", "a/b", ".", "..", "\xff", "a\nb"}) {
     EXPECT_EQ(AVirtualMachineRawConfig_setName(config, name), -EINVAL) << name;
   }
-  EXPECT_EQ(AVirtualMachineRawConfig_setName(config, std::string(129, 'x').c_str()), -EINVAL);
+  EXPECT_EQ(AVirtualMachineRawConfig_setName(config, std::string(256, 'x').c_str()), -EINVAL);
   const uint8_t id[63] = {};
   EXPECT_EQ(AVirtualMachineRawConfig_setInstanceId(config, id, sizeof(id)), -EINVAL);
   AVirtualMachineRawConfig_destroy(config);

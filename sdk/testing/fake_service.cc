@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "service/interface.h"
+
 namespace adyton::sdk::testing {
 namespace {
 
@@ -317,7 +319,7 @@ rpc::Reply<aidl::VirtualMachineRecord> FakeService::importRecord(const std::stri
 
 // ---- the socket ----------------------------------------------------------------------------------------------------------
 
-ServedFake::ServedFake() : server_({.max_threads = 4, .allow_fds = true}) {
+ServedFake::ServedFake() : server_({.max_threads = 4, .allow_fds = true, .max_body_size = service::kMaxRpcBody}) {
   std::string name = (std::filesystem::temp_directory_path() / "adyton-sdk.XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();
   directory_ = name;

@@ -173,7 +173,7 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // as an object that came through it.
   Result<std::shared_ptr<rpc::Binder>> connectToVsockServer(uint32_t port);
   // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. Before run(),
-  // for this and later runs; at most 60 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) reads them to
+  // for this and later runs; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) reads them to
   // their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the log, and the VM ends
   // by itself.
   Result<void> listenVsock(uint32_t port, std::function<void(UniqueFd stream)> accept);

@@ -43,7 +43,7 @@ AVirtualMachineRawConfig* AVirtualMachineRawConfig_create(void);
 /* Null is allowed. Not for one that AVirtualMachine_createRaw() has taken. */
 void AVirtualMachineRawConfig_destroy(AVirtualMachineRawConfig* config);
 
-/* -EINVAL if `name` is not UTF-8, or is no name for a VM: 1 to 128 bytes, no '/' and control characters, no '.' in front. */
+/* -EINVAL if `name` is not UTF-8, or is no name for a VM: 1 to 255 bytes, no '/' and control characters, neither "." nor "..". */
 int AVirtualMachineRawConfig_setName(AVirtualMachineRawConfig* config, const char* name);
 /* -EINVAL unless `instanceIdSize` is 64. */
 int AVirtualMachineRawConfig_setInstanceId(AVirtualMachineRawConfig* config, const uint8_t* instanceId, size_t instanceIdSize);

@@ -1,0 +1,415 @@
+#include "cli/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+
+#include "cli/completion.h"
+#include "cli/options.h"
+#include "cli/version.h"
+#include "sdk/size.h"
+
+namespace adyton::cli {
+namespace {
+
+std::unexpected<Error> bad(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
+
+const std::string kRunUsage =
+    "adyton run [OPTIONS] PAYLOAD [ARGS...]\n"
+    "adyton run [OPTIONS] --rootfs DIR [--] [PROGRAM [ARGS...]]\n"
+    "adyton run [OPTIONS] --kernel IMAGE [--initrd FILE] [--append TEXT] [--disk FILE]...\n"
+    "adyton run [OPTIONS] --firmware FILE [--disk FILE]...\n"
+    "\n"
+    "PAYLOAD is an AArch64 ELF program, static or dynamic, or a directory with a root file system. Its standard\n"
+    "streams, signals and exit code are yours.\n\n";
+
+// "NAME=value" stays; "NAME" takes our own value, and is left out where we have none.
+Result<std::vector<std::string>> expand_env(const std::vector<std::string>& given) {
+  std::vector<std::string> env;
+  for (const std::string& entry : given) {
+    const size_t equals = entry.find('=');
+    if (entry.empty() || equals == 0) return bad(fmt::format("--env '{}' has no name", entry));
+    if (equals != std::string::npos) {
+      env.push_back(entry);
+    } else if (const char* value = std::getenv(entry.c_str())) {
+      env.push_back(entry + "=" + value);
+    }
+  }
+  return env;
+}
+
+// How many arguments the option `argument` takes up, its value included; 0: it is no option of `app`.
+size_t option_length(const CLI::App& app, const std::string& argument) {
+  const auto takes_value = [](const CLI::Option* option) { return option->get_items_expected_max() > 0; };
+  if (argument.starts_with("--")) {
+    const size_t equals = argument.find('=');
+    const CLI::Option* option = app.get_option_no_throw(argument.substr(0, equals));
+    if (option == nullptr) return 0;
+    return takes_value(option) && equals == std::string::npos ? 2 : 1;
+  }
+  for (size_t i = 1; i < argument.size(); ++i) {
+    const CLI::Option* option = app.get_option_no_throw(std::string("-") + argument[i]);
+    if (option == nullptr) return 0;
+    if (takes_value(option)) return i + 1 == argument.size() ? 2 : 1;  // the rest of a cluster is the value
+  }
+  return 1;
+}
+
+// Cuts the payload and its arguments off `arguments`, behind the command's name and `names` arguments that are no options: they
+// are never ours, whatever they look like.
+std::vector<std::string> split_command(const CLI::App& app, std::vector<std::string>& arguments, size_t names) {
+  size_t at = 1;  // behind "run"
+  size_t skip = 0;
+  while (at < arguments.size()) {
+    const std::string& argument = arguments[at];
+    if (argument == "--") {
+      skip = 1;
+      break;
+    }
+    if (argument.size() < 2 || argument[0] != '-') {
+      if (names == 0) break;
+      --names;
+      ++at;
+      continue;
+    }
+    const size_t length = option_length(app, argument);
+    if (length == 0) return {};  // CLI11 has the words for it
+    at += length;
+  }
+  if (at >= arguments.size()) return {};
+  std::vector<std::string> command(arguments.begin() + static_cast<ptrdiff_t>(at + skip), arguments.end());
+  arguments.resize(at);
+  return command;
+}
+
+// What becomes of a payload is said in the same words for `run` and `create`.
+struct RunFlags {
+  RunOptions run;
+  std::string memory = "512M";
+  std::string console = "serial";
+  std::string name;
+  std::vector<std::string> env;
+  std::vector<std::string> mounts;
+  std::vector<std::string> disks;
+  std::optional<double> timeout;
+  bool tty = false;
+  bool no_tty = false;
+
+  void add_to(CLI::App& app) {
+    app.add_option("--smp", run.cpus, "Virtual CPUs")->type_name("N")->capture_default_str();
+    app.add_option("--memory,-m", memory, "Memory of the guest, as in 512M or 2G")->type_name("SIZE")->capture_default_str();
+    app.add_option("--env,-e", env, "Set NAME in the payload's environment; NAME alone passes your own value on")
+        ->type_name("NAME[=VALUE]")
+        ->allow_extra_args(false);
+    app.add_option("--workdir,-w", run.workdir, "The payload's working directory")->type_name("DIR");
+    app.add_option("--mount,-v", mounts, "Show a host directory to the payload; what it writes there ends with the VM")
+        ->type_name("SRC:DST[:ro]")
+        ->allow_extra_args(false);
+    app.add_option("--rootfs", run.rootfs, "A directory tree as the guest's root; without a program its init runs")
+        ->type_name("DIR");
+    app.add_option("--kernel", run.kernel, "Boot this arm64 Image instead of ours")->type_name("FILE");
+    app.add_option("--initrd", run.initrd, "Initial RAM disk for --kernel")->type_name("FILE");
+    app.add_option("--append", run.append, "Command line for --kernel")->type_name("TEXT");
+    app.add_option("--firmware", run.firmware, "Boot this firmware (say u-boot) from flash instead of a kernel")
+        ->type_name("FILE");
+    app.add_option("--disk", disks, "A raw disk image as a virtio disk")->type_name("FILE[,ro]")->allow_extra_args(false);
+    app.add_option("--console", console,
+                   "With --kernel or --firmware: the console device that is yours, serial (PL011) or virtio")
+        ->type_name("DEVICE")
+        ->check(CLI::IsMember({"serial", "virtio"}))
+        ->capture_default_str();
+    app.add_flag("--quiet,-q", run.quiet, "Show no progress");
+    app.add_flag("--verbose", run.verbose,
+                 "Show the guest's serial console on stderr; in the background: have the kernel write to it");
+  }
+  void add_attached_to(CLI::App& app) {
+    app.add_option("--name", name, "The VM's name; with it the VM stays when it has ended, for 'adyton start'")
+        ->type_name("NAME");
+    app.add_flag("--detach,-d", run.detach, "Run in the background: print the name and return when the VM has started");
+    app.add_flag("--rm", run.remove, "Keep nothing of a VM with a name when it ends");
+    app.add_flag("--no-service", run.no_service, "Without the virtualization service: nobody else sees the VM");
+    app.add_option("--console-log", run.console_log, "Write the guest's serial console to this file")->type_name("FILE");
+    app.add_option("--timeout", timeout, "End the VM after this time, with exit code 125")->type_name("SECONDS");
+    app.add_flag("--tty,-t", tty, "Give the payload a terminal (automatic when stdin and stdout are terminals)");
+    app.add_flag("--no-tty,-T", no_tty, "Give the payload plain streams, whatever ours are");
+  }
+
+  Result<RunOptions> finish() {
+    run.virtio_console = console == "virtio";
+    run.memory = TRY(sdk::parse_size(memory));
+    run.env = TRY(expand_env(env));
+    if (!name.empty()) run.name = name;
+    for (const std::string& text : mounts) run.mounts.push_back(TRY(parse_mount(text)));
+    for (const std::string& text : disks) run.disks.push_back(TRY(parse_disk(text)));
+    if (timeout && !(*timeout > 0)) return bad("--timeout must be more than 0 seconds");
+    if (timeout) run.timeout = std::chrono::milliseconds(static_cast<int64_t>(std::min(*timeout, 1e9) * 1000));
+    if (tty && no_tty) return bad("--tty and --no-tty exclude each other");
+    if (tty || no_tty) run.tty = tty;
+    TRY(check());
+    return run;
+  }
+
+ private:
+  [[nodiscard]] Result<void> check() const {
+    if (run.kernel && run.firmware) return bad("--kernel and --firmware exclude each other");
+    if (!run.kernel && (run.initrd || run.append)) return bad("--initrd and --append need --kernel");
+    if (run.raw()) {
+      if (!run.command.empty())
+        return bad(fmt::format("a VM from --kernel or --firmware takes no payload ('{}')", run.command.front()));
+      if (run.rootfs || !run.mounts.empty() || !run.env.empty() || run.workdir) {
+        return bad("--rootfs, --mount, --env and --workdir are for payloads: they do nothing for --kernel or --firmware");
+      }
+    } else if (run.virtio_console) {
+      return bad("--console is for --kernel and --firmware: a payload's streams travel over vsock");
+    } else if (run.command.empty() && !run.rootfs) {
+      return bad("nothing to run: name a payload (see 'adyton run --help')");
+    }
+    if (run.workdir && !run.workdir->starts_with('/'))
+      return bad(fmt::format("--workdir '{}' is not an absolute path", *run.workdir));
+    if (run.quiet && run.verbose) return bad("--quiet and --verbose exclude each other");
+    if (run.no_service && (run.detach || run.name))
+      return bad("--detach and --name are the service's: they do nothing with --no-service");
+    if (run.detach && (run.tty.value_or(false) || run.timeout || run.console_log))
+      return bad("--tty, --timeout and --console-log are for VMs that you stay with: they do nothing with --detach");
+    return {};
+  }
+};
+
+// All commands with their options.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", version_text());
+    app_.footer("Isolation: every VM of this version runs at level 'none' (the host may look in); 'adyton doctor' says more.");
+    add_run();
+    add_lifecycle();
+    add_inside();
+    add_looking();
+    add_tools();
+  }
+
+  CLI::App& app() { return app_; }
+  CLI::App& run_command() { return *run_; }
+
+  Result<Command> parse(std::vector<std::string> ours) {
+    if (!ours.empty() && ours.front() == "run") run_flags_.run.command = split_command(*run_, ours, 0);
+    if (!ours.empty() && ours.front() == "create") create_flags_.run.command = split_command(*create_, ours, 1);
+    if (!ours.empty() && ours.front() == "exec") exec_options_.command = split_command(*exec_, ours, 1);
+    if (!ours.empty() && ours.front() == "aidl") {
+      // All of it is aidlc's, --help too.
+      aidl_options_.arguments.assign(ours.begin() + 1, ours.end());
+      ours.resize(1);
+    }
+    std::reverse(ours.begin(), ours.end());  // as CLI::App::parse takes them
+    try {
+      app_.parse(ours);
+    } catch (const CLI::CallForHelp&) { return PrintText{help()}; } catch (const CLI::CallForVersion& version) {
+      return PrintText{std::string(version.what()) + "\n"};
+    } catch (const CLI::ParseError& error) {
+      std::string message = error.what();
+      message.resize(std::min(message.find('\n'), message.size()));
+      const auto parsed = app_.get_subcommands();
+      return bad(fmt::format("{} (see 'adyton {}--help')", message, parsed.empty() ? "" : parsed.front()->get_name() + " "));
+    }
+    return chosen();
+  }
+
+ private:
+  CLI::App* add(const std::string& name, const std::string& description) { return app_.add_subcommand(name, description); }
+
+  void add_run() {
+    run_ = add("run", "Run a payload, or a kernel, in a virtual machine of its own");
+    run_->footer(
+        "Exit code: the payload's own; 125 Adyton failed, 126 the payload is not executable, 127 it was not found,\n"
+        "128+N a signal ended it. Ctrl-C goes to the payload, a second one ends the VM. With --kernel the serial console\n"
+        "is yours; Ctrl-A X ends the VM.\n"
+        "Isolation level: none (the host may look in).");
+    run_flags_.add_to(*run_);
+    run_flags_.add_attached_to(*run_);
+    create_ = add("create", "Make a virtual machine that stays, without starting it");
+    create_->add_option("NAME", create_flags_.name, "Its name")->required();
+    create_flags_.add_to(*create_);
+    create_->footer("Behind NAME and the options comes the payload with its arguments, as for 'adyton run'.");
+  }
+
+  void add_verb(VmVerb verb, const std::string& name, const std::string& description, const std::string& footer) {
+    CLI::App* command = add(name, description);
+    command->add_option("NAME", verb_options_.names, "Names of virtual machines")->required();
+    if (verb == VmVerb::kKill)
+      command->add_option("--signal,-s", signal_, "Send this signal to the payload instead")->type_name("SIGNAL");
+    if (verb == VmVerb::kDelete) command->add_flag("--force,-f", verb_options_.force, "Also if it runs: end it first");
+    command->footer(footer);
+    verbs_.emplace_back(command, verb);
+  }
+
+  void add_lifecycle() {
+    add_verb(VmVerb::kStart, "start", "Start virtual machines that have been made before", "They run in the background.");
+    add_verb(VmVerb::kStop, "stop", "End virtual machines in order",
+             "The guest's agent is asked to shut down, or the payload gets SIGTERM; the plug is pulled after five seconds.");
+    add_verb(VmVerb::kKill, "kill", "End virtual machines at once", "As if their plug had been pulled.");
+    add_verb(VmVerb::kDelete, "delete", "Delete virtual machines for good", "With all that belongs to them.");
+    add_verb(VmVerb::kWait, "wait", "Wait until virtual machines end",
+             "Exit code: that of the last one's payload; 0 if a custom VM powered off; 125 if it ended otherwise.");
+  }
+
+  void add_inside() {
+    exec_ = add("exec", "Run a further program in a virtual machine that runs a payload");
+    exec_->add_option("NAME", exec_options_.name, "The virtual machine")->required();
+    exec_->add_option("--env,-e", exec_env_, "Set NAME in the program's environment; NAME alone passes your own value on")
+        ->type_name("NAME[=VALUE]")
+        ->allow_extra_args(false);
+    exec_->add_option("--workdir,-w", exec_options_.workdir, "The program's working directory")->type_name("DIR");
+    exec_->add_flag("--tty,-t", exec_tty_, "Give the program a terminal (automatic when stdin and stdout are terminals)");
+    exec_->add_flag("--no-tty,-T", exec_no_tty_, "Give the program plain streams, whatever ours are");
+    exec_->footer(
+        "Usage: adyton exec [OPTIONS] NAME -- PROGRAM [ARGS...]\nExit code: as 'adyton run'. The program ends with the payload.");
+    copy_ = add("cp", "Copy a file into or out of a virtual machine");
+    copy_->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file of the host; - is standard input")
+        ->required();
+    copy_->add_option("TARGET", copy_to_, "NAME:PATH, or a file or folder of the host; - is standard output")->required();
+    copy_->footer("The virtual machine's own 'cat' and 'sh' do the work there: its root must have them.");
+    console_ = add("console", "Read and type on a virtual machine's console");
+    console_->add_option("NAME", console_options_.name, "The virtual machine")->required();
+    console_->footer(
+        "Begins with the up to 1 MiB that it has written last. At the beginning of a line ~. leaves, ~~ types one ~.");
+    logs_ = add("logs", "Show what a virtual machine's payload has written");
+    logs_->add_option("NAME", logs_options_.name, "The virtual machine")->required();
+    logs_->add_flag("--follow,-f", logs_options_.follow, "Go on until it ends");
+    logs_->footer("Of a payload that runs in the background, the last 1 MiB at most.");
+  }
+
+  void add_looking() {
+    list_ = add("list", "List virtual machines");
+    list_->alias("ls");
+    list_->add_flag("--running,-r", list_options_.running, "Only those that run");
+    list_->add_flag("--json", list_options_.json, "As JSON");
+    list_->add_flag("--names", list_options_.names, "Only the names, one to a line");
+    info_ = add("info", "Say what is known of a virtual machine, or of the machine and its service");
+    info_->add_option("NAME", info_options_.name, "The virtual machine; none: what this machine can do");
+    info_->add_flag("--json", info_options_.json, "As JSON");
+    top_ = add("top", "Show what virtual machines use, again and again");
+    top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();
+    top_->add_flag("--once", top_options_.once, "Look twice, print once");
+    doctor_ = add("doctor", "Say what this machine offers and what is missing");
+    doctor_->add_flag("--json", doctor_options_.json, "As JSON");
+  }
+
+  void add_tools() {
+    prepare_ = add("prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
+    prepare_->add_flag("--quiet,-q", prepare_options_.quiet, "Show no progress");
+    aidl_ = add("aidl", "Run the AIDL compiler");
+    aidl_->footer("'adyton aidl ARGS...' is 'aidlc ARGS...': see 'adyton aidl --help'.");
+    completion_ = add("completion", "Print a completion script for a shell");
+    completion_->add_option("SHELL", shell_, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    completion_->footer("As in: source <(adyton completion bash)");
+    manual_ = add("generate-manual", "Write the man pages into a folder");
+    manual_->add_option("DIR", manual_options_.directory, "The folder")->required();
+    manual_->group("");  // for the package, not for people
+  }
+
+  std::string help() {
+    const auto parsed = app_.get_subcommands();
+    if (parsed.empty()) return app_.help();
+    const std::string text = parsed.front()->help();
+    if (parsed.front() != run_) return text;
+    return kRunUsage + text.substr(std::min(text.find("Options:"), text.size()));  // its usage line is said better
+  }
+
+  Result<Command> chosen() {
+    for (const auto& [command, verb] : verbs_) {
+      if (!command->parsed()) continue;
+      verb_options_.verb = verb;
+      if (signal_) verb_options_.signal = TRY(parse_signal(*signal_));
+      return verb_options_;
+    }
+    if (create_->parsed()) return CreateOptions{.run = TRY(create_flags_.finish())};
+    if (exec_->parsed()) return exec_command();
+    if (copy_->parsed()) return copy_command();
+    if (console_->parsed()) return console_options_;
+    if (logs_->parsed()) return logs_options_;
+    if (list_->parsed()) return list_options_;
+    if (info_->parsed()) return info_options_;
+    if (top_->parsed()) {
+      if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
+      top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
+      return top_options_;
+    }
+    if (doctor_->parsed()) return doctor_options_;
+    if (prepare_->parsed()) return prepare_options_;
+    if (aidl_->parsed()) return aidl_options_;
+    if (completion_->parsed()) return PrintText{completion_script(app_, shell_)};
+    if (manual_->parsed()) return manual_options_;
+    return TRY(run_flags_.finish());
+  }
+
+  Result<Command> exec_command() {
+    if (exec_options_.command.empty()) return bad("nothing to run: adyton exec NAME -- PROGRAM [ARGS...]");
+    if (exec_tty_ && exec_no_tty_) return bad("--tty and --no-tty exclude each other");
+    if (exec_tty_ || exec_no_tty_) exec_options_.tty = exec_tty_;
+    exec_options_.env = TRY(expand_env(exec_env_));
+    return exec_options_;
+  }
+
+  Result<Command> copy_command() {
+    CopyOptions copy{.from = parse_copy_end(copy_from_), .to = parse_copy_end(copy_to_)};
+    if (copy.from.vm.has_value() == copy.to.vm.has_value()) {
+      return bad("one end of a copy is in a virtual machine (NAME:PATH), the other on the host");
+    }
+    return copy;
+  }
+
+  CLI::App app_{"Runs programs and systems in virtual machines, also without KVM.", "adyton"};
+  RunFlags run_flags_;
+  RunFlags create_flags_;
+  VerbOptions verb_options_;
+  std::optional<std::string> signal_;
+  ListOptions list_options_;
+  InfoOptions info_options_;
+  ExecOptions exec_options_;
+  std::vector<std::string> exec_env_;
+  bool exec_tty_ = false;
+  bool exec_no_tty_ = false;
+  std::string copy_from_;
+  std::string copy_to_;
+  ConsoleOptions console_options_;
+  LogsOptions logs_options_;
+  TopOptions top_options_;
+  double top_seconds_ = 1;
+  AidlOptions aidl_options_;
+  DoctorOptions doctor_options_;
+  PrepareOptions prepare_options_;
+  ManualOptions manual_options_;
+  std::string shell_;
+
+  CLI::App* run_ = nullptr;
+  CLI::App* create_ = nullptr;
+  std::vector<std::pair<CLI::App*, VmVerb>> verbs_;
+  CLI::App* exec_ = nullptr;
+  CLI::App* copy_ = nullptr;
+  CLI::App* console_ = nullptr;
+  CLI::App* logs_ = nullptr;
+  CLI::App* list_ = nullptr;
+  CLI::App* info_ = nullptr;
+  CLI::App* top_ = nullptr;
+  CLI::App* doctor_ = nullptr;
+  CLI::App* prepare_ = nullptr;
+  CLI::App* aidl_ = nullptr;
+  CLI::App* completion_ = nullptr;
+  CLI::App* manual_ = nullptr;
+};
+
+}  // namespace
+
+Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
+  return CommandLine().parse({arguments.begin() + (arguments.empty() ? 0 : 1), arguments.end()});
+}
+
+void describe_command_line(const std::function<void(const CLI::App&)>& use) {
+  CommandLine commands;
+  use(commands.app());
+}
+
+}  // namespace adyton::cli

@@ -1,0 +1,163 @@
+#include "cli/direct_vm.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "cli/message.h"
+
+namespace adyton::cli {
+
+using namespace vmm::control;
+
+namespace {
+
+VmEnds explain(const Ended& ended, bool payload) {
+  const std::string detail = ended.message.empty() ? "" : ": " + one_line(ended.message);
+  switch (ended.reason) {
+    case EndReason::kShutdown:
+      return {.message = "the guest powered off before the payload had ended" + detail, .failed = payload};
+    case EndReason::kReset: return {.message = "the guest reset itself, the VM was ended" + detail};
+    case EndReason::kStopped: return {.message = "the VM was stopped" + detail};
+    case EndReason::kCrashed: return {.message = "the guest crashed" + detail};
+    case EndReason::kInternalError: return {.message = "internal error in the VM" + detail};
+    case EndReason::kForbiddenCall: return {.message = "the virtual machine monitor was stopped" + detail};
+  }
+  return {.message = "the VM ended" + detail};
+}
+
+const char* const kNonsense = "the guest's init does not speak our protocol";
+
+}  // namespace
+
+Result<void> DirectVm::send_request(decltype(Request::body) body, std::span<const int> fds) {
+  const std::string text = TRY(encode(Request{.id = next_request_++, .body = std::move(body)}));
+  return socket_.send(text, fds);
+}
+
+Result<void> DirectVm::start() {
+  std::vector<int> fds;
+  for (const UniqueFd& fd : config_.fds) fds.push_back(fd.get());
+  auto sent = send_request(config_.vm, fds);
+  config_.fds.clear();
+  // A process that is gone has its last words on the socket.
+  if (!sent && sent.error().code == ErrorCode::kUnavailable) return {};
+  return sent;
+}
+
+void DirectVm::watch(std::vector<pollfd>& polls) const {
+  if (!gone_) polls.push_back({.fd = socket_.fd(), .events = POLLIN, .revents = 0});
+  if (guest_) guest_->watch(polls);
+}
+
+std::vector<VmEvent> DirectVm::step(std::span<const pollfd> polls) {
+  std::vector<VmEvent> events;
+  for (const pollfd& p : polls) {
+    if (!gone_ && p.fd == socket_.fd() && p.revents != 0) on_control(events);
+  }
+  if (guest_) on_guest(polls, events);
+  return events;
+}
+
+Result<void> DirectVm::signal(int number) { return to_guest(guest::Signal{.number = static_cast<uint32_t>(number)}); }
+Result<void> DirectVm::resize(const TerminalSize& size) {
+  return to_guest(guest::WindowSize{.rows = size.rows, .columns = size.columns});
+}
+
+Result<void> DirectVm::to_guest(const guest::Message& message) {
+  if (!guest_ || guest_->ended()) return {};
+  return guest_->send(message);
+}
+
+// ---- the VM's process ----------------------------------------------------------------------------------------------------
+
+void DirectVm::on_control(std::vector<VmEvent>& events) {
+  auto packet = socket_.receive();
+  if (!packet) {
+    gone_ = true;
+    if (packet.error().code != ErrorCode::kUnavailable) events.emplace_back(VmBroken{packet.error().message});
+    events.emplace_back(VmGone{});
+    return;
+  }
+  auto event = decode_event(packet->text, packet->fds.size());
+  if (!event) {
+    events.emplace_back(VmBroken{event.error().message});
+  } else {
+    on_event(std::move(*event), std::move(packet->fds), events);
+  }
+}
+
+void DirectVm::on_event(Event event, std::vector<UniqueFd> fds, std::vector<VmEvent>& events) {
+  if (const auto* reply = std::get_if<Reply>(&event)) {
+    on_reply(*reply, events);
+  } else if (const auto* accepted = std::get_if<Accepted>(&event)) {
+    if (!config_.request || phase_ == Phase::kConfiguring) return;
+    if (accepted->port != guest::kControlPort) {
+      events.emplace_back(PayloadStream{.port = accepted->port, .stream = std::move(fds.front())});
+    } else if (!guest_ && phase_ == Phase::kBooting) {
+      guest_.emplace(std::move(fds.front()));
+    }
+  } else if (auto* ended = std::get_if<Ended>(&event)) {
+    events.emplace_back(explain(*ended, config_.request.has_value()));
+  }
+}
+
+void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
+  if (reply.error) {
+    events.emplace_back(VmBroken{reply.error->message});
+    return;
+  }
+  if (phase_ != Phase::kConfiguring || reply.id != 1) return;
+  if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) {
+    events.emplace_back(VmBroken{sent.error().message});
+    return;
+  }
+  phase_ = Phase::kBooting;
+  events.emplace_back(VmBooting{});
+}
+
+// ---- the guest -----------------------------------------------------------------------------------------------------------
+
+void DirectVm::on_guest(std::span<const pollfd> polls, std::vector<VmEvent>& events) {
+  auto messages = guest_->step(polls);
+  if (!messages) {
+    events.emplace_back(VmBroken{kNonsense});
+    return;
+  }
+  for (const guest::Message& message : *messages) on_message(message, events);
+  if (guest_->ended() && !std::exchange(guest_left_, true)) events.emplace_back(GuestLeft{});
+}
+
+void DirectVm::on_message(const guest::Message& message, std::vector<VmEvent>& events) {
+  if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && phase_ == Phase::kBooting) {
+    if (hello->version != guest::kProtocolVersion) {
+      events.emplace_back(VmBroken{fmt::format("the guest's init speaks version {} of our protocol, this is version {}",
+                                               hello->version, guest::kProtocolVersion)});
+      return;
+    }
+    phase_ = Phase::kStarting;
+    config_.request->wall_clock_ns = static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+    if (auto sent = to_guest(*config_.request); !sent) {
+      events.emplace_back(VmBroken{sent.error().message});
+    } else {
+      events.emplace_back(PayloadStarting{});
+    }
+  } else if (std::holds_alternative<guest::Started>(message) && phase_ == Phase::kStarting) {
+    phase_ = Phase::kRunning;
+    events.emplace_back(PayloadStarted{});
+  } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && phase_ == Phase::kRunning) {
+    phase_ = Phase::kOver;
+    events.emplace_back(PayloadEnded{.exit_code = exited->exit_code() & 0xff, .message = {}});
+  } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message); failed != nullptr && phase_ == Phase::kStarting) {
+    phase_ = Phase::kOver;
+    const bool known = failed->exit_code == guest::kExitNotExecutable || failed->exit_code == guest::kExitNotFound;
+    events.emplace_back(PayloadEnded{.exit_code = known ? static_cast<int>(failed->exit_code) : guest::kExitError,
+                                     .message = one_line(failed->message),
+                                     .executed = false});
+  } else {
+    events.emplace_back(VmBroken{kNonsense});
+  }
+}
+
+}  // namespace adyton::cli

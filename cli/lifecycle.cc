@@ -1,0 +1,162 @@
+#include "cli/lifecycle.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <future>
+
+#include "cli/message.h"
+#include "cli/prepare.h"
+#include "cli/service.h"
+#include "guest/exec_protocol.h"
+
+namespace adyton::cli {
+namespace {
+
+int failed(const Error& error) {
+  say(error.message);
+  return guest::kExitError;
+}
+
+int print_line(const std::string& text) {
+  if (std::fputs((text + "\n").c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
+  return failed(fail_errno("cannot write standard output").error());
+}
+
+// Waits for the first thing that decides whether a VM has started.
+class StartWatcher : public VirtualMachineCallback {
+ public:
+  void onPayloadStarted(VirtualMachine&) override { decide(std::nullopt); }
+  void onStopped(VirtualMachine&, StopReason, const std::string& message) override { decide(message); }
+
+  // Why it has not started; none: it has.
+  std::optional<std::string> wait() { return decision_.get_future().get(); }
+
+ private:
+  void decide(std::optional<std::string> why) {
+    if (!std::exchange(decided_, true)) decision_.set_value(std::move(why));
+  }
+
+  bool decided_ = false;  // on the library's thread
+  std::promise<std::optional<std::string>> decision_;
+};
+
+// Starts it in the background and waits until that is known to have worked. Returns an exit code.
+int start_detached(VirtualMachine& vm, bool quiet) {
+  Progress progress(STDERR_FILENO, !quiet && ::isatty(STDERR_FILENO) == 1);
+  auto watcher = std::make_shared<StartWatcher>();
+  vm.setCallback(watcher);
+  VirtualMachine::RunOptions options;
+  options.detached = true;
+  options.progress = report_to(progress);
+  if (auto started = vm.run(std::move(options)); !started) {
+    progress.clear();
+    say(started.error().message);
+    return vm.getPayloadExitCode().value_or(guest::kExitError);
+  }
+  progress.step("Booting the guest");
+  const auto why = watcher->wait();
+  progress.clear();
+  vm.clearCallback();
+  if (!why) return 0;
+  say(*why);
+  return vm.getPayloadExitCode().value_or(guest::kExitError);
+}
+
+// One VM of a verb. Returns an exit code.
+Result<int> start(VirtualMachineManager& manager, const std::string& name) {
+  const auto vm = TRY(find_vm(manager, name));
+  return start_detached(*vm, /*quiet=*/false);
+}
+
+Result<int> stop(VirtualMachineManager& manager, const std::string& name) {
+  const auto vm = TRY(find_vm(manager, name));
+  TRY(vm->stop());
+  return 0;
+}
+
+Result<int> kill(VirtualMachineManager& manager, const std::string& name, std::optional<int> signal) {
+  const auto vm = TRY(find_vm(manager, name));
+  TRY(signal ? vm->signalPayload(*signal) : vm->kill());
+  return 0;
+}
+
+Result<int> remove(VirtualMachineManager& manager, const std::string& name, bool force) {
+  const auto vm = TRY(find_vm(manager, name));
+  if (TRY(vm->getStatus()) == VmStatus::kRunning) {
+    if (!force) {
+      return fail(ErrorCode::kUnavailable,
+                  fmt::format("'{}' runs: end it with 'adyton stop {}', or use 'adyton delete --force'", name, name));
+    }
+    TRY(vm->kill());
+    const auto details = TRY(vm->getInfo());
+    if (!details.persistent) return 0;  // nothing is left of it
+  }
+  TRY(manager.deleteVm(name));
+  return 0;
+}
+
+Result<int> wait(VirtualMachineManager& manager, const std::string& name) {
+  const auto vm = TRY(find_vm(manager, name));
+  if (TRY(vm->getStatus()) != VmStatus::kRunning) return fail(ErrorCode::kUnavailable, fmt::format("'{}' does not run", name));
+  const auto stopped = vm->waitForStop();
+  if (const auto code = vm->getPayloadExitCode()) return *code;
+  const auto info = vm->getInfo();
+  if (stopped && stopped->reason == StopReason::kShutdown && info && info->custom) return 0;
+  return fail(ErrorCode::kUnavailable, stopped ? stopped->message : "it ended");
+}
+
+Result<int> apply(VirtualMachineManager& manager, const VerbOptions& options, const std::string& name) {
+  switch (options.verb) {
+    case VmVerb::kStart: return start(manager, name);
+    case VmVerb::kStop: return stop(manager, name);
+    case VmVerb::kKill: return kill(manager, name, options.signal);
+    case VmVerb::kDelete: return remove(manager, name, options.force);
+    case VmVerb::kWait: return wait(manager, name);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_detached(const RunOptions& options) {
+  const auto config = make_config(options, /*tty=*/false);
+  if (!config) return failed(config.error());
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  const bool keep = options.name && !options.remove;
+  const auto vm =
+      keep ? (*manager)->create(*options.name, *config) : (*manager)->createTemporary(*config, options.name.value_or(""));
+  if (!vm) return failed(vm.error());
+  if (const int code = start_detached(**vm, options.quiet); code != 0) {
+    // One that never ran is not worth keeping; whether that works is of no interest any more.
+    if (keep) (void)(*manager)->deleteVm(*options.name);
+    return code;
+  }
+  const auto info = (*vm)->getInfo();
+  return info ? print_line(info->name) : failed(info.error());
+}
+
+int create(const CreateOptions& options) {
+  const auto config = make_config(options.run, /*tty=*/false);
+  if (!config) return failed(config.error());
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  const auto vm = (*manager)->create(*options.run.name, *config);
+  return vm ? print_line((*vm)->getName()) : failed(vm.error());
+}
+
+int apply_verb(const VerbOptions& options) {
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  int code = 0;
+  for (const std::string& name : options.names) {
+    const auto done = apply(**manager, options, name);
+    const int one = done ? *done : failed(done.error());
+    if (one != 0 || options.verb == VmVerb::kWait) code = one;
+  }
+  return code;
+}
+
+}  // namespace adyton::cli

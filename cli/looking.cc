@@ -1,0 +1,285 @@
+#include "cli/looking.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/message.h"
+#include "cli/service.h"
+#include "cli/user.h"
+#include "guest/exec_protocol.h"
+#include "sdk/size.h"
+
+namespace adyton::cli {
+namespace {
+
+using nlohmann::json;
+
+int failed(const Error& error) {
+  say(error.message);
+  return guest::kExitError;
+}
+
+int print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
+  return failed(fail_errno("cannot write standard output").error());
+}
+
+std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+json to_json(const VirtualMachineInfo& info) {
+  json object = {{"name", info.name},
+                 {"cid", info.cid},
+                 {"state", to_string(info.state)},
+                 {"isolation", to_string(info.isolation)},
+                 {"backend", info.backend},
+                 {"detached", info.detached},
+                 {"persistent", info.persistent},
+                 {"custom", info.custom},
+                 {"cpus", info.cpu_count},
+                 {"memory_bytes", info.memory_bytes},
+                 {"pid", info.pid},
+                 {"requester_uid", info.requester_uid},
+                 {"requester_pid", info.requester_pid},
+                 {"uptime_ms", info.uptime.count()},
+                 {"cpu_time_ms", info.cpu_time.count()},
+                 {"resident_bytes", info.resident_bytes},
+                 {"peak_resident_bytes", info.peak_resident_bytes}};
+  if (info.payload_exit_code) object["payload_exit_code"] = *info.payload_exit_code;
+  if (info.state == VmState::kDead) {
+    object["stop_reason"] = to_string(info.stop_reason);
+    object["stop_message"] = info.stop_message;
+  }
+  return object;
+}
+
+bool has(const std::vector<VirtualMachineInfo>& running, const std::string& name) {
+  return std::any_of(running.begin(), running.end(), [&](const auto& vm) { return vm.name == name; });
+}
+
+}  // namespace
+
+std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  // A character of UTF-8 has one byte that is no continuation.
+  const auto width = [](const std::string& cell) {
+    return static_cast<size_t>(
+        std::count_if(cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  };
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      text += row[i];
+      if (i + 1 < row.size()) text.append(widths[i] - width(row[i]) + 2, ' ');
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string format_duration(std::chrono::milliseconds time) {
+  const int64_t seconds = time.count() / 1000;
+  if (seconds < 10) return fmt::format("{:.1f}s", static_cast<double>(time.count()) / 1000);
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
+  if (seconds < 86'400) return fmt::format("{}h {}m", seconds / 3600, seconds / 60 % 60);
+  return fmt::format("{}d {}h", seconds / 86'400, seconds / 3600 % 24);
+}
+
+std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool as_json) {
+  if (as_json) {
+    json all = json::array();
+    for (const auto& vm : running) all.push_back(to_json(vm));
+    for (const auto& name : records) {
+      if (!has(running, name)) all.push_back({{"name", name}, {"state", "stopped"}, {"persistent", true}});
+    }
+    return dump(all);
+  }
+  std::vector<std::vector<std::string>> rows = {{"NAME", "CID", "STATE", "ISOLATION", "CPUS", "MEMORY", "UPTIME", "KEPT"}};
+  for (const auto& vm : running) {
+    rows.push_back({vm.name, std::to_string(vm.cid), std::string(to_string(vm.state)), std::string(to_string(vm.isolation)),
+                    std::to_string(vm.cpu_count), sdk::format_size(vm.memory_bytes), format_duration(vm.uptime),
+                    vm.persistent ? "yes" : "no"});
+  }
+  for (const auto& name : records) {
+    if (!has(running, name)) rows.push_back({name, "-", "stopped", "-", "-", "-", "-", "yes"});
+  }
+  return format_table(rows);
+}
+
+std::string format_info(const VirtualMachineInfo& info, bool as_json) {
+  if (as_json) return dump(to_json(info));
+  std::vector<std::vector<std::string>> rows = {
+      {"Name:", info.name},
+      {"CID:", std::to_string(info.cid)},
+      {"State:", std::string(to_string(info.state))},
+      {"Isolation:",
+       std::string(to_string(info.isolation)) + (info.isolation == IsolationLevel::kNone ? " (the host may look in)" : "")},
+      {"Backend:", info.backend},
+      {"Kind:", fmt::format("{}{}{}", info.custom ? "custom" : "payload", info.persistent ? ", kept" : ", temporary",
+                            info.detached ? ", detached" : "")},
+      {"CPUs:", std::to_string(info.cpu_count)},
+      {"Memory:", fmt::format("{}, {} resident (at most {})", sdk::format_size(info.memory_bytes),
+                              sdk::format_size(info.resident_bytes), sdk::format_size(info.peak_resident_bytes))},
+      {"Uptime:", fmt::format("{}, {} of CPU time", format_duration(info.uptime), format_duration(info.cpu_time))},
+      {"Process:", fmt::format("{}, for process {} of user {}", info.pid, info.requester_pid, info.requester_uid)}};
+  if (info.payload_exit_code) rows.push_back({"Exit code:", std::to_string(*info.payload_exit_code)});
+  if (info.state == VmState::kDead)
+    rows.push_back({"Ended:", fmt::format("{}: {}", to_string(info.stop_reason), one_line(info.stop_message))});
+  return format_table(rows);
+}
+
+std::string format_machine(const Capabilities& capabilities, const ResourceUsage& usage, bool as_json) {
+  if (as_json) {
+    json isolation = json::array();
+    for (const auto& level : capabilities.isolation) {
+      isolation.push_back({{"level", to_string(level.level)}, {"available", level.available}, {"reason", level.reason}});
+    }
+    json backends = json::array();
+    for (const auto& backend : capabilities.backends) {
+      backends.push_back({{"name", backend.name},
+                          {"available", backend.available},
+                          {"reason", backend.reason},
+                          {"host_features", backend.host_features}});
+    }
+    return dump({{"version", capabilities.service_version},
+                 {"protected_vm", capabilities.protectedVmSupported()},
+                 {"non_protected_vm", capabilities.nonProtectedVmSupported()},
+                 {"isolation", isolation},
+                 {"backends", backends},
+                 {"vms", usage.vms},
+                 {"max_vms", usage.max_vms},
+                 {"cpus", usage.cpus},
+                 {"max_cpus", usage.max_cpus},
+                 {"memory_bytes", usage.memory_bytes},
+                 {"max_memory_bytes", usage.max_memory_bytes},
+                 {"resident_bytes", usage.resident_bytes},
+                 {"clients", usage.clients}});
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"Service:", "version " + capabilities.service_version},
+      {"VMs:", fmt::format("{} of {}", usage.vms, usage.max_vms)},
+      {"CPUs:", fmt::format("{} of {}", usage.cpus, usage.max_cpus)},
+      {"Memory:", fmt::format("{} of {}, {} resident", sdk::format_size(static_cast<uint64_t>(usage.memory_bytes)),
+                              sdk::format_size(static_cast<uint64_t>(usage.max_memory_bytes)),
+                              sdk::format_size(static_cast<uint64_t>(usage.resident_bytes)))}};
+  for (const auto& backend : capabilities.backends) {
+    rows.push_back(
+        {fmt::format("Backend {}:", backend.name),
+         backend.available ? fmt::format("available ({})", fmt::join(backend.host_features, ", ")) : "no: " + backend.reason});
+  }
+  for (const auto& level : capabilities.isolation) {
+    rows.push_back({fmt::format("Isolation {}:", to_string(level.level)), level.available ? "available" : "no: " + level.reason});
+  }
+  return format_table(rows);
+}
+
+std::string format_top(const std::vector<VirtualMachineInfo>& before, const std::vector<VirtualMachineInfo>& now,
+                       std::chrono::milliseconds elapsed) {
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "CID", "STATE", "CPUS", "CPU%", "MEMORY", "RESIDENT", "CPU TIME", "UPTIME"}};
+  for (const auto& vm : now) {
+    auto used = vm.cpu_time;
+    auto over = vm.uptime;
+    for (const auto& earlier : before) {
+      if (earlier.cid != vm.cid || earlier.pid != vm.pid) continue;
+      used -= earlier.cpu_time;
+      over = elapsed;
+    }
+    const double share = over.count() > 0 ? 100.0 * static_cast<double>(used.count()) / static_cast<double>(over.count()) : 0;
+    rows.push_back({vm.name, std::to_string(vm.cid), std::string(to_string(vm.state)), std::to_string(vm.cpu_count),
+                    fmt::format("{:.1f}", share), sdk::format_size(vm.memory_bytes), sdk::format_size(vm.resident_bytes),
+                    format_duration(vm.cpu_time), format_duration(vm.uptime)});
+  }
+  return format_table(rows);
+}
+
+int list(const ListOptions& options) {
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  const auto running = (*manager)->listRunning();
+  if (!running) return failed(running.error());
+  const auto records = options.running ? std::vector<std::string>() : (*manager)->listRecords();
+  if (!records) return failed(records.error());
+  if (!options.names) return print(format_list(*running, *records, options.json));
+  std::string text;
+  for (const auto& vm : *running) text += vm.name + "\n";
+  for (const auto& name : *records) text += has(*running, name) ? "" : name + "\n";
+  return print(text);
+}
+
+int info(const InfoOptions& options) {
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  if (!options.name) {
+    const auto capabilities = (*manager)->capabilities();
+    if (!capabilities) return failed(capabilities.error());
+    const auto usage = (*manager)->resourceUsage();
+    if (!usage) return failed(usage.error());
+    return print(format_machine(*capabilities, *usage, options.json));
+  }
+  const auto vm = find_vm(**manager, *options.name);
+  if (!vm) return failed(vm.error());
+  const auto status = (*vm)->getStatus();
+  if (!status) return failed(status.error());
+  if (*status == VmStatus::kRunning) {
+    const auto details = (*vm)->getInfo();
+    return details ? print(format_info(*details, options.json)) : failed(details.error());
+  }
+  const auto config = (*vm)->getConfig();
+  if (!config) return failed(config.error());
+  if (options.json)
+    return print(dump({{"name", *options.name}, {"state", "stopped"}, {"config", json::parse(config->to_json())}}));
+  return print(
+      format_table({{"Name:", *options.name},
+                    {"State:", "stopped"},
+                    {"Isolation:", std::string(to_string(config->getIsolation()))},
+                    {"CPUs:", config->getCpuCount() == 0 ? "as many as the host" : std::to_string(config->getCpuCount())},
+                    {"Memory:", sdk::format_size(config->getMemoryBytes())},
+                    {"Runs:", config->getPayload().value_or(config->getRootDirectory().value_or(
+                                  config->getKernel().value_or(config->getFirmware().value_or("-"))))}}));
+}
+
+int top(const TopOptions& options) {
+  const auto signals = take_signals();  // before there are threads that a signal could go to
+  if (!signals) return failed(signals.error());
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1 && !options.once;
+  using Clock = std::chrono::steady_clock;
+  std::vector<VirtualMachineInfo> before;
+  Clock::time_point looked;
+  for (bool first = true;; first = false) {
+    auto now = (*manager)->listRunning();
+    if (!now) return failed(now.error());
+    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - looked);
+    looked = Clock::now();
+    if (!first || !options.once) {
+      const std::string table = format_top(before, *now, elapsed);
+      if (const int code = print((terminal ? "\033[H\033[J" : "") + table); code != 0) return code;
+      if (options.once) return 0;
+    }
+    before = std::move(*now);
+    pollfd wake{.fd = signals->get(), .events = POLLIN, .revents = 0};
+    while (::poll(&wake, 1, static_cast<int>(options.interval.count())) > 0) {
+      signalfd_siginfo signal{};
+      if (::read(signals->get(), &signal, sizeof(signal)) != sizeof(signal)) break;
+      const auto number = static_cast<int>(signal.ssi_signo);
+      if (number == SIGWINCH || number == SIGCONT || number == SIGUSR1 || number == SIGUSR2) break;
+      return number == SIGINT ? 0 : 128 + number;
+    }
+  }
+}
+
+}  // namespace adyton::cli

@@ -1,0 +1,32 @@
+// Commands that show virtual machines and what the machine can do.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "adyton/capabilities.h"
+#include "adyton/virtual_machine.h"
+#include "cli/options.h"
+
+namespace adyton::cli {
+
+int list(const ListOptions& options);
+int info(const InfoOptions& options);
+int top(const TopOptions& options);
+
+// ---- how they speak; the rest is for tests --------------------------------------------------------------------------------
+
+// Columns as wide as their widest cell, two spaces between; the last is not padded.
+std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+// "1d 2h", "3m 4s", "0.5s".
+std::string format_duration(std::chrono::milliseconds time);
+
+// Running VMs, then the names of `records` that do not run.
+std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool json);
+std::string format_info(const VirtualMachineInfo& info, bool json);
+std::string format_machine(const Capabilities& capabilities, const ResourceUsage& usage, bool json);
+// `before` is the look that was taken `elapsed` ago.
+std::string format_top(const std::vector<VirtualMachineInfo>& before, const std::vector<VirtualMachineInfo>& now,
+                       std::chrono::milliseconds elapsed);
+
+}  // namespace adyton::cli

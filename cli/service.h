@@ -1,0 +1,17 @@
+// What the commands that speak to the service share.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "adyton/virtual_machine_manager.h"
+#include "base/result.h"
+
+namespace adyton::cli {
+
+// Starts the service if it does not run.
+Result<std::shared_ptr<VirtualMachineManager>> connect_to_service();
+
+// kNotFound, with what to do, if there is none of that name.
+Result<std::shared_ptr<VirtualMachine>> find_vm(VirtualMachineManager& manager, const std::string& name);
+
+}  // namespace adyton::cli
