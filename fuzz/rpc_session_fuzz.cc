@@ -1,6 +1,6 @@
-// The server's side of an RpcBinder session, fed with commands that are nearly right, and with bytes that are not. The service behind it
-// keeps objects, calls them back and passes descriptors on, so that replies to its calls come from the input too. Whatever comes, the
-// session ends with the input, and nothing of it is left.
+// The server's side of an RpcBinder session, fed with commands that are nearly right, and with bytes that are not. The service
+// behind it keeps objects, calls them back and passes descriptors on, so that replies to its calls come from the input too.
+// Whatever comes, the session ends with the input, and nothing of it is left.
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -65,9 +65,7 @@ class Service final : public LocalBinder {
       }
       case 6: reply->write_binder(std::make_shared<Service>()); break;
       case 7:
-        for (const auto& object : kept_) {
-          static_cast<void>(object->transact(code, data, nullptr, kOneway));
-        }
+        for (const auto& object : kept_) { static_cast<void>(object->transact(code, data, nullptr, kOneway)); }
         break;
       default: break;
     }
@@ -273,8 +271,7 @@ void run_server(std::span<const uint8_t> bytes) {
   static_cast<void>(::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
   ::shutdown(client.get(), SHUT_WR);
   std::array<uint8_t, 256> answer;
-  while (::recv(client.get(), answer.data(), answer.size(), 0) > 0) {
-  }
+  while (::recv(client.get(), answer.data(), answer.size(), 0) > 0) {}
 }
 
 }  // namespace

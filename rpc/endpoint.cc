@@ -83,7 +83,8 @@ Result<std::vector<SocketAddress>> tcp_addresses(const TcpAddress& address, bool
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | (listening ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  const int error =
+      ::getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
   if (error != 0) return fail(ErrorCode::kNotFound, "cannot find '" + address.host + "': " + ::gai_strerror(error));
   std::vector<SocketAddress> addresses;
   for (const addrinfo* at = found; at; at = at->ai_next) {
@@ -123,9 +124,7 @@ int connect_within(int socket, const SocketAddress& address, std::chrono::millis
     };
     set_limit(timeout);
     int result;
-    do {
-      result = ::connect(socket, address.get(), address.size);
-    } while (result != 0 && errno == EINTR);
+    do { result = ::connect(socket, address.get(), address.size); } while (result != 0 && errno == EINTR);
     const int error = result == 0 ? 0 : errno;
     set_limit(std::chrono::milliseconds{0});
     return error == EAGAIN ? ETIMEDOUT : error;
@@ -190,7 +189,8 @@ std::string to_string(const Endpoint& endpoint) {
       [](const auto& address) -> std::string {
         using T = std::decay_t<decltype(address)>;
         if constexpr (std::is_same_v<T, UnixAddress>) return "unix:" + address.path;
-        if constexpr (std::is_same_v<T, VsockAddress>) return "vsock:" + std::to_string(address.cid) + ":" + std::to_string(address.port);
+        if constexpr (std::is_same_v<T, VsockAddress>)
+          return "vsock:" + std::to_string(address.cid) + ":" + std::to_string(address.port);
         if constexpr (std::is_same_v<T, TcpAddress>) return "tcp:" + address.host + ":" + std::to_string(address.port);
       },
       endpoint);
@@ -214,7 +214,8 @@ Connector connector_to(Endpoint endpoint, std::chrono::milliseconds timeout) {
 Connector connector_over(std::shared_ptr<UniqueFd> socket) {
   return [socket = std::move(socket)]() -> Result<UniqueFd> {
     std::array<int, 2> ends;
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return fail_errno("cannot make a pair of sockets");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+      return fail_errno("cannot make a pair of sockets");
     UniqueFd ours(ends[0]);
     const UniqueFd theirs(ends[1]);
     std::array<uint8_t, kBootstrapMessageSize> zeros{};
@@ -232,10 +233,9 @@ Connector connector_over(std::shared_ptr<UniqueFd> socket) {
     const int number = theirs.get();
     std::memcpy(CMSG_DATA(header), &number, sizeof(number));
     ssize_t sent;
-    do {
-      sent = ::sendmsg(socket->get(), &message, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    if (sent != static_cast<ssize_t>(zeros.size())) return fail(ErrorCode::kUnavailable, "cannot hand a connection to the server");
+    do { sent = ::sendmsg(socket->get(), &message, MSG_NOSIGNAL); } while (sent < 0 && errno == EINTR);
+    if (sent != static_cast<ssize_t>(zeros.size()))
+      return fail(ErrorCode::kUnavailable, "cannot hand a connection to the server");
     return ours;
   };
 }
@@ -280,10 +280,12 @@ Result<Endpoint> local_endpoint(int socket) {
     case AF_INET:
     case AF_INET6: {
       std::array<char, NI_MAXHOST> host;
-      if (const int error = ::getnameinfo(address.get(), address.size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST); error != 0) {
+      if (const int error = ::getnameinfo(address.get(), address.size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
+          error != 0) {
         return fail(ErrorCode::kInternal, std::string("cannot tell a socket's address: ") + ::gai_strerror(error));
       }
-      const uint16_t port = address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port;
+      const uint16_t port =
+          address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port;
       return TcpAddress{host.data(), ntohs(port)};
     }
     default: return fail(ErrorCode::kUnsupported, "a socket of an unknown family");

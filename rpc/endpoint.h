@@ -15,8 +15,8 @@
 
 namespace adyton::rpc {
 
-// Makes one more connected stream socket to the same server, each time it is called; may wait, but not for ever. Called by the thread
-// that is in Session::connect(). Kept no longer than that.
+// Makes one more connected stream socket to the same server, each time it is called; may wait, but not for ever. Called by the
+// thread that is in Session::connect(). Kept no longer than that.
 using Connector = std::function<Result<UniqueFd>()>;
 
 struct UnixAddress {
@@ -34,21 +34,21 @@ using Endpoint = std::variant<UnixAddress, VsockAddress, TcpAddress>;
 
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
-// Connects once; kUnavailable when nobody listens, or after `timeout`. A connection that is reset while it is being made is tried 5 times,
-// 10 ms apart, as AOSP does. TCP sockets do not delay small messages.
+// Connects once; kUnavailable when nobody listens, or after `timeout`. A connection that is reset while it is being made is tried
+// 5 times, 10 ms apart, as AOSP does. TCP sockets do not delay small messages.
 Result<UniqueFd> connect_to(const Endpoint& endpoint, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 Connector connector_to(Endpoint endpoint, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
-// Unix bootstrap (RpcSession::setupUnixDomainSocketBootstrapClient): each connection is one end of a new socket pair, of which the other
-// end goes over `socket`, beside four zero bytes. For Server::add_bootstrap() at the other end.
+// Unix bootstrap (RpcSession::setupUnixDomainSocketBootstrapClient): each connection is one end of a new socket pair, of which
+// the other end goes over `socket`, beside four zero bytes. For Server::add_bootstrap() at the other end.
 Connector connector_over(std::shared_ptr<UniqueFd> socket);
 
 // One socket that is connected already: a session with one connection.
 Connector connector_of(UniqueFd socket);
 
-// A listening socket, for Server::serve(). A Unix path that exists is kUnavailable if somebody listens there, else it is replaced if it is
-// a socket; `mode` is that of the file (the directory should keep others away too). VsockAddress::cid may be VMADDR_CID_ANY, and
-// its port VMADDR_PORT_ANY; TcpAddress::port 0 chooses one.
+// A listening socket, for Server::serve(). A Unix path that exists is kUnavailable if somebody listens there, else it is replaced
+// if it is a socket; `mode` is that of the file (the directory should keep others away too). VsockAddress::cid may be
+// VMADDR_CID_ANY, and its port VMADDR_PORT_ANY; TcpAddress::port 0 chooses one.
 Result<UniqueFd> listen_on(const Endpoint& endpoint, unsigned mode = 0600);
 // What a listening socket has got.
 Result<Endpoint> local_endpoint(int socket);

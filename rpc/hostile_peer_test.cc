@@ -179,7 +179,8 @@ TEST_F(HostilePeer, WrongTargets) {
 }
 
 TEST_F(HostilePeer, WrongObjects) {
-  for (const uint64_t address : {uint64_t{0}, kRoot + (uint64_t{1} << 32), kMine | 4, kMine & ~uint64_t{1}, uint64_t{0xffff'ffff'0000'0000}, ~uint64_t{0}}) {
+  for (const uint64_t address : {uint64_t{0}, kRoot + (uint64_t{1} << 32), kMine | 4, kMine & ~uint64_t{1},
+                                 uint64_t{0xffff'ffff'0000'0000}, ~uint64_t{0}}) {
     SCOPED_TRACE(address);
     expect_end(transact(kRoot, TestService::kEcho, binder(address), 0, 0, {0}));
     // Without a table it shows when the object is read, and is that call's failure.
@@ -209,8 +210,8 @@ TEST_F(HostilePeer, ReferencesThatItDoesNotHold) {
   RawPeer peer = connect();
   peer.set_up();
   peer.get_root();
-  peer.send(dec_strong(kRoot, 2) + dec_strong(kRoot, 0xffff'ffff) + dec_strong(kRoot + (uint64_t{1} << 32), 1) + dec_strong(0, 1) +
-            dec_strong(~uint64_t{0}, 1) + dec_strong(kRoot, 0));
+  peer.send(dec_strong(kRoot, 2) + dec_strong(kRoot, 0xffff'ffff) + dec_strong(kRoot + (uint64_t{1} << 32), 1) +
+            dec_strong(0, 1) + dec_strong(~uint64_t{0}, 1) + dec_strong(kRoot, 0));
   peer.send(transact(kRoot, TestService::kAdd, le(int32_t{2}) + le(int32_t{3})));
   EXPECT_EQ(peer.receive_reply(), le(int32_t{5}));
   // It gives back what it holds, and calls all the same.
@@ -220,11 +221,13 @@ TEST_F(HostilePeer, ReferencesThatItDoesNotHold) {
 
 TEST_F(HostilePeer, OnewayCallsThatNeverGetTheirTurn) {
   Bytes flood;
-  for (uint64_t number = 1; number <= 1000; ++number) flood = std::move(flood) + transact(kRoot, TestService::kNote, le(int32_t{0}), 1, number);
+  for (uint64_t number = 1; number <= 1000; ++number)
+    flood = std::move(flood) + transact(kRoot, TestService::kNote, le(int32_t{0}), 1, number);
   expect_end(flood);
   // By size.
   Bytes big;
-  for (uint64_t number = 1; number <= 11; ++number) big = std::move(big) + transact(kRoot, TestService::kNote, zeros(10'000), 1, number);
+  for (uint64_t number = 1; number <= 11; ++number)
+    big = std::move(big) + transact(kRoot, TestService::kNote, zeros(10'000), 1, number);
   expect_end(big);
   // Numbers that were used.
   const Bytes note = transact(kRoot, TestService::kNote, le(int32_t{0}), 1, 0);
@@ -239,8 +242,7 @@ TEST_F(HostilePeer, CallsThatNestForever) {
   peer.set_up();
   peer.get_root();
   const Bytes call = transact(kRoot, TestService::kRecurse, binder(kMine) + le(int32_t{1000}), 0, 0, {0});
-  for (unsigned i = 0; i < kMaxCallDepth + 10 && peer.send(call); ++i) {
-  }
+  for (unsigned i = 0; i < kMaxCallDepth + 10 && peer.send(call); ++i) {}
   peer.drain();
 }
 
@@ -268,8 +270,7 @@ TEST_F(HostilePeer, ReadsNothing) {
   peer.get_root();
   // Both directions fill up: the server does not wait for ever.
   const Bytes call = transact(kRoot, TestService::kReverse, le(int32_t{60'000}) + zeros(60'000));
-  while (peer.send(call)) {
-  }
+  while (peer.send(call)) {}
   wait_until([&] { return other.server.session_count() == 0; });
 }
 
@@ -286,7 +287,8 @@ TEST_F(HostilePeer, DescriptorsThatNobodyAskedFor) {
       EXPECT_TRUE(peer.send(dec_strong(kRoot, 0), many));
     }
     // A table that names descriptors which did not come.
-    EXPECT_TRUE(peer.send(transact(kRoot, TestService::kReadFd, le(int32_t{2}) + le(int32_t{1}), 0, 0, {0}), std::span(many).first(1)));
+    EXPECT_TRUE(
+        peer.send(transact(kRoot, TestService::kReadFd, le(int32_t{2}) + le(int32_t{1}), 0, 0, {0}), std::span(many).first(1)));
     peer.drain();
   }
   // More than one command can have.
@@ -305,7 +307,8 @@ TEST_F(HostilePeer, DescriptorsThatNobodyAskedFor) {
 
 TEST_F(HostilePeer, BootstrapMessages) {
   const std::vector<int> two = {0, 0};
-  const std::vector<std::pair<Bytes, size_t>> cases = {{zeros(1), 0}, {zeros(4), 0}, {zeros(4), 2}, {zeros(3), 1}, {zeros(400), 1}};
+  const std::vector<std::pair<Bytes, size_t>> cases = {
+      {zeros(1), 0}, {zeros(4), 0}, {zeros(4), 2}, {zeros(3), 1}, {zeros(400), 1}};
   for (const auto& [bytes, fds] : cases) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);

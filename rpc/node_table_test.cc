@@ -84,7 +84,8 @@ TEST(NodeTable, AddressesThatAPeerMustNotUse) {
   EXPECT_EQ(table.receive(wire::address(wire::kAddressCreated | 4, 1), make_proxy).error(), TransportError::kBadValue);
   EXPECT_EQ(table.receive(wire::address(0, 1), make_proxy).error(), TransportError::kBadValue);
   // One that we should have made.
-  EXPECT_EQ(table.receive(wire::address(wire::kAddressCreated | wire::kAddressForServer, 1), make_proxy).error(), TransportError::kBadValue);
+  EXPECT_EQ(table.receive(wire::address(wire::kAddressCreated | wire::kAddressForServer, 1), make_proxy).error(),
+            TransportError::kBadValue);
   NodeTable client(Side::kClient, {});
   EXPECT_EQ(client.receive(wire::address(wire::kAddressCreated, 1), make_proxy).error(), TransportError::kBadValue);
   EXPECT_TRUE(client.receive(wire::address(wire::kAddressCreated | wire::kAddressForServer, 1), make_proxy));

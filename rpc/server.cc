@@ -35,7 +35,8 @@ ServerOptions with_consequences(ServerOptions options) {
 
 class Server::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  explicit Impl(ServerOptions options) : options_(with_consequences(std::move(options))), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  explicit Impl(ServerOptions options)
+      : options_(with_consequences(std::move(options))), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   Result<> serve(UniqueFd listening);
   Result<> add_bootstrap(UniqueFd socket);
@@ -65,7 +66,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   const ServerOptions options_;
   const UniqueFd wakeup_;
   bool stopped_ = false;
-  std::map<const SessionCore*, std::pair<uint32_t, uint32_t>> counts_;  // of each session: connections served, connections for calls
+  std::map<const SessionCore*, std::pair<uint32_t, uint32_t>>
+      counts_;  // of each session: connections served, connections for calls
   std::set<std::shared_ptr<Connection>> being_set_up_;
   const std::shared_ptr<ThreadSet> threads_ = std::make_shared<ThreadSet>();
 };
@@ -228,8 +230,10 @@ Result<std::shared_ptr<SessionCore>> Server::Impl::make_session(uint32_t version
   return session;
 }
 
-Result<> Server::Impl::start_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header, const Caller& peer) {
-  if ((header.options & wire::kConnectionIncoming) != 0) return fail(ErrorCode::kCorrupt, "a new session cannot begin with our calls");
+Result<> Server::Impl::start_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header,
+                                     const Caller& peer) {
+  if ((header.options & wire::kConnectionIncoming) != 0)
+    return fail(ErrorCode::kCorrupt, "a new session cannot begin with our calls");
   const bool allowed = header.fd_mode == static_cast<uint8_t>(FdPassing::kNone) ||
                        (header.fd_mode == static_cast<uint8_t>(FdPassing::kUnix) && options_.allow_fds);
   if (!allowed) return fail(ErrorCode::kUnsupported, "a way to pass file descriptors that this server does not allow");

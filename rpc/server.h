@@ -1,4 +1,5 @@
-// The server's side of RpcBinder: takes connections, makes sessions of them, and serves the objects that clients reach from its root.
+// The server's side of RpcBinder: takes connections, makes sessions of them, and serves the objects that clients reach from its
+// root.
 //
 //   Server server({.max_threads = 4, .allow_fds = true});
 //   server.set_root(std::make_shared<MyService>());
@@ -29,8 +30,8 @@ struct ServerOptions {
   size_t max_body_size = kDefaultMaxBodySize;  // see SessionOptions
   ObjectLimits limits;                         // of each session
   uint32_t max_sessions = 256;
-  uint32_t max_connections = 1024;             // those that are being set up included; a thread each
-  uint32_t max_client_threads = 32;            // connections that one session may open for calls to the client
+  uint32_t max_connections = 1024;   // those that are being set up included; a thread each
+  uint32_t max_client_threads = 32;  // connections that one session may open for calls to the client
   // A peer that has connected and not said what it wants is turned away.
   std::chrono::milliseconds handshake_timeout{10'000};
   // A client that takes nothing of a message for so long loses its session; zero: never.
@@ -39,8 +40,8 @@ struct ServerOptions {
   std::shared_ptr<const TlsContext> tls;
 };
 
-// Each connection has a thread here; one session's peer cannot delay another's. A session ends with its first connection that fails.
-// Threading: any thread. The set_ functions and start with the next session.
+// Each connection has a thread here; one session's peer cannot delay another's. A session ends with its first connection that
+// fails. Threading: any thread. The set_ functions and start with the next session.
 class Server {
  public:
   explicit Server(ServerOptions options = {});
@@ -58,13 +59,14 @@ class Server {
 
   // Accepts on a listening socket, on a thread of its own, until shutdown(). kUnavailable after shutdown().
   Result<> serve(UniqueFd listening);
-  // Takes connections that come over one end of a Unix socket pair (connector_over()), until the other end is closed or shutdown().
+  // Takes connections that come over one end of a Unix socket pair (connector_over()), until the other end is closed or
+  // shutdown().
   Result<> add_bootstrap(UniqueFd socket);
   // Takes one connection.
   Result<> add_connection(UniqueFd socket);
 
-  // Ends all sessions, takes no more connections, and waits for all threads: a call that is being served is waited for. From a thread of
-  // the server it waits for the others only.
+  // Ends all sessions, takes no more connections, and waits for all threads: a call that is being served is waited for. From a
+  // thread of the server it waits for the others only.
   void shutdown();
 
   [[nodiscard]] size_t session_count() const;

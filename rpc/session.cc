@@ -14,7 +14,8 @@ namespace adyton::rpc {
 
 namespace {
 
-Result<std::shared_ptr<Connection>> open_connection(const Connector& connector, const SessionOptions& options, Caller* peer = nullptr) {
+Result<std::shared_ptr<Connection>> open_connection(const Connector& connector, const SessionOptions& options,
+                                                    Caller* peer = nullptr) {
   auto socket = TRY(connector());
   if (peer) *peer = identify_peer(socket.get());
   auto transport = options.tls ? TRY(options.tls->connect(std::move(socket))) : make_socket_transport(std::move(socket));
@@ -23,7 +24,8 @@ Result<std::shared_ptr<Connection>> open_connection(const Connector& connector, 
   return connection;
 }
 
-Result<> send_header(Connection& connection, uint32_t version, const SessionOptions& options, const wire::SessionId* id, bool incoming) {
+Result<> send_header(Connection& connection, uint32_t version, const SessionOptions& options, const wire::SessionId* id,
+                     bool incoming) {
   std::array<uint8_t, wire::kConnectionHeaderSize + wire::kSessionIdSize + wire::kConnectionInitSize> bytes{};
   const wire::ConnectionHeader header{
       .version = version,
@@ -55,7 +57,8 @@ Result<> await_init(Connection& connection) {
 Result<> check(const SessionOptions& options) {
   if (options.outgoing_connections == 0) return fail(ErrorCode::kInvalidArgument, "a session needs a connection for calls");
   if (options.max_protocol_version > kProtocolVersion) return fail(ErrorCode::kInvalidArgument, "unknown protocol version");
-  if (options.tls && options.fd_passing != FdPassing::kNone) return fail(ErrorCode::kInvalidArgument, "TLS carries no file descriptors");
+  if (options.tls && options.fd_passing != FdPassing::kNone)
+    return fail(ErrorCode::kInvalidArgument, "TLS carries no file descriptors");
   return {};
 }
 
@@ -76,8 +79,8 @@ Result<std::shared_ptr<Session>> Session::connect(const Connector& connector, co
   if (auto read = first->read(response); !read) return std::unexpected(std::move(read).error());
   const uint32_t version = wire::NewSessionResponse::decode(response).version;
   if (version > options.max_protocol_version) {
-    return fail(ErrorCode::kUnsupported, "the server answers with protocol version " + std::to_string(version) + ", offered was " +
-                                             std::to_string(options.max_protocol_version));
+    return fail(ErrorCode::kUnsupported, "the server answers with protocol version " + std::to_string(version) +
+                                             ", offered was " + std::to_string(options.max_protocol_version));
   }
 
   auto core = std::make_shared<SessionCore>(
@@ -102,11 +105,13 @@ Result<std::shared_ptr<Session>> Session::connect(const Connector& connector, co
   if (auto added = add_outgoing(first); !added) return std::unexpected(std::move(added).error());
 
   Parcel reply;
-  if (Status asked = core->call(nullptr, wire::kGetMaxThreads, Parcel(), &reply, 0); !asked.is_ok()) return std::unexpected(Error(asked));
+  if (Status asked = core->call(nullptr, wire::kGetMaxThreads, Parcel(), &reply, 0); !asked.is_ok())
+    return std::unexpected(Error(asked));
   const int32_t threads = TRY(reply.read_int32());
   if (threads < 1) return fail(ErrorCode::kCorrupt, "the server says that it has no threads");
   session->server_threads_ = static_cast<uint32_t>(threads);
-  if (Status asked = core->call(nullptr, wire::kGetSessionId, Parcel(), &reply, 0); !asked.is_ok()) return std::unexpected(Error(asked));
+  if (Status asked = core->call(nullptr, wire::kGetSessionId, Parcel(), &reply, 0); !asked.is_ok())
+    return std::unexpected(Error(asked));
   const auto id_bytes = TRY(reply.read_vector<uint8_t>());
   wire::SessionId id;
   if (id_bytes.size() != id.size()) return fail(ErrorCode::kCorrupt, "the server gives a session id of the wrong size");
@@ -116,7 +121,8 @@ Result<std::shared_ptr<Session>> Session::connect(const Connector& connector, co
   const uint32_t outgoing = std::min(options.outgoing_connections, session->server_threads_);
   for (uint32_t i = 1; i < outgoing; ++i) {
     auto connection = TRY(open_connection(connector, options));
-    if (auto sent = send_header(*connection, version, options, &id, false); !sent) return std::unexpected(std::move(sent).error());
+    if (auto sent = send_header(*connection, version, options, &id, false); !sent)
+      return std::unexpected(std::move(sent).error());
     connection->set_timeout(kForever);
     if (auto added = add_outgoing(std::move(connection)); !added) return std::unexpected(std::move(added).error());
   }

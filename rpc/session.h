@@ -23,8 +23,8 @@ class TlsContext;
 struct SessionOptions {
   // Calls that can be under way at once from here: as many connections are opened, but not more than the server has threads.
   uint32_t outgoing_connections = 10;
-  // Threads here that serve calls which the server makes of its own accord, one connection each. With none the server can call us only
-  // while it serves a call of ours.
+  // Threads here that serve calls which the server makes of its own accord, one connection each. With none the server can call us
+  // only while it serves a call of ours.
   uint32_t incoming_connections = 0;
   FdPassing fd_passing = FdPassing::kNone;
   uint32_t max_protocol_version = kProtocolVersion;
@@ -33,20 +33,20 @@ struct SessionOptions {
   ObjectLimits limits;
   // For each step of setting up: a server that accepts and says nothing.
   std::chrono::milliseconds handshake_timeout{10'000};
-  // A server that takes nothing of a message for so long is given up, with the session; zero: never. Replies are waited for without limit.
+  // A server that takes nothing of a message for so long is given up, with the session; zero: never. Replies are waited for
+  // without limit.
   std::chrono::milliseconds send_timeout{0};
   // TLS on every connection, if given; no descriptors then.
   std::shared_ptr<const TlsContext> tls;
 };
 
 // A session lives as long as this or any proxy from it does (or any object of ours that the server holds, if there are incoming
-// connections), or until a connection fails: then all of it ends, calls that are under way return kDeadObject, and death recipients run.
-// There is no reconnection.
-// Threading: any thread.
+// connections), or until a connection fails: then all of it ends, calls that are under way return kDeadObject, and death
+// recipients run. There is no reconnection. Threading: any thread.
 class Session {
  public:
-  // Returns when all connections are set up. kUnavailable: nobody there, or it closes or says nothing; kUnsupported: it answers with a
-  // version that we did not offer; kInvalidArgument: options that exclude each other.
+  // Returns when all connections are set up. kUnavailable: nobody there, or it closes or says nothing; kUnsupported: it answers
+  // with a version that we did not offer; kInvalidArgument: options that exclude each other.
   static Result<std::shared_ptr<Session>> connect(const Connector& connector, const SessionOptions& options = {});
   static Result<std::shared_ptr<Session>> connect(const Endpoint& endpoint, const SessionOptions& options = {});
   ~Session();

@@ -84,8 +84,8 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   void release(std::shared_ptr<Connection> connection, bool to_back);
 
   Status check_sendable(const Parcel& parcel, size_t fixed_size) const;
-  Status prepare(const Parcel& parcel, Payload& payload);  // with nodes_mutex_ held; changes nothing if it fails
-  DecStrongs take_pending();                               // with nodes_mutex_ held
+  Status prepare(const Parcel& parcel, Payload& payload);   // with nodes_mutex_ held; changes nothing if it fails
+  DecStrongs take_pending();                                // with nodes_mutex_ held
   void give_back_later(uint64_t address, uint32_t amount);  // with nodes_mutex_ held
   Result<> transmit(Connection& connection, std::span<const uint8_t> head, Payload& payload, const DecStrongs& before);
   Result<> flush_pending(Connection& connection);
@@ -97,8 +97,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   Result<> handle_transaction(Connection& connection, const wire::Header& header);
   Result<> handle_dec_strong(Connection& connection, const wire::Header& header);
   Result<Parcel> read_parcel(Connection& connection, size_t size, uint32_t parcel_size);
-  Result<> run_call(Connection& connection, std::shared_ptr<Binder> target, const wire::Transaction& transaction,
-                    Parcel data);
+  Result<> run_call(Connection& connection, std::shared_ptr<Binder> target, const wire::Transaction& transaction, Parcel data);
   Result<> run_oneways(Connection& connection, NodeTable::OnewayCall call);
   Status answer_for_session(const wire::Transaction& transaction, Parcel* reply);
   Result<> send_reply(Connection& connection, uint64_t target_address, Status status, const Parcel& reply);
@@ -122,7 +121,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
 
   mutable std::mutex nodes_mutex_;
   NodeTable nodes_;
-  bool closed_ = false;     // no object may enter nodes_ any more
+  bool closed_ = false;  // no object may enter nodes_ any more
   bool abandoned_ = false;
   std::shared_ptr<Binder> root_;
   DecStrongs pending_;  // references to give back that found no connection

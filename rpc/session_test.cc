@@ -242,7 +242,8 @@ TEST(Session, AsManyDescriptorsAsAMessageCanHave) {
     data.write_int32(1);
     data.write_int32(2);
     for (int i = 0; i < count; ++i) ASSERT_TRUE(data.write_fd(0).is_ok());
-    EXPECT_EQ(root->transact(TestService::kAdd, data, &reply).transport_error(), count <= 253 ? TransportError::kOk : TransportError::kBadValue);
+    EXPECT_EQ(root->transact(TestService::kAdd, data, &reply).transport_error(),
+              count <= 253 ? TransportError::kOk : TransportError::kBadValue);
   }
   EXPECT_EQ(count_fds(), before);
 }
@@ -276,7 +277,8 @@ TEST(Session, BodiesHaveALimit) {
     Parcel data, reply;
     data.write_vector(std::span<const uint8_t>(std::vector<uint8_t>(size)));
     const Status status = root->transact(TestService::kReverse, data, &reply);
-    EXPECT_EQ(status.transport_error(), size == 100'000 - 44 ? TransportError::kOk : TransportError::kNoMemory) << status.to_string();
+    EXPECT_EQ(status.transport_error(), size == 100'000 - 44 ? TransportError::kOk : TransportError::kNoMemory)
+        << status.to_string();
   }
   // A reply that would be too long fails there, and the session goes on.
   Parcel data, reply;

@@ -83,7 +83,8 @@ class TlsTransport final : public Transport {
   TlsTransport(UniqueFd socket, SslPointer ssl, std::shared_ptr<const TlsContext> context)
       : socket_(std::move(socket)), context_(std::move(context)), ssl_(std::move(ssl)) {}
 
-  Result<> send(std::span<iovec> parts, std::span<const UniqueFd> fds, Drain* drain, std::chrono::milliseconds patience) override {
+  Result<> send(std::span<iovec> parts, std::span<const UniqueFd> fds, Drain* drain,
+                std::chrono::milliseconds patience) override {
     if (!fds.empty()) return fail(ErrorCode::kUnsupported, "TLS carries no file descriptors");
     std::vector<uint8_t> bytes;
     for (const iovec& part : parts) {
@@ -195,7 +196,9 @@ class Context final : public TlsContext, public std::enable_shared_from_this<Con
   const Verifier verifier_;
 };
 
-BioPointer reader_of(const std::string& text) { return BioPointer(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+BioPointer reader_of(const std::string& text) {
+  return BioPointer(::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
 
 }  // namespace
 

@@ -1,7 +1,8 @@
 // Sessions over TLS 1.3 with certificates on both sides, for networks that are not trusted (AOSP: RpcTransportTls.cpp).
 //
 //   auto tls = TRY(TlsContext::create({.certificate_pem = ..., .private_key_pem = ...},
-//                                     [known](std::span<const uint8_t> certificate) { return std::ranges::equal(certificate, known); }));
+//                                     [known](std::span<const uint8_t> certificate) { return std::ranges::equal(certificate,
+//                                     known); }));
 //   auto session = Session::connect(TcpAddress{"host", 4000}, {.tls = tls});
 #pragma once
 #include <cstdint>
@@ -23,8 +24,9 @@ class TlsContext {
     std::string certificate_pem;  // the leaf first; what follows is sent as its chain
     std::string private_key_pem;
   };
-  // Whether to trust the peer whose leaf certificate this is (DER). Nothing else decides: no authority, name or date is looked at; that
-  // the peer has the certificate's key has been proven when the handshake is complete. Runs on threads of sessions, without locks.
+  // Whether to trust the peer whose leaf certificate this is (DER). Nothing else decides: no authority, name or date is looked
+  // at; that the peer has the certificate's key has been proven when the handshake is complete. Runs on threads of sessions,
+  // without locks.
   using Verifier = std::function<bool(std::span<const uint8_t> certificate_der)>;
 
   // kInvalidArgument: not PEM, or the key is not the certificate's.

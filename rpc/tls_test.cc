@@ -63,9 +63,8 @@ TestIdentity make_identity(const char* name) {
 }
 
 std::shared_ptr<const TlsContext> trusting(const TestIdentity& own, const TestIdentity& other) {
-  auto context = TlsContext::create(own.pem, [der = other.der](std::span<const uint8_t> certificate) {
-    return std::ranges::equal(certificate, der);
-  });
+  auto context = TlsContext::create(
+      own.pem, [der = other.der](std::span<const uint8_t> certificate) { return std::ranges::equal(certificate, der); });
   EXPECT_TRUE(context) << (context ? "" : context.error().message);
   return context.value_or(nullptr);
 }
@@ -145,8 +144,8 @@ TEST_F(Tls, BadIdentities) {
   const auto anybody = [](std::span<const uint8_t>) { return true; };
   EXPECT_FALSE(TlsContext::create({}, anybody));
   EXPECT_FALSE(TlsContext::create({.certificate_pem = client_.pem.certificate_pem, .private_key_pem = "no key"}, anybody));
-  EXPECT_FALSE(
-      TlsContext::create({.certificate_pem = client_.pem.certificate_pem, .private_key_pem = server_.pem.private_key_pem}, anybody));
+  EXPECT_FALSE(TlsContext::create(
+      {.certificate_pem = client_.pem.certificate_pem, .private_key_pem = server_.pem.private_key_pem}, anybody));
   EXPECT_FALSE(TlsContext::create(client_.pem, nullptr));
 }
 

@@ -108,9 +108,9 @@ void serve_binder(const std::string& socket_path) {
 
 std::unique_ptr<System> connect_binder(const std::string& socket_path) {
   for (;;) {
-    auto session = Session::connect(UnixAddress{socket_path}, {.outgoing_connections = kMaxThreads,
-                                                               .fd_passing = FdPassing::kUnix,
-                                                               .max_body_size = kMaxMessage});
+    auto session =
+        Session::connect(UnixAddress{socket_path},
+                         {.outgoing_connections = kMaxThreads, .fd_passing = FdPassing::kUnix, .max_body_size = kMaxMessage});
     if (session) return std::make_unique<BinderSystem>(std::move(*session));
     if (session.error().code != ErrorCode::kUnavailable) give_up(session.error().message);
     std::this_thread::yield();

@@ -1,7 +1,7 @@
 // Compares calls over RpcBinder and over gRPC, in turn, on the same machine in the same minutes:
 //   adyton_rpc_bench [--rounds N] [--time-ms N]
-// Each system has its server in a process of its own. A round measures every row on every system, and begins with another system each
-// time. The table shows the median of the rounds, and how many times as good RpcBinder is.
+// Each system has its server in a process of its own. A round measures every row on every system, and begins with another system
+// each time. The table shows the median of the rounds, and how many times as good RpcBinder is.
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -70,25 +70,39 @@ std::vector<Row> rows() {
     if (system.add(2, 3) != 5) give_up("a wrong sum");
   };
   std::vector<Row> rows;
-  rows.push_back({"latency of add(int, int)", "us", true, [add](System& system, std::chrono::milliseconds time) {
-                    return 1e6 / rate(1, time, [&] { add(system); });
-                  }, {}});
+  rows.push_back({"latency of add(int, int)",
+                  "us",
+                  true,
+                  [add](System& system, std::chrono::milliseconds time) { return 1e6 / rate(1, time, [&] { add(system); }); },
+                  {}});
   for (const int threads : {1, 2, 4, 8}) {
-    rows.push_back({fmt::format("calls/s, {} threads", threads), "k/s", false, [add, threads](System& system, std::chrono::milliseconds time) {
+    rows.push_back({fmt::format("calls/s, {} threads", threads),
+                    "k/s",
+                    false,
+                    [add, threads](System& system, std::chrono::milliseconds time) {
                       return rate(threads, time, [&] { add(system); }) / 1e3;
-                    }, {}});
+                    },
+                    {}});
   }
-  rows.push_back({"1 MiB to the server", "MiB/s", false, [](System& system, std::chrono::milliseconds time) {
+  rows.push_back({"1 MiB to the server",
+                  "MiB/s",
+                  false,
+                  [](System& system, std::chrono::milliseconds time) {
                     const std::string blob(kBlob, 'x');
                     return rate(1, time, [&] {
                       if (system.take(blob) != kBlob) give_up("lost bytes");
                     });
-                  }, {}});
-  rows.push_back({"1 MiB from the server", "MiB/s", false, [](System& system, std::chrono::milliseconds time) {
+                  },
+                  {}});
+  rows.push_back({"1 MiB from the server",
+                  "MiB/s",
+                  false,
+                  [](System& system, std::chrono::milliseconds time) {
                     return rate(1, time, [&] {
                       if (system.give(kBlob) != kBlob) give_up("lost bytes");
                     });
-                  }, {}});
+                  },
+                  {}});
   return rows;
 }
 

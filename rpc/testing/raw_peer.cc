@@ -1,7 +1,7 @@
 #include "rpc/testing/raw_peer.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,7 +17,8 @@ Bytes hex(std::string_view text) {
     if (std::isxdigit(static_cast<unsigned char>(c)) != 0) digits += c;
   }
   Bytes bytes;
-  for (size_t i = 0; i + 1 < digits.size(); i += 2) bytes.push_back(static_cast<uint8_t>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+  for (size_t i = 0; i + 1 < digits.size(); i += 2)
+    bytes.push_back(static_cast<uint8_t>(std::stoi(digits.substr(i, 2), nullptr, 16)));
   return bytes;
 }
 
@@ -36,7 +37,9 @@ Bytes operator+(Bytes a, const Bytes& b) {
   return a;
 }
 
-Bytes command(uint32_t number, const Bytes& body) { return le(number) + le(static_cast<uint32_t>(body.size())) + zeros(8) + body; }
+Bytes command(uint32_t number, const Bytes& body) {
+  return le(number) + le(static_cast<uint32_t>(body.size())) + zeros(8) + body;
+}
 
 namespace {
 
@@ -50,8 +53,8 @@ Bytes encode(const std::vector<uint32_t>& table) {
 
 Bytes transact(uint64_t address, uint32_t code, const Bytes& parcel, uint32_t flags, uint64_t async_number,
                const std::vector<uint32_t>& table) {
-  return command(0, le(address) + le(code) + le(flags) + le(async_number) + le(static_cast<uint32_t>(parcel.size())) + zeros(12) + parcel +
-                        encode(table));
+  return command(0, le(address) + le(code) + le(flags) + le(async_number) + le(static_cast<uint32_t>(parcel.size())) + zeros(12) +
+                        parcel + encode(table));
 }
 
 Bytes reply(const Bytes& parcel, int32_t status, const std::vector<uint32_t>& table) {
@@ -67,7 +70,8 @@ Bytes new_session(uint32_t version, uint8_t fd_mode) {
 }
 
 Bytes join_session(const Bytes& id, bool incoming) {
-  Bytes bytes = le(uint32_t{2}) + Bytes{incoming ? uint8_t{1} : uint8_t{0}, 0} + zeros(8) + le(static_cast<uint16_t>(id.size())) + id;
+  Bytes bytes =
+      le(uint32_t{2}) + Bytes{incoming ? uint8_t{1} : uint8_t{0}, 0} + zeros(8) + le(static_cast<uint16_t>(id.size())) + id;
   return incoming ? bytes : bytes + hex("63636900 00000000");
 }
 
@@ -128,8 +132,7 @@ bool RawPeer::is_closed() {
 
 void RawPeer::drain() {
   std::array<uint8_t, 4096> buffer;
-  while (::recv(socket_.get(), buffer.data(), buffer.size(), 0) > 0) {
-  }
+  while (::recv(socket_.get(), buffer.data(), buffer.size(), 0) > 0) {}
 }
 
 Bytes RawPeer::set_up(uint32_t version, uint8_t fd_mode) {

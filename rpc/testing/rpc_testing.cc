@@ -18,11 +18,11 @@ TestService::TestService() { ++alive_; }
 TestService::~TestService() { --alive_; }
 
 // Within on_transact() only: a failed read is the call's failure.
-#define READ(expression)                                       \
-  __extension__({                                              \
-    auto read_result = (expression);                           \
-    if (!read_result) return std::move(read_result).error();   \
-    std::move(read_result).value();                            \
+#define READ(expression)                                     \
+  __extension__({                                            \
+    auto read_result = (expression);                         \
+    if (!read_result) return std::move(read_result).error(); \
+    std::move(read_result).value();                          \
   })
 
 Status TestService::on_transact(uint32_t code, const Parcel& data, Parcel* reply, uint32_t) {
@@ -211,7 +211,9 @@ std::shared_ptr<Binder> call_make_object(const std::shared_ptr<Binder>& binder, 
 std::shared_ptr<Binder> call_get_object(const std::shared_ptr<Binder>& binder, std::string_view name) {
   return call_by_name(binder, TestService::kGetObject, name);
 }
-void call_forget(const std::shared_ptr<Binder>& binder, std::string_view name) { call_by_name(binder, TestService::kForget, name); }
+void call_forget(const std::shared_ptr<Binder>& binder, std::string_view name) {
+  call_by_name(binder, TestService::kForget, name);
+}
 
 std::shared_ptr<Binder> call_echo(const std::shared_ptr<Binder>& binder, const std::shared_ptr<Binder>& object) {
   Parcel data, reply;
