@@ -13,6 +13,9 @@ namespace {
 namespace aidl = virtualizationservice;
 using sdk::checked;
 
+// The service says twice that a VM is gone: it answers stop(), and it tells its callbacks, which may come later.
+constexpr std::chrono::seconds kLastWordPatience{10};
+
 Result<UniqueFd> open_stream(rpc::Reply<UniqueFd> reply) {
   auto stream = TRY(checked(std::move(reply)));
   if (!stream.valid()) return fail(ErrorCode::kInternal, "the virtualization service gave no stream");
@@ -138,12 +141,16 @@ Result<void> VirtualMachine::run(RunOptions options) { return impl_->run(shared_
 
 Result<void> VirtualMachine::stop() {
   const auto run = TRY(impl_->live_run());
-  return checked(run->vm().stop());
+  TRY(checked(run->vm().stop()));
+  run->wait(kLastWordPatience);
+  return {};
 }
 
 Result<void> VirtualMachine::kill() {
   const auto run = TRY(impl_->live_run());
-  return checked(run->vm().kill());
+  TRY(checked(run->vm().kill()));
+  run->wait(kLastWordPatience);
+  return {};
 }
 
 void VirtualMachine::close() {
