@@ -23,8 +23,8 @@ std::string file(const std::string& path) {
 using Files = std::map<std::string, std::string>;
 
 // What `text` as com/example/NAME.aidl becomes, beside `others`; "error" holds what went wrong.
-Files generate(const std::string& name, const std::string& text, Files others = {},
-               BackendOptions options = {.omit_invocation = true}) {
+Files output_of(const std::string& name, const std::string& text, Files others = {},
+                BackendOptions options = {.omit_invocation = true}) {
   Diagnostics diagnostics;
   Program program(diagnostics);
   others["com/example/" + name + ".aidl"] = "package com.example;\n" + text;
@@ -62,9 +62,9 @@ TEST(CppBackendTest, WritesTheGoldenFiles) {
 }
 
 TEST(CppBackendTest, KeepsOutOfTheWayOfCpp) {
-  const auto files = generate("IFoo",
-                              "interface IFoo { const int linux = 1; void errno(int code, int data, int unix); int dump(); void "
-                              "local(); void dispatch(); }");
+  const auto files = output_of("IFoo",
+                               "interface IFoo { const int linux = 1; void errno(int code, int data, int unix); int dump(); void "
+                               "local(); void dispatch(); }");
   const std::string& header = files.at("com/example/IFoo.h");
   expect_contains(header, "static constexpr int32_t linux_ = 1;");
   expect_contains(header, "virtual adyton::rpc::Reply<> errno_(int32_t code, int32_t data, int32_t unix_) = 0;");
@@ -76,7 +76,7 @@ TEST(CppBackendTest, KeepsOutOfTheWayOfCpp) {
 }
 
 TEST(CppBackendTest, KeepsFieldsApartFromParameters) {
-  const auto files = generate("Foo", "parcelable Foo { int parcel; int other; @nullable(heap=true) Foo to_string; }");
+  const auto files = output_of("Foo", "parcelable Foo { int parcel; int other; @nullable(heap=true) Foo to_string; }");
   const std::string& source = files.at("com/example/Foo.cc");
   expect_contains(source, "Foo::write_to(adyton::rpc::Parcel* parcel_) const");
   expect_contains(source, "write_structured(parcel_, parcel, other, to_string_)");
@@ -84,22 +84,22 @@ TEST(CppBackendTest, KeepsFieldsApartFromParameters) {
 }
 
 TEST(CppBackendTest, SaysNamesWholeWhereShortOnesMeanSomethingElse) {
-  const auto files = generate("IFoo", "import com.example.Bar; interface IFoo { void Bar(in Bar bar); void baz(in Bar bar); }",
-                              {{"com/example/Bar.aidl", "package com.example; parcelable Bar { int x; }"}});
+  const auto files = output_of("IFoo", "import com.example.Bar; interface IFoo { void Bar(in Bar bar); void baz(in Bar bar); }",
+                               {{"com/example/Bar.aidl", "package com.example; parcelable Bar { int x; }"}});
   const std::string& header = files.at("com/example/IFoo.h");
   expect_contains(header, "Reply<> Bar(const ::com::example::Bar& bar) = 0;");
   expect_contains(header, "#include \"com/example/Bar.h\"");
   // Other packages are always named whole.
-  const auto others = generate("IFoo", "import org.Bar; interface IFoo { void f(in Bar bar); }",
-                               {{"org/Bar.aidl", "package org; parcelable Bar { int x; }"}});
+  const auto others = output_of("IFoo", "import org.Bar; interface IFoo { void f(in Bar bar); }",
+                                {{"org/Bar.aidl", "package org; parcelable Bar { int x; }"}});
   expect_contains(others.at("com/example/IFoo.h"), "Reply<> f(const ::org::Bar& bar) = 0;");
 }
 
 TEST(CppBackendTest, DeclaresInterfacesForward) {
   const auto files =
-      generate("IFoo", "import com.example.IBar; import org.IBaz; interface IFoo { void f(IBar bar, IBaz baz); }",
-               {{"com/example/IBar.aidl", "package com.example; import com.example.IFoo; interface IBar { IFoo foo(); }"},
-                {"org/IBaz.aidl", "package org; interface IBaz {}"}});
+      output_of("IFoo", "import com.example.IBar; import org.IBaz; interface IFoo { void f(IBar bar, IBaz baz); }",
+                {{"com/example/IBar.aidl", "package com.example; import com.example.IFoo; interface IBar { IFoo foo(); }"},
+                 {"org/IBaz.aidl", "package org; interface IBaz {}"}});
   const std::string& header = files.at("com/example/IFoo.h");
   expect_contains(header, "namespace org {\nclass IBaz;\n}  // namespace org");
   expect_contains(header, "namespace com::example {\n\nclass IBar;\n");
@@ -110,7 +110,7 @@ TEST(CppBackendTest, DeclaresInterfacesForward) {
 TEST(CppBackendTest, IncludesBehindWhatNeedsUsFirst) {
   // Each holds the other, one of them by way of a vector.
   const Files others{{"com/example/Leaf.aidl", "package com.example; import com.example.Tree; parcelable Leaf { Tree tree; }"}};
-  const auto files = generate("Tree", "import com.example.Leaf; parcelable Tree { Leaf[] leaves; }", others);
+  const auto files = output_of("Tree", "import com.example.Leaf; parcelable Tree { Leaf[] leaves; }", others);
   const std::string& header = files.at("com/example/Tree.h");
   expect_contains(header, "struct Leaf;");
   EXPECT_GT(header.find("#include \"com/example/Leaf.h\""), header.find("std::vector<Leaf> leaves;"));
@@ -118,17 +118,17 @@ TEST(CppBackendTest, IncludesBehindWhatNeedsUsFirst) {
 
 TEST(CppBackendTest, OrdersNestedTypesByNeed) {
   const auto files =
-      generate("Foo", "parcelable Foo { parcelable B { A a; } parcelable A { E e; @nullable B[] bs; } enum E { X } B b; }");
+      output_of("Foo", "parcelable Foo { parcelable B { A a; } parcelable A { E e; @nullable B[] bs; } enum E { X } B b; }");
   const std::string& header = files.at("com/example/Foo.h");
   EXPECT_LT(header.find("enum class E"), header.find("struct A {"));
   EXPECT_LT(header.find("struct A {"), header.find("struct B {"));
 }
 
 TEST(CppBackendTest, ConstructsNestedTypesThatUnionsHoldElsewhere) {
-  const auto held = generate("Foo", "parcelable Foo { parcelable P { int a = 1; } union U { P p; } }");
+  const auto held = output_of("Foo", "parcelable Foo { parcelable P { int a = 1; } union U { P p; } }");
   expect_contains(held.at("com/example/Foo.h"), "    P();\n");
   expect_contains(held.at("com/example/Foo.cc"), "Foo::P::P() = default;");
-  const auto plain = generate("Foo", "parcelable Foo { parcelable P { int a = 1; } P p; }");
+  const auto plain = output_of("Foo", "parcelable Foo { parcelable P { int a = 1; } P p; }");
   EXPECT_EQ(plain.at("com/example/Foo.h").find("P();"), std::string::npos);
 }
 
@@ -145,20 +145,20 @@ TEST(CppBackendTest, WritesWithoutPackageAndMethods) {
 }
 
 TEST(CppBackendTest, SaysWhatItIsMadeFrom) {
-  const auto plain = generate("IFoo", "interface IFoo {}", {}, {.invocation = "aidlc --lang=cpp \\\n evil();"});
+  const auto plain = output_of("IFoo", "interface IFoo {}", {}, {.invocation = "aidlc --lang=cpp \\\n evil();"});
   EXPECT_TRUE(plain.at("com/example/IFoo.h")
                   .starts_with("// Generated by aidlc from com/example/IFoo.aidl: change that, not this.\n"
                                "// aidlc --lang=cpp    evil();\n#pragma once\n"));
 }
 
 TEST(CppBackendTest, RefusesWhatItCannotSay) {
-  const auto files = generate("IFoo", "interface IFoo { void f(in ParcelableHolder holder); }");
+  const auto files = output_of("IFoo", "interface IFoo { void f(in ParcelableHolder holder); }");
   expect_contains(files.at("error"), "ParcelableHolder");
 }
 
 TEST(CppBackendTest, WritesTheSameEveryTime) {
   const std::string text = "interface IFoo { parcelable P { int a; String b; } enum E { X, Y } P f(in P[] p, E e); }";
-  EXPECT_EQ(generate("IFoo", text), generate("IFoo", text));
+  EXPECT_EQ(output_of("IFoo", text), output_of("IFoo", text));
 }
 
 }  // namespace

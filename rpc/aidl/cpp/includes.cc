@@ -65,7 +65,7 @@ void CppIncludes::visit(const Type& type, bool in_field) {
 }
 
 void CppIncludes::name(const Declaration& declaration, bool complete) {
-  deprecated_ = deprecated_ || declaration.comment.deprecated.has_value();
+  deprecated_ = deprecated_ || mentions_deprecated(declaration);
   const bool object = declaration.kind == Declaration::Kind::kInterface;
   if (object) standard_.insert("<memory>");
   const Declaration& outer = outermost(declaration);

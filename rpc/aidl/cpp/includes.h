@@ -26,7 +26,7 @@ class CppIncludes {
   [[nodiscard]] const std::map<std::string, std::set<std::string>>& forward() const { return forward_; }
   // Headers of the interfaces in forward(), for the .cc file.
   [[nodiscard]] const std::set<std::string>& objects() const { return objects_; }
-  // Whether some type named is deprecated.
+  // Whether some type named is deprecated, or has something in it that is.
   [[nodiscard]] bool deprecated() const { return deprecated_; }
 
  private:

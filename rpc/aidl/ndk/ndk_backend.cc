@@ -57,7 +57,7 @@ class NdkFile {
   void collect() {
     const auto visit = [&](const auto& self, const Type& type) -> void {
       if (type.declaration != nullptr) {
-        deprecated_ = deprecated_ || type.declaration->comment.deprecated.has_value();
+        deprecated_ = deprecated_ || mentions_deprecated(*type.declaration);
         if (const Declaration& outer = outermost(*type.declaration); &outer != &declaration_)
           used_.emplace(outer.qualified_name(), &outer);
       }
