@@ -4,9 +4,21 @@ namespace adyton::service {
 
 using virtualizationcommon::ErrorCode;
 
-CallbackObserver::~CallbackObserver() {
-  queue_->post_always([callback = std::move(callback_)]() mutable { callback.reset(); });
+namespace {
+
+// What a client gives back after a oneway call waits, unread, on the connection of that call until the next one is made there. Without it the
+// session would keep the object, and the client the session.
+template <typename Interface>
+void let_go(CallQueue& queue, std::shared_ptr<Interface> object) {
+  queue.post_always([object = std::move(object)]() mutable {
+    (void)object->as_binder()->ping();
+    object.reset();
+  });
 }
+
+}  // namespace
+
+CallbackObserver::~CallbackObserver() { let_go(*queue_, std::move(callback_)); }
 
 void CallbackObserver::payload_started(uint32_t cid) {
   queue_->post([callback = callback_, cid] { (void)callback->onPayloadStarted(static_cast<int32_t>(cid)); });
@@ -33,9 +45,7 @@ void CallbackObserver::died(uint32_t cid, const Death& death) {
   });
 }
 
-ListenerCalls::~ListenerCalls() {
-  queue_->post_always([listener = std::move(listener_)]() mutable { listener.reset(); });
-}
+ListenerCalls::~ListenerCalls() { let_go(*queue_, std::move(listener_)); }
 
 void ListenerCalls::deliver(UniqueFd stream) {
   auto shared = std::make_shared<UniqueFd>(std::move(stream));

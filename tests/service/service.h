@@ -92,7 +92,7 @@ class Listener final : public aidl::IVsockListenerStub {
 
 struct Client {
   explicit Client(const Service& service);
-  ~Client() { session->shutdown_and_wait(); }
+  ~Client() = default;  // no shutdown_and_wait(): the session ends because nobody uses it any more
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   std::shared_ptr<rpc::Session> session;
