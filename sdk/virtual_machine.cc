@@ -155,7 +155,7 @@ Result<void> VirtualMachine::kill() {
 
 void VirtualMachine::close() {
   const auto run = impl_->live_run();
-  if (run && (*run)->owned()) (void)(*run)->vm().stop();
+  if (run && (*run)->owned() && (*run)->vm().stop()) (*run)->wait(kLastWordPatience);
 }
 
 std::optional<StopInfo> VirtualMachine::waitForStop(std::optional<std::chrono::milliseconds> timeout) {

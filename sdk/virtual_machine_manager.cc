@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "rpc/utf.h"
 #include "sdk/connection.h"
 #include "sdk/conversion.h"
 #include "sdk/manager_impl.h"
@@ -17,6 +18,12 @@ std::shared_ptr<VirtualMachine> make_vm(const std::shared_ptr<sdk::Connection>& 
                                         bool persistent, std::optional<VirtualMachineConfig> config) {
   return std::make_shared<VirtualMachine>(
       std::make_unique<VirtualMachine::Impl>(connection, name, persistent, std::move(config)));
+}
+
+// The service has the other rules; a name that is no text does not even reach it.
+Result<void> check_encoding(const std::string& name) {
+  if (!rpc::utf16_from_utf8(name)) return fail(ErrorCode::kInvalidArgument, "the name of a virtual machine is UTF-8, and this one is not");
+  return {};
 }
 
 }  // namespace
@@ -44,6 +51,7 @@ VirtualMachineManager::~VirtualMachineManager() = default;
 
 Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::create(const std::string& name,
                                                                       const VirtualMachineConfig& config) {
+  TRY(check_encoding(name));
   auto created = impl_->connection->service().createRecord(name, sdk::to_record(config));
   if (!created) {
     Error error = sdk::to_error(created.error());
@@ -76,6 +84,7 @@ Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::get(const std::st
 
 Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::getOrCreate(const std::string& name,
                                                                            const VirtualMachineConfig& config) {
+  TRY(check_encoding(name));
   TRY(checked(impl_->connection->service().getOrCreateRecord(name, sdk::to_record(config))));
   auto vm = TRY(get(name));
   if (!vm) return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' was deleted at once", name));
@@ -89,6 +98,7 @@ Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::createTemporary(c
 
 Result<std::shared_ptr<VirtualMachine>> VirtualMachineManager::importFromDescriptor(const std::string& name,
                                                                                     VirtualMachine::Descriptor descriptor) {
+  TRY(check_encoding(name));
   aidl::VirtualMachineDescriptor files;
   files.config = std::move(descriptor.config);
   files.instanceId = std::move(descriptor.instance_id);
