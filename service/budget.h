@@ -69,7 +69,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   const Limits limits_;
   mutable std::mutex mutex_;
-  Usage usage_;                         // guarded by mutex_
+  Usage usage_;                           // guarded by mutex_
   std::map<uint64_t, uint32_t> clients_;  // VMs of each; guarded by mutex_
 };
 

@@ -20,7 +20,8 @@ class ByteRing {
   [[nodiscard]] uint64_t begin() const { return end_ > capacity_ ? end_ - capacity_ : 0; }
   [[nodiscard]] uint64_t end() const { return end_; }
 
-  // As many bytes from `position` on as lie in one piece; empty at the end. `position` is from begin() to end(). Valid until append().
+  // As many bytes from `position` on as lie in one piece; empty at the end. `position` is from begin() to end(). Valid until
+  // append().
   [[nodiscard]] std::span<const uint8_t> piece_at(uint64_t position) const;
 
   // The last `size` bytes, or all there are.

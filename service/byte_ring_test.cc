@@ -8,9 +8,7 @@
 namespace adyton::service {
 namespace {
 
-void append(ByteRing& ring, std::string_view text) {
-  ring.append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-}
+void append(ByteRing& ring, std::string_view text) { ring.append({reinterpret_cast<const uint8_t*>(text.data()), text.size()}); }
 
 TEST(ByteRing, KeepsTheLastBytes) {
   ByteRing ring(4);

@@ -60,7 +60,7 @@ class CallQueues {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  size_t threads_ = 0;                                // guarded by mutex_
+  size_t threads_ = 0;                                     // guarded by mutex_
   std::map<uint64_t, std::weak_ptr<CallQueue>> sessions_;  // guarded by mutex_
 };
 

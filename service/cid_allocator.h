@@ -1,4 +1,5 @@
-// Numbers for VMs: AVF's range, none twice among the live, and a number that was given up is not used again until the range is through.
+// Numbers for VMs: AVF's range, none twice among the live, and a number that was given up is not used again until the range is
+// through.
 #pragma once
 #include <cstdint>
 #include <set>
@@ -14,8 +15,8 @@ class CidAllocator {
   static constexpr uint32_t kFirst = 2048;
   static constexpr uint32_t kLast = 65535;
 
-  // Continues after the number that `path` holds, and keeps the last one there, so that a service that is started again does not repeat
-  // numbers that clients remember. The file is a help only: without it, or with nonsense in it, counting begins anew.
+  // Continues after the number that `path` holds, and keeps the last one there, so that a service that is started again does not
+  // repeat numbers that clients remember. The file is a help only: without it, or with nonsense in it, counting begins anew.
   explicit CidAllocator(std::string path);
 
   // kExhausted when all are taken.

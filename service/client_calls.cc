@@ -6,8 +6,8 @@ using virtualizationcommon::ErrorCode;
 
 namespace {
 
-// What a client gives back after a oneway call waits, unread, on the connection of that call until the next one is made there. Without it the
-// session would keep the object, and the client the session.
+// What a client gives back after a oneway call waits, unread, on the connection of that call until the next one is made there.
+// Without it the session would keep the object, and the client the session.
 template <typename Interface>
 void let_go(CallQueue& queue, std::shared_ptr<Interface> object) {
   queue.post_always([object = std::move(object)]() mutable {
@@ -29,7 +29,8 @@ void CallbackObserver::payload_ready(uint32_t cid) {
 }
 
 void CallbackObserver::payload_finished(uint32_t cid, int32_t exit_code) {
-  queue_->post([callback = callback_, cid, exit_code] { (void)callback->onPayloadFinished(static_cast<int32_t>(cid), exit_code); });
+  queue_->post(
+      [callback = callback_, cid, exit_code] { (void)callback->onPayloadFinished(static_cast<int32_t>(cid), exit_code); });
 }
 
 void CallbackObserver::error(uint32_t cid, GuestError error, const std::string& message) {
@@ -41,7 +42,8 @@ void CallbackObserver::error(uint32_t cid, GuestError error, const std::string& 
 void CallbackObserver::died(uint32_t cid, const Death& death) {
   // One for each VM and callback: bounded.
   queue_->post_always([callback = callback_, cid, death] {
-    (void)callback->onDied(static_cast<int32_t>(cid), static_cast<virtualizationcommon::DeathReason>(death.reason), death.message);
+    (void)callback->onDied(static_cast<int32_t>(cid), static_cast<virtualizationcommon::DeathReason>(death.reason),
+                           death.message);
   });
 }
 
@@ -49,7 +51,8 @@ ListenerCalls::~ListenerCalls() { let_go(*queue_, std::move(listener_)); }
 
 void ListenerCalls::deliver(UniqueFd stream) {
   auto shared = std::make_shared<UniqueFd>(std::move(stream));
-  queue_->post([listener = listener_, port = port_, shared] { (void)listener->onVsockConnection(static_cast<int32_t>(port), *shared); });
+  queue_->post(
+      [listener = listener_, port = port_, shared] { (void)listener->onVsockConnection(static_cast<int32_t>(port), *shared); });
 }
 
 }  // namespace adyton::service

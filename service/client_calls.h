@@ -1,5 +1,5 @@
-// The service's calls to a client: callbacks and vsock connections. They go through the client's queue, and so do the ends of proxies, which
-// are calls too: the event loop must not wait for a client.
+// The service's calls to a client: callbacks and vsock connections. They go through the client's queue, and so do the ends of
+// proxies, which are calls too: the event loop must not wait for a client.
 #pragma once
 #include <memory>
 

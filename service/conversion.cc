@@ -80,7 +80,8 @@ Outcome<> take_machine(VmSpec& spec, const aidl::VirtualMachineRawConfig& config
   if (config.kernel) machine.kernel = TRY(add_file(spec, *config.kernel, "kernel"));
   if (config.bootloader) machine.firmware = TRY(add_file(spec, *config.bootloader, "bootloader"));
   if (config.initrd) machine.initrd = TRY(add_file(spec, *config.initrd, "initrd"));
-  if (config.disks.size() > vmm::control::kMaxDisks) return bad(fmt::format("a VM has at most {} disks", vmm::control::kMaxDisks));
+  if (config.disks.size() > vmm::control::kMaxDisks)
+    return bad(fmt::format("a VM has at most {} disks", vmm::control::kMaxDisks));
   for (const aidl::DiskImage& disk : config.disks) {
     const size_t fd = TRY(add_file(spec, disk.image, "disk"));
     machine.disks.push_back({.fd = fd, .read_only = !disk.writable, .serial = disk.serial});
@@ -88,7 +89,8 @@ Outcome<> take_machine(VmSpec& spec, const aidl::VirtualMachineRawConfig& config
   machine.command_line = config.params.value_or("");
   if (config.memoryBytes < 0 || config.cpuCount < 0) return bad("a VM's memory and CPUs are not negative");
   machine.memory = config.memoryBytes == 0 ? kDefaultMemory : static_cast<uint64_t>(config.memoryBytes);
-  machine.cpus = config.cpuCount == 0 ? std::min<uint32_t>(usable_cpus(), vmm::control::kMaxCpus) : static_cast<uint32_t>(config.cpuCount);
+  machine.cpus =
+      config.cpuCount == 0 ? std::min<uint32_t>(usable_cpus(), vmm::control::kMaxCpus) : static_cast<uint32_t>(config.cpuCount);
   machine.virtio_console = config.virtioConsole;
   switch (config.isolation) {
     case aidl::IsolationLevel::NONE:

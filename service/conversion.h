@@ -20,7 +20,8 @@ namespace adyton::service {
 [[nodiscard]] rpc::Status status_of(const Failure& failure);
 inline std::unexpected<rpc::Status> refuse(const Failure& failure) { return std::unexpected(status_of(failure)); }
 
-// Descriptors are duplicated, so that the parcel stays whole. All that can be said of a configuration alone is checked by VmTable.
+// Descriptors are duplicated, so that the parcel stays whole. All that can be said of a configuration alone is checked by
+// VmTable.
 Outcome<VmSpec> spec_from(const virtualizationservice::VirtualMachineConfig& config);
 
 virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);

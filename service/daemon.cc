@@ -29,7 +29,8 @@ class Refusal final : public rpc::LocalBinder {
   std::string interface_descriptor() override { return std::string(virtualizationservice::IVirtualizationService::kDescriptor); }
   rpc::Status on_transact(uint32_t, const rpc::Parcel&, rpc::Parcel* reply, uint32_t) override {
     return reply->write_status(rpc::Status::from_exception(
-        rpc::Exception::kSecurity, fmt::format("this is the virtualization service of user {}, who alone may use it", ::geteuid())));
+        rpc::Exception::kSecurity,
+        fmt::format("this is the virtualization service of user {}, who alone may use it", ::geteuid())));
   }
 };
 

@@ -31,7 +31,8 @@ Death from_message(const vmm::control::Ended& ended, bool started) {
     case EndReason::kReset: return {DeathReason::kReboot, "the guest asked for a reset"};
     case EndReason::kStopped: return {DeathReason::kKilled, "the VM was stopped"};
     case EndReason::kCrashed: return {DeathReason::kCrash, with_detail("the guest crashed", ended.message)};
-    case EndReason::kForbiddenCall: return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
+    case EndReason::kForbiddenCall:
+      return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
     case EndReason::kInternalError: break;
   }
   if (!started) return {DeathReason::kStartFailed, with_detail("the VM could not be started", ended.message)};
@@ -42,7 +43,8 @@ Death from_message(const vmm::control::Ended& ended, bool started) {
 Death from_exit(const ProcessExit& exit, bool started, std::string_view last_words) {
   if (exit.signalled) {
     if (exit.value == SIGSYS) {
-      return {DeathReason::kKilled, "the VM's process was killed by its sandbox: it made a system call that it may not make (SIGSYS)"};
+      return {DeathReason::kKilled,
+              "the VM's process was killed by its sandbox: it made a system call that it may not make (SIGSYS)"};
     }
     std::string sentence = fmt::format("the VM's process was killed by signal {} ({})", exit.value, ::strsignal(exit.value));
     if (exit.value == SIGKILL) sentence += "; the host may be out of memory";
@@ -73,7 +75,8 @@ Death explain(const Evidence& evidence) {
     death = {DeathReason::kInfrastructureError, "the VM's process was lost"};
   }
   // A guest that panics then resets, hangs or powers off, as it was told to: the panic is the reason.
-  const bool by_guest = death.reason == DeathReason::kShutdown || death.reason == DeathReason::kReboot || death.reason == DeathReason::kCrash;
+  const bool by_guest =
+      death.reason == DeathReason::kShutdown || death.reason == DeathReason::kReboot || death.reason == DeathReason::kCrash;
   if (by_guest && evidence.started) {
     if (auto panic = kernel_panic(evidence.console)) return {DeathReason::kCrash, "the guest's kernel panicked: " + *panic};
   }

@@ -11,13 +11,13 @@
 namespace adyton::service {
 
 struct Evidence {
-  std::optional<Death> intended;               // why we ended it
-  std::optional<vmm::control::Ended> ended;    // what the VMM said
-  std::optional<ProcessExit> exit;             // how its process ended
-  bool started = false;                        // its CPUs ran
+  std::optional<Death> intended;             // why we ended it
+  std::optional<vmm::control::Ended> ended;  // what the VMM said
+  std::optional<ProcessExit> exit;           // how its process ended
+  bool started = false;                      // its CPUs ran
   bool app = false;
-  std::string last_words;                      // the last line of the VMM's standard error
-  std::string console;                         // the end of the serial console
+  std::string last_words;  // the last line of the VMM's standard error
+  std::string console;     // the end of the serial console
 };
 
 Death explain(const Evidence& evidence);

@@ -18,7 +18,8 @@ Result<std::unique_ptr<EventLoop>> EventLoop::start() {
   loop->wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_.valid()) return fail_errno("cannot make an eventfd");
   epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
-  if (::epoll_ctl(loop->epoll_.get(), EPOLL_CTL_ADD, loop->wake_.get(), &event) != 0) return fail_errno("cannot watch an eventfd");
+  if (::epoll_ctl(loop->epoll_.get(), EPOLL_CTL_ADD, loop->wake_.get(), &event) != 0)
+    return fail_errno("cannot watch an eventfd");
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

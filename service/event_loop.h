@@ -1,4 +1,5 @@
-// The service's one event loop: descriptors, timers, and work from other threads, all on one thread of its own. The VMs live there.
+// The service's one event loop: descriptors, timers, and work from other threads, all on one thread of its own. The VMs live
+// there.
 //
 // Handlers must not block. A handler may watch and unwatch anything, itself included.
 #pragma once
@@ -53,8 +54,8 @@ class EventLoop {
     return promise.get_future().get();
   }
 
-  // Runs `function(done)` on the loop and waits until done(T) is called there, now or later. Not from the loop. `done` must be called
-  // exactly once.
+  // Runs `function(done)` on the loop and waits until done(T) is called there, now or later. Not from the loop. `done` must be
+  // called exactly once.
   template <typename T, typename Function>
   T await(Function&& function) {
     auto promise = std::make_shared<std::promise<T>>();
@@ -67,8 +68,8 @@ class EventLoop {
 
   // --- On the loop's thread only.
 
-  // Level-triggered. The descriptor stays the caller's, who unwatches it before it is closed. kUnsupported: it is of a kind that is
-  // always ready, such as a regular file.
+  // Level-triggered. The descriptor stays the caller's, who unwatches it before it is closed. kUnsupported: it is of a kind that
+  // is always ready, such as a regular file.
   Result<uint64_t> watch(int fd, uint32_t events, Handler handler);
   void change(uint64_t watch, uint32_t events);
   void unwatch(uint64_t watch);  // 0 and numbers that are gone are fine

@@ -29,7 +29,8 @@ rpc::ServerOptions guest_options() {
 // Calls to the agent wait for nobody but the guest itself.
 class AgentCalls final : public GuestAgent {
  public:
-  AgentCalls(std::shared_ptr<CallQueue> queue, std::shared_ptr<IGuestAgent> agent) : queue_(std::move(queue)), agent_(std::move(agent)) {}
+  AgentCalls(std::shared_ptr<CallQueue> queue, std::shared_ptr<IGuestAgent> agent)
+      : queue_(std::move(queue)), agent_(std::move(agent)) {}
   ~AgentCalls() override {
     queue_->post_always([agent = std::move(agent_)]() mutable { agent.reset(); });
   }

@@ -99,9 +99,8 @@ TEST_F(GuestServiceTest, TheGuestTellsItsStates) {
 
 TEST_F(GuestServiceTest, TheAgentIsCalled) {
   auto service = connect();
-  auto agent = std::make_shared<Agent>([this] {
-    loop->post([this] { vm->kill({DeathReason::kShutdown, "as the agent was asked"}, [](const Outcome<>&) {}); });
-  });
+  auto agent = std::make_shared<Agent>(
+      [this] { loop->post([this] { vm->kill({DeathReason::kShutdown, "as the agent was asked"}, [](const Outcome<>&) {}); }); });
   ASSERT_TRUE(service->registerGuestAgent(agent));
   EXPECT_FALSE(service->registerGuestAgent(nullptr));
   EXPECT_TRUE(loop->call([&] { return vm->trim(); }));

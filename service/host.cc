@@ -68,8 +68,7 @@ aidl::Capabilities capabilities_of(const Description& description, const std::st
 Result<aidl::Capabilities> Host::capabilities() {
   std::lock_guard lock(mutex_);
   if (known_) return *known_;
-  const auto description =
-      TRY(loop_.await<Result<Description>>([&](auto done) { probe_vmm(loop_, vmm_program_, done); }));
+  const auto description = TRY(loop_.await<Result<Description>>([&](auto done) { probe_vmm(loop_, vmm_program_, done); }));
   auto capabilities = capabilities_of(description, version_);
   // What was missing may come: only a good answer is remembered.
   if (description.problem.empty()) known_ = capabilities;

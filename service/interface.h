@@ -11,8 +11,8 @@ inline constexpr size_t kMaxRpcBody = size_t{16} << 20;
 inline constexpr const char* kRuntimeDirVariable = "ADYTON_RUNTIME_DIR";
 inline constexpr const char* kSocketName = "adytond.sock";
 
-// What adytond writes to the descriptor of --ready-fd once clients may connect. At the end of file without it, it could not start; what it
-// says on its standard error is why.
+// What adytond writes to the descriptor of --ready-fd once clients may connect. At the end of file without it, it could not
+// start; what it says on its standard error is why.
 inline constexpr char kReadyByte = 'o';
 
 }  // namespace adyton::service

@@ -1,5 +1,5 @@
-// The service's end of the control connection to the guest's init (guest/exec_protocol.h), on the event loop. The guest is hostile: what it
-// sends is bounded by the protocol, and what it does not take by kMaxOutgoing.
+// The service's end of the control connection to the guest's init (guest/exec_protocol.h), on the event loop. The guest is
+// hostile: what it sends is bounded by the protocol, and what it does not take by kMaxOutgoing.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr size_t kMaxText = 4096;    // bytes of each short field
+constexpr size_t kMaxText = 4096;  // bytes of each short field
 constexpr size_t kMaxPayloads = 64;
 
 std::unexpected<Error> corrupt(std::string_view what) {
@@ -77,8 +77,10 @@ Result<void> check_name(std::string_view name) {
 
 Result<void> RecordConfig::check_compatible(const RecordConfig& other) const {
   const auto differs = [](const char* what) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("the new configuration is not compatible: it differs in {}, which is part of "
-                                                         "the VM's identity", what));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("the new configuration is not compatible: it differs in {}, which is part of "
+                            "the VM's identity",
+                            what));
   };
   if (isolation != other.isolation) return differs("the isolation level");
   if (debug_level != other.debug_level) return differs("the debug level");
@@ -116,9 +118,7 @@ Result<std::string> to_json(const RecordConfig& c) {
                      {"config", c.config}};
   try {
     return json.dump(2) + "\n";
-  } catch (const Json::exception&) {
-    return fail(ErrorCode::kInvalidArgument, "the configuration holds text that is not UTF-8");
-  }
+  } catch (const Json::exception&) { return fail(ErrorCode::kInvalidArgument, "the configuration holds text that is not UTF-8"); }
 }
 
 Result<RecordConfig> record_config_from_json(std::string_view text) {
@@ -139,7 +139,8 @@ Result<RecordConfig> record_config_from_json(std::string_view text) {
   const Json& extra = field(json, "extra_payloads");
   if (!extra.is_array() || extra.size() > kMaxPayloads) return corrupt("extra_payloads is not a list");
   for (const Json& entry : extra) {
-    if (!entry.is_string() || entry.get_ref<const std::string&>().size() > kMaxText) return corrupt("an extra payload is not a name");
+    if (!entry.is_string() || entry.get_ref<const std::string&>().size() > kMaxText)
+      return corrupt("an extra payload is not a name");
     c.extra_payloads.push_back(entry.get<std::string>());
   }
   return c;

@@ -43,7 +43,8 @@ Result<UniqueFd> open_folder(const std::string& path) {
 Result<InstanceId> read_instance_id(int fd, const std::string& name) {
   const std::string text = TRY(read_small_file(fd, sizeof(InstanceId), name));
   InstanceId id{};
-  if (text.size() != id.size()) return fail(ErrorCode::kCorrupt, fmt::format("the instance id of '{}' is not 64 bytes long", name));
+  if (text.size() != id.size())
+    return fail(ErrorCode::kCorrupt, fmt::format("the instance id of '{}' is not 64 bytes long", name));
   std::copy(text.begin(), text.end(), id.begin());
   return id;
 }
@@ -150,7 +151,7 @@ Outcome<Record> RecordStore::get_or_create(const std::string& name, const Record
 }
 
 Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig& config, const InstanceId& id,
-                                                  const RecordFiles& files) {
+                                     const RecordFiles& files) {
   TRY(check_name(name));
   const std::string json = TRY(to_json(config));
   struct stat status{};

@@ -1,6 +1,6 @@
-// The records of persistent VMs: one folder each, $XDG_DATA_HOME/adyton/vm/NAME, with config.json, instance_id, and whatever files the
-// client keeps there. Every change is whole or absent on disk, also when the machine loses power: new things are made, and old ones taken
-// down, in a folder beside (vm.tmp), and renamed into or out of place.
+// The records of persistent VMs: one folder each, $XDG_DATA_HOME/adyton/vm/NAME, with config.json, instance_id, and whatever
+// files the client keeps there. Every change is whole or absent on disk, also when the machine loses power: new things are made,
+// and old ones taken down, in a folder beside (vm.tmp), and renamed into or out of place.
 //
 // One service at a time owns the store (it holds the lock of its runtime folder). Threading: any; changes one at a time.
 #pragma once
@@ -25,7 +25,7 @@ using InstanceId = std::array<uint8_t, 64>;
 // Random.
 Result<InstanceId> new_instance_id();
 
-inline constexpr size_t kMaxName = 255;               // bytes: a file's name
+inline constexpr size_t kMaxName = 255;                  // bytes: a file's name
 inline constexpr size_t kMaxConfig = size_t{64} * 1024;  // bytes of RecordConfig::config
 
 // kInvalidArgument unless it can name a record: 1 to 255 bytes of UTF-8, no '/', no control character, neither "." nor "..".

@@ -113,7 +113,8 @@ Result<ServiceSocket> ServiceSocket::listen(const std::string& directory) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno("cannot make a socket");
   ::unlink(fresh.c_str());
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&beside), sizeof(beside)) != 0) return fail_errno("cannot bind " + fresh);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&beside), sizeof(beside)) != 0)
+    return fail_errno("cannot bind " + fresh);
   if (::listen(fd.get(), kBacklog) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
     auto error = fail_errno("cannot listen on " + path);
     ::unlink(fresh.c_str());
@@ -136,7 +137,8 @@ Result<std::optional<ServiceSocket>> ServiceSocket::from_systemd(const std::stri
   socklen_t size = sizeof(int);
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &accepting, &size) != 0 ||
       ::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
-      ::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || accepting == 0 || domain != AF_UNIX || type != SOCK_STREAM) {
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || accepting == 0 || domain != AF_UNIX ||
+      type != SOCK_STREAM) {
     return fail(ErrorCode::kInvalidArgument, "what systemd passed is not a listening Unix stream socket");
   }
   ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);

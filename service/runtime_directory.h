@@ -11,14 +11,15 @@ namespace adyton::service {
 
 inline constexpr const char* kLockName = "adytond.lock";
 
-// ADYTON_RUNTIME_DIR, or $XDG_RUNTIME_DIR/adyton, or /tmp/adyton-UID. Made (0700) when missing. kPermission unless it is a real folder,
-// ours, and closed to others.
+// ADYTON_RUNTIME_DIR, or $XDG_RUNTIME_DIR/adyton, or /tmp/adyton-UID. Made (0700) when missing. kPermission unless it is a real
+// folder, ours, and closed to others.
 Result<std::string> runtime_directory();
 
 // The same check for any folder; its parent exists.
 Result<void> make_private_directory(const std::string& path);
 
-// The socket that clients connect to, held by one service in a folder at a time. The socket goes with the object; the lock file stays.
+// The socket that clients connect to, held by one service in a folder at a time. The socket goes with the object; the lock file
+// stays.
 class ServiceSocket {
  public:
   // kUnavailable: another service is there. One that is about to end is waited for, some seconds.
@@ -40,7 +41,8 @@ class ServiceSocket {
   void remove();
 
  private:
-  ServiceSocket(UniqueFd fd, UniqueFd lock, std::string path) : fd_(std::move(fd)), lock_(std::move(lock)), path_(std::move(path)) {}
+  ServiceSocket(UniqueFd fd, UniqueFd lock, std::string path)
+      : fd_(std::move(fd)), lock_(std::move(lock)), path_(std::move(path)) {}
 
   UniqueFd fd_;
   UniqueFd lock_;

@@ -27,7 +27,8 @@ Outcome<> connect(Vm& vm, Consoles consoles) {
   return {};
 }
 
-Outcome<Consoles> take(const std::optional<UniqueFd>& out, const std::optional<UniqueFd>& in, const std::optional<UniqueFd>& log) {
+Outcome<Consoles> take(const std::optional<UniqueFd>& out, const std::optional<UniqueFd>& in,
+                       const std::optional<UniqueFd>& log) {
   Consoles consoles;
   if (out) consoles.out = TRY(duplicate(*out, "console's output"));
   if (in) consoles.in = TRY(duplicate(*in, "console's input"));
@@ -108,7 +109,8 @@ rpc::Reply<std::array<uint8_t, 64>> ServiceObject::allocateInstanceId() {
 
 // ---- records -------------------------------------------------------------------------------------------------------------
 
-rpc::Reply<aidl::VirtualMachineRecord> ServiceObject::createRecord(const std::string& name, const aidl::VirtualMachineRecordConfig& config) {
+rpc::Reply<aidl::VirtualMachineRecord> ServiceObject::createRecord(const std::string& name,
+                                                                   const aidl::VirtualMachineRecordConfig& config) {
   auto record = f_.records->create(name, from_aidl(config));
   if (!record) return refuse(record.error());
   return to_aidl(*record);

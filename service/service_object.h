@@ -30,10 +30,9 @@ class ServiceObject final : public virtualizationservice::IVirtualizationService
  public:
   explicit ServiceObject(Foundation& foundation) : f_(foundation) {}
 
-  rpc::Reply<std::shared_ptr<virtualizationservice::IVirtualMachine>> createVm(const virtualizationservice::VirtualMachineConfig& config,
-                                                                               const std::optional<UniqueFd>& console_out,
-                                                                               const std::optional<UniqueFd>& console_in,
-                                                                               const std::optional<UniqueFd>& os_log) override;
+  rpc::Reply<std::shared_ptr<virtualizationservice::IVirtualMachine>> createVm(
+      const virtualizationservice::VirtualMachineConfig& config, const std::optional<UniqueFd>& console_out,
+      const std::optional<UniqueFd>& console_in, const std::optional<UniqueFd>& os_log) override;
   rpc::Reply<std::shared_ptr<virtualizationservice::IVirtualMachine>> getVm(const std::string& name) override;
   rpc::Reply<std::vector<virtualizationservice::VirtualMachineDebugInfo>> debugListVms() override;
   rpc::Reply<virtualizationservice::Capabilities> getCapabilities() override;

@@ -130,8 +130,7 @@ Settings default_settings(uint64_t total) {
 
 Result<void> apply_toml(Settings& settings, std::string_view text, const std::string& name, uint64_t total) {
   const toml::parse_result parsed = toml::parse(text);
-  if (!parsed)
-    return bad(fmt::format("{}, line {}: {}", name, parsed.error().source().begin.line, parsed.error().description()));
+  if (!parsed) return bad(fmt::format("{}, line {}: {}", name, parsed.error().source().begin.line, parsed.error().description()));
   for (const auto& [key, node] : parsed.table()) {
     std::string value;
     if (const auto* number = node.as_integer()) {
@@ -181,7 +180,8 @@ Result<void> apply_options(Settings& settings, std::span<const char* const> argu
       if (c == '-') c = '_';
     }
     if (auto done = set(settings, key, value, total); !done) {
-      if (done.error().code == ErrorCode::kNotFound) return bad(fmt::format("there is no option {}; see adytond --help", argument));
+      if (done.error().code == ErrorCode::kNotFound)
+        return bad(fmt::format("there is no option {}; see adytond --help", argument));
       return bad(fmt::format("{}: {}", argument, done.error().message));
     }
   }

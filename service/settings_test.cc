@@ -65,7 +65,8 @@ TEST(Settings, ReadSizes) {
   EXPECT_EQ(*parse_memory("4096", kTotal), 4096u);
   EXPECT_EQ(*parse_memory("3M", kTotal), uint64_t{3} << 20);
   EXPECT_EQ(*parse_memory("80%", kTotal), 800u);
-  for (const char* wrong : {"", "G", "%", "-1", "1X", "1.5G", "18446744073709551615K", "16777216T", "4000%", "99999999999999999999"}) {
+  for (const char* wrong :
+       {"", "G", "%", "-1", "1X", "1.5G", "18446744073709551615K", "16777216T", "4000%", "99999999999999999999"}) {
     EXPECT_FALSE(parse_memory(wrong, kTotal)) << wrong;
   }
 }

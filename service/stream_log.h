@@ -1,5 +1,5 @@
-// The serial console of a VM, or its log: what comes from the guest is kept in a ring, from which any number of readers take it, each at
-// its own pace and from whatever time on. A reader that is slow loses bytes; the guest never waits for one.
+// The serial console of a VM, or its log: what comes from the guest is kept in a ring, from which any number of readers take it,
+// each at its own pace and from whatever time on. A reader that is slow loses bytes; the guest never waits for one.
 //
 // Threading: the event loop's.
 #pragma once

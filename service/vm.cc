@@ -132,8 +132,8 @@ Outcome<> Vm::launch() {
     if (auto self = weak.lock()) self->on_exit(exit);
   }));
   control_watch_ = Watch(loop_, TRY(loop_.watch(process_->control().fd(), EPOLLIN, [weak](uint32_t events) {
-    if (auto self = weak.lock()) self->on_control(events);
-  })));
+                           if (auto self = weak.lock()) self->on_control(events);
+                         })));
   start_timer_ = Timer(loop_, times_.start, [weak] {
     if (auto self = weak.lock()) self->end_because({DeathReason::kStartFailed, "the VM's process did not start the VM in time"});
   });
@@ -180,7 +180,8 @@ void Vm::running() {
     hang_timer_ = Timer(loop_, spec_.boot_timeout, [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
-      self->end_because({DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
+      self->end_because(
+          {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
     });
   }
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
@@ -202,7 +203,8 @@ void Vm::on_control(uint32_t) { receive_one(); }
 bool Vm::receive_one() {
   auto packet = process_->control().receive();
   if (!packet) {
-    if (packet.error().code == ErrorCode::kExhausted) return false;  // nothing there, or no descriptors left: it stays in the queue
+    if (packet.error().code == ErrorCode::kExhausted)
+      return false;  // nothing there, or no descriptors left: it stays in the queue
     control_watch_.reset();
     if (packet.error().code == ErrorCode::kCorrupt) {
       end_because({DeathReason::kInfrastructureError, "the VM's process sent what is no control message"});
@@ -242,8 +244,8 @@ void Vm::on_description(const Description& description) {
   backend_ = description.backend;
   if (!description.problem.empty()) return end_because({DeathReason::kStartFailed, one_line(description.problem)});
   if (description.isolation != to_string(spec_.isolation)) {
-    end_because({DeathReason::kStartFailed, fmt::format("the VM would have the isolation level '{}', not '{}'", one_line(description.isolation),
-                                                        to_string(spec_.isolation))});
+    end_because({DeathReason::kStartFailed, fmt::format("the VM would have the isolation level '{}', not '{}'",
+                                                        one_line(description.isolation), to_string(spec_.isolation))});
   }
 }
 
@@ -331,7 +333,8 @@ Outcome<> Vm::listen(uint32_t port, StreamHandler handler) {
   if (port == kGuestServicePort || (spec_.payload && port == guest::kControlPort))
     return fail(ErrorCode::kInvalidArgument, fmt::format("vsock port {} belongs to the service", port));
   const auto found = listeners_.find(port);
-  if (found != listeners_.end() && found->second) return problem(Problem::kInUse, fmt::format("vsock port {} has a listener", port));
+  if (found != listeners_.end() && found->second)
+    return problem(Problem::kInUse, fmt::format("vsock port {} has a listener", port));
   if (phase_ == Phase::kDead || (phase_ != Phase::kNew && !ports_.contains(port)))
     return wrong_state(fmt::format("listen on vsock port {}", port).c_str());
   if (found == listeners_.end() && listeners_.size() >= kMaxListeners)

@@ -1,10 +1,10 @@
-// One virtual machine, from start to death: drives its adyton-vmm over the control socket, speaks with the guest's init, keeps its
-// console and log, and tells observers what happens.
+// One virtual machine, from start to death: drives its adyton-vmm over the control socket, speaks with the guest's init, keeps
+// its console and log, and tells observers what happens.
 //
 //   new -> configuring -> starting -> running -> ending -> dead
 //
-// A VM that has a process dies when that process has been waited for; everything it had is gone then, and observers hear of its death,
-// once and last. Threading: the event loop's, all of it.
+// A VM that has a process dies when that process has been waited for; everything it had is gone then, and observers hear of its
+// death, once and last. Threading: the event loop's, all of it.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -185,8 +185,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool stopping_ = false;
   bool finishing_ = false;
   std::optional<int32_t> exit_code_;
-  std::optional<Death> finish_death_;   // what a VM whose payload has ended dies of
-  std::set<uint32_t> log_ports_;        // streams of the payload that are the log's and have not come yet
+  std::optional<Death> finish_death_;  // what a VM whose payload has ended dies of
+  std::set<uint32_t> log_ports_;       // streams of the payload that are the log's and have not come yet
   StreamLog console_;
   StreamLog log_;
 

@@ -90,7 +90,8 @@ rpc::Reply<> VmObject::listenVsock(int32_t port, const std::shared_ptr<IVsockLis
   if (!queue) return refuse(queue.error());
   const auto number = static_cast<uint32_t>(port);
   auto calls = std::make_shared<ListenerCalls>(std::move(*queue), number, listener);
-  auto listening = loop_.call([&] { return vm_->listen(number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }); });
+  auto listening =
+      loop_.call([&] { return vm_->listen(number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }); });
   if (!listening) return refuse(listening.error());
   const auto leave = [&loop = loop_, vm = std::weak_ptr(vm_), number] {
     loop.post([vm, number] {

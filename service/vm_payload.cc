@@ -26,16 +26,19 @@ void Vm::on_message(const guest::Message& message) {
   if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && !hello_seen_) {
     hello_seen_ = true;
     if (hello->version != guest::kProtocolVersion) {
-      return end_because({DeathReason::kUnknownRuntimeError, fmt::format("the guest's init speaks version {} of the protocol, this is version {}",
-                                                                         hello->version, guest::kProtocolVersion)});
+      return end_because({DeathReason::kUnknownRuntimeError,
+                          fmt::format("the guest's init speaks version {} of the protocol, this is version {}", hello->version,
+                                      guest::kProtocolVersion)});
     }
     if (spec_.set_clock) spec_.payload->wall_clock_ns = now_ns();
-    if (auto sent = payload_->send(*spec_.payload); !sent) end_because({DeathReason::kInvalidPayloadConfig, sent.error().message});
+    if (auto sent = payload_->send(*spec_.payload); !sent)
+      end_because({DeathReason::kInvalidPayloadConfig, sent.error().message});
   } else if (std::holds_alternative<guest::Started>(message) && hello_seen_ && !payload_running_ && !payload_ended_) {
     payload_running_ = true;
     advance(VmState::kStarted);
     if (stopping_) (void)payload_->send(guest::Signal{.number = SIGTERM});
-  } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && payload_running_ && !payload_ended_) {
+  } else if (const auto* exited = std::get_if<guest::Exited>(&message);
+             exited != nullptr && payload_running_ && !payload_ended_) {
     finish_death_ = Death{DeathReason::kShutdown, "the payload has ended"};
     payload_exited(exited->exit_code());
   } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message);

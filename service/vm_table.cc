@@ -11,7 +11,9 @@ using namespace vmm::control;
 
 constexpr uint64_t kPage = 64 * 1024;
 
-std::unexpected<Failure> bad(std::string message) { return std::unexpected(Failure({ErrorCode::kInvalidArgument, std::move(message)})); }
+std::unexpected<Failure> bad(std::string message) {
+  return std::unexpected(Failure({ErrorCode::kInvalidArgument, std::move(message)}));
+}
 
 // What the VMM would refuse later, with words that fit the caller.
 Outcome<> check(const VmSpec& spec) {
@@ -19,9 +21,11 @@ Outcome<> check(const VmSpec& spec) {
   if (!spec.name.empty()) TRY(check_name(spec.name));
   if (machine.kernel.has_value() == machine.firmware.has_value()) return bad("a VM boots either a kernel or a bootloader");
   if (machine.initrd && machine.firmware) return bad("an initrd needs a kernel");
-  if (machine.cpus == 0 || machine.cpus > kMaxCpus) return bad(fmt::format("a VM has 1 to {} CPUs, not {}", kMaxCpus, machine.cpus));
+  if (machine.cpus == 0 || machine.cpus > kMaxCpus)
+    return bad(fmt::format("a VM has 1 to {} CPUs, not {}", kMaxCpus, machine.cpus));
   if (machine.memory == 0 || machine.memory > kMaxMemory || machine.memory % kPage != 0)
-    return bad(fmt::format("a VM's memory is a multiple of 64 KiB, at most {} GiB; {} bytes are not", kMaxMemory >> 30, machine.memory));
+    return bad(
+        fmt::format("a VM's memory is a multiple of 64 KiB, at most {} GiB; {} bytes are not", kMaxMemory >> 30, machine.memory));
   if (machine.command_line.size() > kMaxCommandLine)
     return bad(fmt::format("the kernel's command line is longer than {} bytes", kMaxCommandLine));
   if (machine.command_line.find('\0') != std::string::npos) return bad("the kernel's command line contains a zero byte");

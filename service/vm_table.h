@@ -26,7 +26,8 @@ class VmTable {
   VmTable(const VmTable&) = delete;
   VmTable& operator=(const VmTable&) = delete;
 
-  // Checks the specification, takes what it needs from the limits, and, of a persistent one, its record. kExists: the name is a live VM's.
+  // Checks the specification, takes what it needs from the limits, and, of a persistent one, its record. kExists: the name is a
+  // live VM's.
   Outcome<std::shared_ptr<Vm>> create(VmSpec spec);
 
   // Null if there is none.

@@ -1,8 +1,8 @@
 #include "service/vm.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <condition_variable>
@@ -15,9 +15,9 @@ namespace adyton::service {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Recorder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::Recorder;
 
 std::string read_exactly(int fd, size_t size) {
   std::string text(size, '\0');
@@ -76,9 +76,8 @@ class VmTest : public ::testing::Test {
     return loop->await<Outcome<>>([&](auto done) { vm->kill({DeathReason::kKilled, "killed"}, done); });
   }
   Outcome<UniqueFd> connect(uint32_t port) {
-    return loop->await<Outcome<UniqueFd>>([&](auto done) {
-      vm->connect(port, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
-    });
+    return loop->await<Outcome<UniqueFd>>(
+        [&](auto done) { vm->connect(port, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); });
   }
   VmState state() {
     return loop->call([&] { return vm->state(); });
@@ -158,16 +157,17 @@ TEST_P(VmEndTest, IsExplained) {
   EXPECT_EQ(budget->usage().vms, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, VmEndTest,
-    ::testing::Values(End{"at=run:shutdown", DeathReason::kShutdown, "powered off"}, End{"at=run:reset", DeathReason::kReboot, "reset"},
-                      End{"at=run:crash", DeathReason::kCrash, "it did a strange thing"},
-                      End{"at=run:exit:7", DeathReason::kUnknown, "status 7: told to exit"},
-                      End{"at=run:signal:11", DeathReason::kKilled, "signal 11"},
-                      End{"at=run:signal:31", DeathReason::kKilled, "sandbox"},
-                      End{"at=run:garbage", DeathReason::kInfrastructureError, "no control message"},
-                      End{"at=run:close", DeathReason::kKilled, "signal 9"},
-                      End{"console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", DeathReason::kCrash, "panicked: oh no"}));
+INSTANTIATE_TEST_SUITE_P(All, VmEndTest,
+                         ::testing::Values(End{"at=run:shutdown", DeathReason::kShutdown, "powered off"},
+                                           End{"at=run:reset", DeathReason::kReboot, "reset"},
+                                           End{"at=run:crash", DeathReason::kCrash, "it did a strange thing"},
+                                           End{"at=run:exit:7", DeathReason::kUnknown, "status 7: told to exit"},
+                                           End{"at=run:signal:11", DeathReason::kKilled, "signal 11"},
+                                           End{"at=run:signal:31", DeathReason::kKilled, "sandbox"},
+                                           End{"at=run:garbage", DeathReason::kInfrastructureError, "no control message"},
+                                           End{"at=run:close", DeathReason::kKilled, "signal 9"},
+                                           End{"console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", DeathReason::kCrash,
+                                               "panicked: oh no"}));
 
 class VmStartTest : public VmTest, public ::testing::WithParamInterface<End> {};
 
@@ -184,20 +184,20 @@ TEST_P(VmStartTest, IsRefusedWithAReason) {
   EXPECT_EQ(recorder->events().size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, VmStartTest,
-    ::testing::Values(End{"at=configure:error", DeathReason::kStartFailed, "the kernel is not one"},
-                      End{"at=start:error", DeathReason::kStartFailed, "the kernel is not one"},
-                      End{"at=configure:hang", DeathReason::kStartFailed, "in time"},
-                      End{"at=start:hang", DeathReason::kStartFailed, "in time"},
-                      End{"at=configure:exit:1", DeathReason::kStartFailed, "status 1"},
-                      End{"at=start:exit:0", DeathReason::kStartFailed, "status 0"},
-                      End{"at=configure:signal:9", DeathReason::kKilled, "signal 9"},
-                      End{"at=start:garbage", DeathReason::kInfrastructureError, "no control message"},
-                      End{"early at=spawn:exit:3", DeathReason::kStartFailed, "status 3"},
-                      End{"early at=spawn:hang", DeathReason::kStartFailed, "in time"},
-                      End{"early at=spawn:close", DeathReason::kKilled, "signal 9"},
-                      End{"early at=describe:garbage", DeathReason::kInfrastructureError, "no control message"}));
+INSTANTIATE_TEST_SUITE_P(All, VmStartTest,
+                         ::testing::Values(End{"at=configure:error", DeathReason::kStartFailed, "the kernel is not one"},
+                                           End{"at=start:error", DeathReason::kStartFailed, "the kernel is not one"},
+                                           End{"at=configure:hang", DeathReason::kStartFailed, "in time"},
+                                           End{"at=start:hang", DeathReason::kStartFailed, "in time"},
+                                           End{"at=configure:exit:1", DeathReason::kStartFailed, "status 1"},
+                                           End{"at=start:exit:0", DeathReason::kStartFailed, "status 0"},
+                                           End{"at=configure:signal:9", DeathReason::kKilled, "signal 9"},
+                                           End{"at=start:garbage", DeathReason::kInfrastructureError, "no control message"},
+                                           End{"early at=spawn:exit:3", DeathReason::kStartFailed, "status 3"},
+                                           End{"early at=spawn:hang", DeathReason::kStartFailed, "in time"},
+                                           End{"early at=spawn:close", DeathReason::kKilled, "signal 9"},
+                                           End{"early at=describe:garbage", DeathReason::kInfrastructureError,
+                                               "no control message"}));
 
 TEST_F(VmTest, SaysWhenTheVmmIsMissing) {
   loop->call([&] {
@@ -461,7 +461,8 @@ TEST_F(VmTest, NothingIsLeftOfAnyEnd) {
     loop->call([&] { vm.reset(); });
   };
   const auto all = [&] {
-    for (const char* script : {"", "at=configure:hang", "at=start:exit:1", "at=run:close", "at=run:garbage", "dial:7000 dial:5000 dial:9"})
+    for (const char* script :
+         {"", "at=configure:hang", "at=start:exit:1", "at=run:close", "at=run:garbage", "dial:7000 dial:5000 dial:9"})
       round(script, {});
     for (const char* payload : {"exit:0", "silent", "nonsense", "lost", "missing", "crash"}) round("", {"hello", payload});
   };

@@ -1,4 +1,5 @@
-// What the service says about a VM. The numbers are those of service/aidl, where the words are explained; service/conversion.cc checks that.
+// What the service says about a VM. The numbers are those of service/aidl, where the words are explained; service/conversion.cc
+// checks that.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -63,9 +64,9 @@ struct VmSpec {
   IsolationLevel isolation = IsolationLevel::kNone;
   bool detached = false;
   bool persistent = false;
-  std::optional<guest::ExecRequest> payload;   // none: a raw VM
-  bool set_clock = true;                       // payload: give it the time of its start
-  std::chrono::milliseconds boot_timeout{0};   // payload: from start to the payload's start; 0: never
+  std::optional<guest::ExecRequest> payload;  // none: a raw VM
+  bool set_clock = true;                      // payload: give it the time of its start
+  std::chrono::milliseconds boot_timeout{0};  // payload: from start to the payload's start; 0: never
   Requester requester;
 };
 

@@ -29,7 +29,8 @@ struct Probe : std::enable_shared_from_this<Probe> {
 
   std::unexpected<Error> lost() {
     const std::string words = process->last_words();
-    return fail(ErrorCode::kUnavailable, "adyton-vmm ended before it answered" + (words.empty() ? words : ": " + one_line(words)));
+    return fail(ErrorCode::kUnavailable,
+                "adyton-vmm ended before it answered" + (words.empty() ? words : ": " + one_line(words)));
   }
 
   void receive() {

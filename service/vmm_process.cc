@@ -105,11 +105,10 @@ Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std
   process->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, process->pid_, 0)));
   if (!process->pidfd_.valid()) return fail_errno("cannot watch the VM's process");
   VmmProcess* self = process.get();
-  process->exit_watch_ =
-      Watch(loop, TRY(loop.watch(process->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->on_exit(); })));
+  process->exit_watch_ = Watch(loop, TRY(loop.watch(process->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->on_exit(); })));
   process->errors_watch_ = Watch(loop, TRY(loop.watch(process->errors_.get(), EPOLLIN, [self](uint32_t) {
-    if (!self->read_errors()) self->errors_watch_.reset();
-  })));
+                                   if (!self->read_errors()) self->errors_watch_.reset();
+                                 })));
   return process;
 }
 
@@ -144,7 +143,8 @@ ProcessUsage VmmProcess::usage() const {
     unsigned long long user = 0;
     unsigned long long system = 0;
     if (std::sscanf(stat.c_str() + end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) == 2)
-      usage.cpu_time = std::chrono::milliseconds((user + system) * 1000 / static_cast<unsigned long long>(::sysconf(_SC_CLK_TCK)));
+      usage.cpu_time =
+          std::chrono::milliseconds((user + system) * 1000 / static_cast<unsigned long long>(::sysconf(_SC_CLK_TCK)));
   }
   return usage;
 }

@@ -36,7 +36,8 @@ struct ProcessExit {
 class VmmProcess {
  public:
   // `exited` is called once, on the loop, when the process has ended; not after this object is gone.
-  static Result<std::unique_ptr<VmmProcess>> spawn(EventLoop& loop, const std::string& program, std::function<void(ProcessExit)> exited);
+  static Result<std::unique_ptr<VmmProcess>> spawn(EventLoop& loop, const std::string& program,
+                                                   std::function<void(ProcessExit)> exited);
   ~VmmProcess();  // kills it and waits for it
   VmmProcess(const VmmProcess&) = delete;
   VmmProcess& operator=(const VmmProcess&) = delete;

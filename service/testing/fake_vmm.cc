@@ -1,10 +1,9 @@
-// A program that speaks adyton-vmm's control protocol and runs no guest, for tests of the service. What it does is in the words of the
-// VM's kernel command line:
+// A program that speaks adyton-vmm's control protocol and runs no guest, for tests of the service. What it does is in the words
+// of the VM's kernel command line:
 //
-//   at=PHASE:ACTION   PHASE: configure, start, run      ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset, crash
-//   console:TEXT      writes TEXT to the console when started; '_' stands for a space
-//   dial:PORT         connects to a port of the host once started, and sends "hello from PORT"
-//   echo              what comes in on the console goes out again
+//   at=PHASE:ACTION   PHASE: configure, start, run      ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset,
+//   crash console:TEXT      writes TEXT to the console when started; '_' stands for a space dial:PORT         connects to a port
+//   of the host once started, and sends "hello from PORT" echo              what comes in on the console goes out again
 //
 // and for behaviour before that, in the environment: FAKE_VMM=at=spawn:ACTION, FAKE_VMM=at=describe:ACTION.
 // The payload's first argument says what the guest's init does: see Guest::run().
@@ -51,7 +50,8 @@ class FakeVmm {
       auto request = decode_request(packet->text, packet->fds.size());
       if (!request) std::exit(9);
       if (std::holds_alternative<Describe>(request->body)) {
-        if (!act("describe")) say(Description{.id = request->id, .backend = "fake", .isolation = "none", .host_features = {"sse"}, .problem = {}});
+        if (!act("describe"))
+          say(Description{.id = request->id, .backend = "fake", .isolation = "none", .host_features = {"sse"}, .problem = {}});
       } else if (auto* configure = std::get_if<Configure>(&request->body)) {
         script_ += " " + configure->command_line;
         if (act("configure", request->id)) continue;
@@ -128,7 +128,8 @@ class FakeVmm {
         for (;;) ::pause();
       }
       if (action == "garbage") (void)socket_.send("{nonsense");
-      if (action == "error") say(vmm::control::Reply{.id = id, .error = Error{ErrorCode::kInvalidArgument, "the kernel is not one"}});
+      if (action == "error")
+        say(vmm::control::Reply{.id = id, .error = Error{ErrorCode::kInvalidArgument, "the kernel is not one"}});
       if (action == "shutdown") end(EndReason::kShutdown);
       if (action == "reset") end(EndReason::kReset);
       if (action == "crash") end(EndReason::kCrashed, "it did a strange thing");
@@ -181,7 +182,8 @@ class Guest {
     write_all(err.get(), "to stderr\n");
     if (what == "cat") {
       char buffer[4096];
-      for (ssize_t got; (got = ::read(in.get(), buffer, sizeof(buffer))) > 0;) write_all(out.get(), {buffer, static_cast<size_t>(got)});
+      for (ssize_t got; (got = ::read(in.get(), buffer, sizeof(buffer))) > 0;)
+        write_all(out.get(), {buffer, static_cast<size_t>(got)});
     }
     if (what == "crash") vmm_.end(EndReason::kCrashed, "in the middle");
     if (what == "lost") {

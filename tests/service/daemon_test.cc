@@ -15,9 +15,9 @@
 namespace adyton::service_tests {
 namespace {
 
+using rpc::Exception;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using rpc::Exception;
 using virtualizationcommon::DeathReason;
 
 class DaemonTest : public ::testing::Test {

@@ -114,7 +114,8 @@ std::vector<pid_t> Service::processes() const {
   for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (contents("/proc/" + name + "/environ").find(folder_ + "/run") != std::string::npos) found.push_back(std::atoi(name.c_str()));
+    if (contents("/proc/" + name + "/environ").find(folder_ + "/run") != std::string::npos)
+      found.push_back(std::atoi(name.c_str()));
   }
   return found;
 }
@@ -126,11 +127,10 @@ void Service::wait_until(const std::function<bool()>& condition) {
 // ---- clients -------------------------------------------------------------------------------------------------------------
 
 Client::Client(const Service& service_process) {
-  auto connected = rpc::Session::connect(rpc::UnixAddress{service_process.socket()},
-                                         {.outgoing_connections = 4,
-                                          .incoming_connections = 1,
-                                          .fd_passing = rpc::FdPassing::kUnix,
-                                          .max_body_size = service::kMaxRpcBody});
+  auto connected = rpc::Session::connect(rpc::UnixAddress{service_process.socket()}, {.outgoing_connections = 4,
+                                                                                      .incoming_connections = 1,
+                                                                                      .fd_passing = rpc::FdPassing::kUnix,
+                                                                                      .max_body_size = service::kMaxRpcBody});
   EXPECT_TRUE(connected) << connected.error().message;
   if (!connected) std::abort();
   session = std::move(*connected);
