@@ -17,6 +17,7 @@
 #include <future>
 #include <sstream>
 
+#include "cli/direct_vm.h"
 #include "cli/prepare.h"
 #include "cli/vm_process.h"
 #include "tests/e2e/adyton.h"
@@ -177,23 +178,28 @@ cli::Outcome Policies::run_payload(std::vector<std::string> command, const std::
   options.cpus = 2;
   options.command = std::move(command);
   options.disks = {{.path = folder_.write("disk.img", std::string(1 << 20, '-')), .read_only = false}};
-  auto config = cli::prepare(options, false, progress);
-  if (!config) return std::move(config).error();
+  const auto made = cli::make_config(options, false);
+  if (!made) return {.exit_code = -1, .message = made.error().message};
+  auto prepared = cli::prepare_direct(*made, progress);
+  if (!prepared) return std::move(prepared).error();
   int typed[2], out[2], err[2], signals[2];
   for (int* ends : {typed, out, err, signals}) EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   const UniqueFd ours[] = {UniqueFd(typed[1]), UniqueFd(out[0]), UniqueFd(err[0]), UniqueFd(signals[0]), UniqueFd(signals[1])};
   EXPECT_EQ(::write(typed[1], "typed\n", 6), 6);
-  config->vm_fds.emplace_back(typed[0]);
-  config->vm.virtio_console = true;
-  config->vm.console_input = config->vm_fds.size() - 1;
-  config->stdio = {UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), UniqueFd(out[1]), UniqueFd(err[1])};
-  config->signals = signals[0];
+  prepared->vm.fds.emplace_back(typed[0]);
+  prepared->vm.vm.virtio_console = true;
+  prepared->vm.vm.console_input = prepared->vm.fds.size() - 1;
+  cli::SessionConfig config;
+  config.console = std::move(prepared->console);
+  config.wait_for_power_off = prepared->wait_for_power_off;
+  config.stdio = {UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), UniqueFd(out[1]), UniqueFd(err[1])};
+  config.signals = signals[0];
 
   auto vm = cli::VmProcess::spawn(tracer());
   if (!vm) return {.exit_code = -1, .message = vm.error().message};
+  cli::DirectVm handle(std::move(prepared->vm), vm->control());
   cli::ConsoleLog log;
-  auto outcome =
-      std::async(std::launch::async, [&] { return cli::Session(std::move(*config), vm->control(), log, progress).run(); });
+  auto outcome = std::async(std::launch::async, [&] { return cli::Session(std::move(config), handle, log, progress).run(); });
   while_it_runs(out[0], signals[1]);
   outcome.wait();
   wait_for_end(*vm);
