@@ -99,8 +99,8 @@ Outcome run_vm(const RunOptions& options) {
 
   const auto config = make_config(options, tty);
   if (!config) return error(config.error().message);
-  auto outcome =
-      options.name ? run_in_service(options, tty, *config, log, progress) : run_direct(options, tty, *config, log, progress);
+  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress)
+                                    : run_in_service(options, tty, *config, log, progress);
   progress.clear();
   return outcome ? std::move(*outcome) : error(outcome.error().message);
 }

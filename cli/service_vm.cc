@@ -109,8 +109,10 @@ Result<void> ServiceVm::start() {
   if (started) return {};
   const auto code = vm_->getPayloadExitCode();
   if (!code) return started;
-  // The payload's fault, as if the guest had said so.
+  // The payload's fault, as if the guest had said so; nothing has booted.
+  (void)queue_->take();
   queue_->post(PayloadEnded{.exit_code = *code, .message = started.error().message, .executed = false});
+  queue_->post(VmGone{});
   return {};
 }
 

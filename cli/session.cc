@@ -48,10 +48,10 @@ Outcome Session::run() {
       fail_with(fail_errno("cannot wait for the VM").error().message);
       break;
     }
-    auto events = vm_.step(polls);
+    // First: a VM of the user's own that boots has its console connected to his streams before anything is read from it.
+    for (VmEvent& event : vm_.step(polls)) on_event(std::move(event));
     on_console(polls);
     for (auto& [port, channel] : channels_) channel.step(polls);
-    for (VmEvent& event : events) on_event(std::move(event));
     // Last, as poll() looked at them first: a signal that follows a message of the guest is seen after it.
     if (polls[0].revents != 0) read_signals();
     advance();

@@ -79,6 +79,8 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> environment = {mark_, "TMPDIR=" + temporary_.path(), "ADYTON=" + program(), "PROBE=" + probe(),
                                           "TERM=xterm"};
+  // A test that has a service of its own keeps it.
+  if (std::getenv("ADYTON_RUNTIME_DIR") == nullptr) environment.push_back("ADYTON_RUNTIME_DIR=" + runtime_.path());
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (!text.starts_with("TMPDIR=") && !text.starts_with("TERM=")) environment.emplace_back(text);
@@ -131,6 +133,10 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
 }
 
 Adyton::~Adyton() {
+  // The service first, so that nothing is started any more.
+  if (std::getenv("ADYTON_RUNTIME_DIR") == nullptr) {
+    for (const pid_t pid : marked(/*service=*/true)) ::kill(pid, SIGKILL);
+  }
   for (const pid_t pid : processes()) ::kill(pid, SIGKILL);
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
 }
@@ -180,12 +186,15 @@ int Adyton::finish() {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-std::vector<pid_t> Adyton::processes() const {
+std::vector<pid_t> Adyton::processes() const { return marked(/*service=*/false); }
+
+std::vector<pid_t> Adyton::marked(bool service) const {
   std::vector<pid_t> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename().string();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if ((contents(entry.path() / "comm") == "adytond\n") != service) continue;
     if (contents(entry.path() / "environ").find(mark_) != std::string::npos) found.push_back(static_cast<pid_t>(std::stol(name)));
   }
   return found;

@@ -66,7 +66,7 @@ class Adyton {
   [[nodiscard]] const std::string& output() const { return out_; }
   [[nodiscard]] const std::string& errors() const { return err_; }
 
-  // Processes that carry our mark, ourselves included while we run.
+  // Processes that carry our mark, ourselves included while we run, but not the service, which outlives us by design.
   [[nodiscard]] std::vector<pid_t> processes() const;
   // Waits, bounded, until every process that carries the mark now has ended; returns how many have not.
   [[nodiscard]] size_t wait_until_gone() const;
@@ -75,8 +75,10 @@ class Adyton {
 
  private:
   Adyton(const std::string& script, std::vector<std::string> arguments, Streams streams);
+  [[nodiscard]] std::vector<pid_t> marked(bool service) const;
 
   TemporaryFolder temporary_;
+  TemporaryFolder runtime_;  // with a virtualization service of its own, that ends with the object
   std::string mark_;
   pid_t pid_ = -1;
   UniqueFd input_, output_, error_;

@@ -1,0 +1,252 @@
+// The library and the commands on a real service, VMM and guest.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <mutex>
+
+#include "adyton/adyton.h"
+#include "tests/e2e/adyton.h"
+
+namespace adyton::e2e {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr auto kPatience = std::chrono::seconds(120);
+
+std::string read_all(const UniqueFd& stream) {
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = ::read(stream.get(), buffer, sizeof(buffer))) > 0;) text.append(buffer, static_cast<size_t>(got));
+  return text;
+}
+
+class Recorder : public VirtualMachineCallback {
+ public:
+  void onPayloadStarted(VirtualMachine&) override { note("started"); }
+  void onPayloadReady(VirtualMachine&) override { note("ready"); }
+  void onPayloadFinished(VirtualMachine&, int exit_code) override {
+    note("finished " + std::to_string(exit_code));
+    if (on_finished) on_finished();
+  }
+  void onStopped(VirtualMachine&, StopReason reason, const std::string&) override {
+    note("stopped " + std::string(to_string(reason)));
+  }
+  bool wait_for(const std::string& event) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return std::find(events_.begin(), events_.end(), event) != events_.end(); });
+  }
+  std::vector<std::string> events() {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
+  std::function<void()> on_finished;
+
+ private:
+  void note(std::string event) {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> events_;
+};
+
+// A service of the test's own, which ends soon after its last client.
+class ServiceTest : public ::testing::Test {
+ protected:
+  ServiceTest() {
+    folder.write("config/adyton/adytond.toml", "idle_exit = 1\n");
+    ::mkdir((folder.path() + "/run").c_str(), 0700);
+    ::setenv("ADYTON_RUNTIME_DIR", (folder.path() + "/run").c_str(), 1);
+    ::setenv("XDG_CONFIG_HOME", (folder.path() + "/config").c_str(), 1);
+    ::setenv("XDG_DATA_HOME", (folder.path() + "/data").c_str(), 1);
+  }
+  ~ServiceTest() override {
+    for (const char* name : {"ADYTON_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}) ::unsetenv(name);
+  }
+
+  static std::shared_ptr<VirtualMachineManager> connect() {
+    auto manager = VirtualMachineManager::connect();
+    if (!manager) {
+      ADD_FAILURE() << manager.error().message;
+      std::abort();
+    }
+    return std::move(*manager);
+  }
+  static VirtualMachineConfig config(std::vector<std::string> arguments) {
+    auto made = VirtualMachineConfig::Builder()
+                    .setPayload(probe())
+                    .setArguments(std::move(arguments))
+                    .setMemoryBytes(128 << 20)
+                    .setIsolation(IsolationLevel::kNone)
+                    .setDebugLevel(DebugLevel::kFull)
+                    .setVmOutputCaptured(true)
+                    .setVmConsoleInputSupported(true)
+                    .setVerboseBoot(true)
+                    .build();
+    return *made;
+  }
+  struct Told {
+    int code = -1;
+    std::string output;
+    std::string errors;
+  };
+  static Told tell(std::vector<std::string> arguments) {
+    Adyton adyton(std::move(arguments));
+    adyton.close_input();
+    const int code = adyton.finish();
+    return {.code = code, .output = adyton.output(), .errors = adyton.errors()};
+  }
+
+  TemporaryFolder folder;
+};
+
+// ---- the library ---------------------------------------------------------------------------------------------------------
+
+TEST_F(ServiceTest, APayloadRunsAndItsOutputIsInTheLog) {
+  const auto manager = connect();
+  auto vm = *manager->create("logged", config({"both"}));
+  auto events = std::make_shared<Recorder>();
+  vm->setCallback(events);
+  for (int i = 0; i < 2; ++i) {  // a VM that has stopped may be run again
+    const auto started = vm->run();
+    ASSERT_TRUE(started) << started.error().message;
+    const auto log = vm->getLogOutput();
+    ASSERT_TRUE(log) << log.error().message;
+    const auto stopped = vm->waitForStop(kPatience);
+    ASSERT_TRUE(stopped);
+    EXPECT_EQ(stopped->reason, StopReason::kShutdown) << stopped->message;
+    EXPECT_EQ(vm->getPayloadExitCode(), 0);
+    const std::string text = read_all(*log);
+    EXPECT_THAT(text, HasSubstr("to stdout\n"));
+    EXPECT_THAT(text, HasSubstr("to stderr\n"));
+  }
+  ASSERT_TRUE(events->wait_for("stopped shutdown"));
+  EXPECT_TRUE(manager->deleteVm("logged"));
+}
+
+TEST_F(ServiceTest, WhoListensForAPayloadsStreamsHasThem) {
+  const auto manager = connect();
+  auto vm = *manager->createTemporary(config({"cat"}));
+  std::promise<UniqueFd> in;
+  std::promise<UniqueFd> out;
+  std::promise<UniqueFd> err;
+  ASSERT_TRUE(vm->listenVsock(kPayloadStdinPort, [&](UniqueFd stream) { in.set_value(std::move(stream)); }));
+  ASSERT_TRUE(vm->listenVsock(kPayloadStdoutPort, [&](UniqueFd stream) { out.set_value(std::move(stream)); }));
+  ASSERT_TRUE(vm->listenVsock(kPayloadStderrPort, [&](UniqueFd stream) { err.set_value(std::move(stream)); }));
+  auto events = std::make_shared<Recorder>();
+  vm->setCallback(events);
+  const auto started = vm->run();
+  ASSERT_TRUE(started) << started.error().message;
+  UniqueFd input = in.get_future().get();
+  ASSERT_EQ(::write(input.get(), "through a VM", 12), 12);
+  input.reset();
+  EXPECT_EQ(read_all(out.get_future().get()), "through a VM");
+  EXPECT_EQ(read_all(err.get_future().get()), "");
+  ASSERT_TRUE(events->wait_for("finished 0"));
+  EXPECT_TRUE(vm->stop());
+  EXPECT_THAT(events->events(), ::testing::Contains("started"));
+}
+
+TEST_F(ServiceTest, APayloadThatIsMissingOrForeignIsRefused) {
+  const auto manager = connect();
+  const auto with = [&](const std::string& path) {
+    return *manager->createTemporary(
+        *VirtualMachineConfig::Builder().setPayload(path).setIsolation(IsolationLevel::kNone).build());
+  };
+  auto missing = with("/nonexistent/app");
+  EXPECT_FALSE(missing->run());
+  EXPECT_EQ(missing->getPayloadExitCode(), 127);
+  auto level = *manager->createTemporary(*VirtualMachineConfig::Builder().setPayload(probe()).setProtectedVm(true).build());
+  const auto refused = level->run();
+  ASSERT_FALSE(refused) << "no machine of the tests has pKVM";
+  EXPECT_FALSE(manager->capabilities()->whyNot(IsolationLevel::kHypervisor).empty());
+}
+
+TEST_F(ServiceTest, TheEndOfTheProgramIsTheEndOfItsVms) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto manager = VirtualMachineManager::connect();
+    if (!manager) ::_exit(1);
+    auto vm = (*manager)->createTemporary(config({"wait"}), "orphan");
+    if (!vm || !(*vm)->run()) ::_exit(2);
+    ::_exit(0);  // nothing is cleaned up
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  const auto manager = connect();
+  // It may just be ending.
+  if (auto vm = *manager->get("orphan")) { EXPECT_TRUE(vm->waitForStop(kPatience)); }
+}
+
+TEST_F(ServiceTest, TheExamplesWork) {
+  for (const auto& [program, expected] : {std::pair<std::string, std::string>{ADYTON_HELLO_PAYLOAD, "[x]\n"},
+                                          {ADYTON_MULTI_VM, "7: exit code 0, shutdown: [x]\n[7]\n"}}) {
+    Adyton example = Adyton::shell(R"(exec "$@")", {program, probe(), "args", "x"});
+    EXPECT_EQ(example.finish(), 0) << example.errors();
+    EXPECT_THAT(example.output(), HasSubstr(expected)) << example.errors();
+  }
+}
+
+// ---- the commands --------------------------------------------------------------------------------------------------------
+
+TEST_F(ServiceTest, AVmInTheBackgroundIsSeenAndEnded) {
+  const auto manager = connect();  // the service is ours, not that of the first command
+  const Told started = tell({"run", "-d", "--rm", "--name", "back", "--verbose", probe(), "wait"});
+  ASSERT_EQ(started.code, 0) << started.errors;
+  EXPECT_EQ(started.output, "back\n");
+  EXPECT_THAT(tell({"list"}).output, HasSubstr("back"));
+  EXPECT_THAT(tell({"list", "--json"}).output, HasSubstr("\"isolation\": \"none\""));
+  EXPECT_THAT(tell({"info", "back"}).output, HasSubstr("none (the host may look in)"));
+  EXPECT_THAT(tell({"top", "--once", "-i", "0.1"}).output, HasSubstr("back"));
+  EXPECT_THAT(tell({"logs", "back"}).output, HasSubstr("ready"));
+  const Told exec = tell({"exec", "back", "--", "/payload/probe", "exit", "5"});
+  EXPECT_EQ(exec.code, 5) << exec.errors;
+  EXPECT_EQ(tell({"exec", "back", "/nonexistent"}).code, 127);
+
+  // Several readers have all of the console.
+  Adyton first({"console", "back"});
+  Adyton second({"console", "back"});
+  EXPECT_TRUE(first.wait_for("Linux version"));
+  EXPECT_TRUE(second.wait_for("Linux version"));
+
+  EXPECT_EQ(tell({"kill", "back"}).code, 0);
+  EXPECT_EQ(first.finish(), 0);
+  EXPECT_EQ(second.finish(), 0);
+  EXPECT_THAT(tell({"info", "back"}).errors, HasSubstr("there is no virtual machine 'back'"));
+}
+
+TEST_F(ServiceTest, AVmThatStaysIsStartedAndDeleted) {
+  const auto manager = connect();  // the service is ours, not that of the first command
+  ASSERT_EQ(tell({"create", "kept", probe(), "wait-signal", "15"}).code, 0);
+  EXPECT_EQ(tell({"create", "kept", probe()}).code, 125);
+  EXPECT_THAT(tell({"list"}).output, HasSubstr("stopped"));
+  EXPECT_EQ(tell({"list", "--names"}).output, "kept\n");
+  EXPECT_THAT(tell({"info", "kept"}).output, HasSubstr(probe()));
+  const Told started = tell({"start", "kept"});
+  ASSERT_EQ(started.code, 0) << started.errors;
+  EXPECT_EQ(tell({"start", "kept"}).code, 125);
+  EXPECT_THAT(tell({"delete", "kept"}).errors, HasSubstr("runs"));
+  Adyton waiter({"wait", "kept"});
+  EXPECT_EQ(tell({"kill", "--signal", "TERM", "kept"}).code, 0);
+  EXPECT_EQ(waiter.finish(), 3) << waiter.errors();
+  EXPECT_EQ(tell({"delete", "kept"}).code, 0);
+  EXPECT_EQ(tell({"list", "--names"}).output, "");
+}
+
+}  // namespace
+}  // namespace adyton::e2e
