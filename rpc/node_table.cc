@@ -29,11 +29,10 @@ uint64_t NodeTable::send_local(const std::shared_ptr<Binder>& object) {
   }
 }
 
-bool NodeTable::send_remote(uint64_t address, std::shared_ptr<Binder> proxy) {
+bool NodeTable::send_remote(uint64_t address) {
   const auto at = nodes_.find(address);
   if (at == nodes_.end()) return false;
   ++at->second.times_sent;
-  at->second.sent = std::move(proxy);
   return true;
 }
 
@@ -61,6 +60,7 @@ std::expected<std::shared_ptr<Binder>, TransportError> NodeTable::receive(uint64
     // For one of theirs: the first time, or another thread is just dropping the last reference to the proxy that was.
     if (node.local) return std::unexpected(TransportError::kBadValue);
     object = make_proxy(address);
+    if (!node.identity) ++proxies_;
     node.object = object;
     node.identity = object.get();
   }
@@ -88,6 +88,10 @@ std::pair<uint32_t, NodeTable::Released> NodeTable::give_back(uint64_t address) 
 std::pair<uint32_t, NodeTable::Released> NodeTable::proxy_is_gone(uint64_t address, const Binder* proxy) {
   const auto at = nodes_.find(address);
   if (at == nodes_.end() || at->second.identity != proxy) return {};
+  --proxies_;
+  at->second.identity = nullptr;
+  // While it is on its way to the peer, as the target of a call or in one, the peer must not forget it.
+  if (at->second.times_sent > 0) return {};
   return give_back(address);
 }
 
@@ -95,7 +99,10 @@ NodeTable::Released NodeTable::drop_sent(uint64_t address, uint32_t amount) {
   const auto at = nodes_.find(address);
   if (at == nodes_.end() || amount > at->second.times_sent) return {};
   at->second.times_sent -= amount;
-  return forget_if_unused(at);
+  if (at->second.times_sent > 0 || at->second.local || at->second.identity) return forget_if_unused(at);
+  auto [given_back, released] = give_back(address);
+  released.give_back = given_back;
+  return std::move(released);
 }
 
 NodeTable::Released NodeTable::forget_if_unused(Nodes::iterator at) {
@@ -163,6 +170,7 @@ NodeTable::Remains NodeTable::clear() {
   nodes_.clear();
   local_addresses_.clear();
   queued_bytes_ = 0;
+  proxies_ = 0;
   return remains;
 }
 

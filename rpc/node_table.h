@@ -43,6 +43,7 @@ class NodeTable {
   struct Released {
     std::shared_ptr<Binder> object;
     std::map<uint64_t, OnewayCall> calls;
+    uint32_t give_back = 0;       // references to the object of the address, which nobody here needs any more
     bool table_is_empty = false;  // and became so by this operation
   };
 
@@ -53,7 +54,7 @@ class NodeTable {
   // The address of one of ours, a new one if it has none. Precondition: has_room_for(1).
   uint64_t send_local(const std::shared_ptr<Binder>& object);
   // One of theirs goes back to them, or is called. False if it is not known (the session has ended).
-  bool send_remote(uint64_t address, std::shared_ptr<Binder> proxy);
+  bool send_remote(uint64_t address);
   // Stamps a oneway call to one of theirs; none when the numbers are used up.
   std::optional<uint64_t> next_async_number(uint64_t address);
 
@@ -82,7 +83,8 @@ class NodeTable {
   std::optional<OnewayCall> finish_oneway(uint64_t address);
 
   [[nodiscard]] size_t size() const { return nodes_.size(); }
-  [[nodiscard]] size_t proxy_count() const { return nodes_.size() - local_addresses_.size(); }
+  [[nodiscard]] size_t proxy_count() const { return proxies_; }
+  [[nodiscard]] size_t local_count() const { return local_addresses_.size(); }
   [[nodiscard]] size_t queued_bytes() const { return queued_bytes_; }
   // For unit tests: times_sent and times_received.
   [[nodiscard]] std::pair<uint64_t, uint64_t> counts(uint64_t address) const;
@@ -98,12 +100,12 @@ class NodeTable {
  private:
   struct Node {
     std::weak_ptr<Binder> object;
-    const Binder* identity = nullptr;
+    const Binder* identity = nullptr;  // null: one of theirs without a proxy, known while it is on its way to them
     bool local = false;
     bool oneway_runs = false;
     uint64_t times_sent = 0;
     uint64_t times_received = 0;
-    std::shared_ptr<Binder> sent;  // while times_sent > 0
+    std::shared_ptr<Binder> sent;  // one of ours, while times_sent > 0
     uint64_t async_number = 0;     // of the next oneway call: to send if it is theirs, to run if it is ours
     std::map<uint64_t, OnewayCall> queue;
   };
@@ -117,6 +119,7 @@ class NodeTable {
   std::unordered_map<const Binder*, uint64_t> local_addresses_;
   uint32_t next_number_ = 0;
   size_t queued_bytes_ = 0;
+  size_t proxies_ = 0;  // that are alive
 };
 
 }  // namespace adyton::rpc

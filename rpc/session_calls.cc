@@ -72,7 +72,7 @@ Status SessionCore::prepare(const Parcel& parcel, Payload& payload) {
       address = nodes_.send_local(object.binder);
     } else {
       address = static_cast<const RemoteBinder&>(*object.binder).address();
-      nodes_.send_remote(address, object.binder);
+      nodes_.send_remote(address);
     }
     if (payload.patched.empty()) payload.patched.assign(parcel.bytes().begin(), parcel.bytes().end());
     wire::store(payload.patched, object.position + sizeof(int32_t), address);
@@ -136,17 +136,18 @@ Result<> SessionCore::flush_pending(Connection& connection) {
   }
 }
 
-void SessionCore::flush_pending_somewhere() {
+bool SessionCore::flush_pending_somewhere() {
   // In the middle of a call or of serving one, this thread sends something soon.
-  if (Frame::top_of(*this)) return;
+  if (Frame::top_of(*this)) return true;
   std::shared_ptr<Connection> connection;
   {
     const std::lock_guard lock(connections_mutex_);
-    if (ended_ || idle_.empty()) return;
+    if (ended_ || idle_.empty()) return false;
     connection = std::move(idle_.back());
     idle_.pop_back();
   }
   release(std::move(connection), false);
+  return true;
 }
 
 // --- Calls from here ---
@@ -172,7 +173,7 @@ Status SessionCore::call(RemoteBinder* target, uint32_t code, const Parcel& data
     }
     if (Status prepared = prepare(data, payload); !prepared.is_ok()) return prepared;
     if (target) {
-      nodes_.send_remote(target->address(), target->shared_from_this());
+      nodes_.send_remote(target->address());
       if (oneway) {
         const auto number = nodes_.next_async_number(target->address());
         out_of_numbers = !number;

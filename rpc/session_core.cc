@@ -102,7 +102,8 @@ void SessionCore::serve(const std::shared_ptr<Connection>& connection) {
   while (result) {
     // References are given back when there is nothing else to do, so that many calls are one message.
     if (has_pending_ && !connection->has_input()) {
-      result = flush_pending(*connection);
+      // The peer reads at once where it serves; here only when it makes its next call.
+      if (!flush_pending_somewhere()) result = flush_pending(*connection);
       if (!result) break;
     }
     const auto header = connection->read_header();
@@ -222,7 +223,9 @@ void SessionCore::abandon() {
 }
 
 // Without a thread that serves, the peer reaches objects here only while it is called.
-bool SessionCore::is_unused() const { return abandoned_ && (nodes_.size() == 0 || (nodes_.proxy_count() == 0 && !is_served_)); }
+bool SessionCore::is_unused() const {
+  return abandoned_ && nodes_.proxy_count() == 0 && (nodes_.local_count() == 0 || !is_served_);
+}
 
 size_t SessionCore::node_count() const {
   const std::lock_guard lock(nodes_mutex_);

@@ -103,6 +103,7 @@ class SessionCore::ReleaseLater final : public Connection::DecStrongSink {
     const bool empty = std::ranges::any_of(released_, &NodeTable::Released::table_is_empty);
     released_.clear();
     if (empty) session_.end("neither side holds an object of the other any more");
+    if (unused_) session_.end("nobody uses it any more");
   }
   ReleaseLater(const ReleaseLater&) = delete;
   ReleaseLater& operator=(const ReleaseLater&) = delete;
@@ -110,12 +111,15 @@ class SessionCore::ReleaseLater final : public Connection::DecStrongSink {
   void on_dec_strong(const wire::DecStrong& command) override {
     const std::lock_guard lock(session_.nodes_mutex_);
     auto released = session_.nodes_.drop_sent(command.address, command.amount);
+    session_.give_back_later(command.address, released.give_back);
+    unused_ = unused_ || session_.is_unused();
     if (released.object || released.table_is_empty) released_.push_back(std::move(released));
   }
 
  private:
   SessionCore& session_;
   std::vector<NodeTable::Released> released_;
+  bool unused_ = false;
 };
 
 // A parcel as it is sent: with addresses in place of objects.
