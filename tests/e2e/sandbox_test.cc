@@ -72,7 +72,7 @@ class RunningVm : public ::testing::Test {
     return status.substr(begin, status.find('\n', begin) - begin);
   }
 
-  Adyton adyton_{{"run", "--smp", "2", probe(), "wait-signal", std::to_string(SIGTERM)}};
+  Adyton adyton_{{"run", "--no-service", "--smp", "2", probe(), "wait-signal", std::to_string(SIGTERM)}};
   pid_t vmm_ = 0;
 };
 
@@ -128,7 +128,7 @@ TEST(Sandbox, AForbiddenCallEndsTheVmAndIsNamed) {
   TemporaryFolder folder;
   const std::string disk = folder.write("disk.img", std::string(1 << 20, '-'));
   Adyton adyton = Adyton::shell(
-      R"(exec strace -f -qq -o /dev/null -e trace=preadv -e inject=preadv:retval=0:syscall=getuid "$ADYTON" run --disk "$1" "$PROBE" wait)",
+      R"(exec strace -f -qq -o /dev/null -e trace=preadv -e inject=preadv:retval=0:syscall=getuid "$ADYTON" run --no-service --disk "$1" "$PROBE" wait)",
       {disk});
   EXPECT_EQ(adyton.finish(), 125);
   EXPECT_EQ(adyton.errors(),
