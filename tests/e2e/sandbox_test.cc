@@ -95,6 +95,8 @@ TEST_F(RunningVm, NothingOfTheHostIsInReach) {
   std::error_code error;
   const fs::path root = fs::read_symlink(proc() / "root", error);
   if (error) GTEST_SKIP() << "only root may look: " << error.message();
+  // The fifth field of a line is where it is mounted (proc(5)); a chroot has no line for its own root, and no empty root can be had there.
+  if (contents("/proc/self/mountinfo").find(" / / ") == std::string::npos) GTEST_SKIP() << "this is a chroot";
   EXPECT_TRUE(fs::is_empty(proc() / "root"));
   for (const char* name : {"user", "mnt", "net", "ipc", "uts"}) {
     EXPECT_NE(fs::read_symlink(proc() / "ns" / name), fs::read_symlink(fs::path("/proc/self/ns") / name)) << name;

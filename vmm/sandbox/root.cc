@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace adyton::vmm::sandbox {
 namespace {
 
@@ -23,7 +25,10 @@ Result<void> mount_somewhere() {
 
 Result<void> enter_empty_root() {
   // What happens here must not show in the host's mounts.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno("cannot part from the host's mounts");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (errno == EINVAL) return fail(ErrorCode::kUnsupported, "the root is no mount point, as in a chroot");
+    return fail_errno("cannot part from the host's mounts");
+  }
   TRY(mount_somewhere());
   // The same directory twice: the old root is stacked on top of the new one, where it can be taken off (pivot_root(2), NOTES).
   if (::syscall(SYS_pivot_root, ".", ".") != 0) return fail_errno("cannot change the root");
