@@ -69,7 +69,8 @@ def command_for(system, options, kernel, initrd=None, append=""):
                 "-no-reboot"] + boot
     if options.adyton.name == "boot_probe":
         return [str(options.adyton), "--smp", str(options.smp), "--memory", str(options.memory)] + boot
-    return [str(options.adyton), "run", "--quiet", "--smp", str(options.smp), "--memory", f"{options.memory}M"] + boot
+    # Without the service, the VM is this program's child, whose memory is measured.
+    return [str(options.adyton), "run", "--quiet", "--no-service", "--smp", str(options.smp), "--memory", f"{options.memory}M"] + boot
 
 
 def process_tree(root):
