@@ -56,3 +56,16 @@ function(adyton_guest_aidl sources_variable headers_variable folder)
   set(${sources_variable} ${sources} PARENT_SCOPE)
   set(${headers_variable} ${headers} PARENT_SCOPE)
 endfunction()
+
+# adyton_guest_sysroot(SYSROOT MADE package...)   Debian's arm64 packages, fetched when something that depends on the file ${MADE} is built:
+# headers and libraries in ${SYSROOT}. What sdk/guest/AdytonGuestPackages.cmake is to projects for the guest.
+function(adyton_guest_sysroot sysroot_variable made_variable)
+  set(sysroot ${CMAKE_CURRENT_BINARY_DIR}/guest-packages)
+  set(program ${PROJECT_SOURCE_DIR}/sdk/guest/guest-packages)
+  add_custom_command(OUTPUT ${sysroot}/.packages
+    COMMAND ${program} ${sysroot} ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -E touch ${sysroot}/.packages
+    DEPENDS ${program} COMMENT "Fetching arm64 packages: ${ARGN}" VERBATIM)
+  set(${sysroot_variable} ${sysroot} PARENT_SCOPE)
+  set(${made_variable} ${sysroot}/.packages PARENT_SCOPE)
+endfunction()

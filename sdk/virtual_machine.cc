@@ -164,6 +164,27 @@ std::optional<StopInfo> VirtualMachine::waitForStop(std::optional<std::chrono::m
   return run->wait(timeout);
 }
 
+Result<void> VirtualMachine::waitForReady(std::optional<std::chrono::milliseconds> timeout) {
+  const auto run = impl_->last_run();
+  if (!run) return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' has not been started", getName()));
+  // A VM that was found by its name may have been ready before.
+  if (!run->owned() && !run->stop_info()) {
+    if (const auto info = run->vm().getInfo(); info && info->state == aidl::VirtualMachineState::READY) return {};
+  }
+  switch (run->wait_until_ready(timeout)) {
+    case sdk::VmRun::Readiness::kReady: return {};
+    case sdk::VmRun::Readiness::kUnknown:
+      return fail(ErrorCode::kUnavailable,
+                  fmt::format("the payload of '{}' is not ready after {} ms", getName(), timeout->count()));
+    case sdk::VmRun::Readiness::kOver: break;
+  }
+  if (const auto code = run->exit_code()) {
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("the payload of '{}' is not ready: it ended with exit code {}", getName(), *code));
+  }
+  return fail(ErrorCode::kUnavailable, fmt::format("the payload of '{}' is not ready: {}", getName(), run->stop_info()->message));
+}
+
 Result<void> VirtualMachine::suspend() {
   const auto run = TRY(impl_->live_run());
   return checked(run->vm().suspend());

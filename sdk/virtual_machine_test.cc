@@ -117,6 +117,31 @@ TEST_F(VirtualMachineTest, LivesFromRunToItsEnd) {
   EXPECT_EQ(vm->stop().error().code, ErrorCode::kUnavailable);
 }
 
+TEST_F(VirtualMachineTest, WaitsUntilThePayloadIsReady) {
+  auto vm = *manager->createTemporary(config(), "soon");
+  EXPECT_EQ(vm->waitForReady().error().message, "the virtual machine 'soon' has not been started");
+  ASSERT_TRUE(vm->run());
+  EXPECT_EQ(vm->waitForReady(std::chrono::milliseconds(1)).error().message, "the payload of 'soon' is not ready after 1 ms");
+  auto waiting = std::async(std::launch::async, [&] { return vm->waitForReady(); });
+  fake.service().last_vm()->say_ready();
+  EXPECT_TRUE(waiting.get());
+  EXPECT_TRUE(vm->waitForReady());
+  // Somebody who comes later.
+  auto found = *manager->get("soon");
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(found->waitForReady(kPatience));
+  fake.service().last_vm()->finish_payload(4);
+  EXPECT_EQ(found->waitForReady(kPatience).error().message, "the payload of 'soon' is not ready: it ended with exit code 4");
+}
+
+TEST_F(VirtualMachineTest, AVmThatEndsIsNotWaitedFor) {
+  auto vm = *manager->createTemporary(config(), "never");
+  ASSERT_TRUE(vm->run());
+  auto waiting = std::async(std::launch::async, [&] { return vm->waitForReady(); });
+  fake.service().last_vm()->die(DeathReason::CRASH, "the kernel panicked");
+  EXPECT_EQ(waiting.get().error().message, "the payload of 'never' is not ready: the kernel panicked");
+}
+
 TEST_F(VirtualMachineTest, MayBeRunAgain) {
   auto vm = *manager->createTemporary(config(), "again");
   auto events = std::make_shared<Recorder>();

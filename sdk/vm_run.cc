@@ -70,11 +70,10 @@ void VmRun::handle(VmEvent event) {
   {
     const std::lock_guard lock(mutex_);
     if (stop_info_) return;  // the service's end after the VM's
+    if (std::holds_alternative<PayloadReady>(event)) ready_ = true;
     if (const auto* finished = std::get_if<PayloadFinished>(&event)) exit_code_ = finished->exit_code;
-    if (const auto* stopped = std::get_if<StopInfo>(&event)) {
-      stop_info_ = *stopped;
-      changed_.notify_all();
-    }
+    if (const auto* stopped = std::get_if<StopInfo>(&event)) stop_info_ = *stopped;
+    changed_.notify_all();
     if (!announced_) {
       held_back_.push_back(std::move(event));
       return;
@@ -93,14 +92,27 @@ std::optional<int> VmRun::exit_code() const {
   return exit_code_;
 }
 
+template <typename Condition>
+void VmRun::await(std::unique_lock<std::mutex>& lock, std::optional<std::chrono::milliseconds> timeout,
+                  const Condition& holds) const {
+  if (!timeout) {
+    changed_.wait(lock, holds);
+  } else {
+    changed_.wait_for(lock, *timeout, holds);
+  }
+}
+
+VmRun::Readiness VmRun::wait_until_ready(std::optional<std::chrono::milliseconds> timeout) const {
+  std::unique_lock lock(mutex_);
+  const auto known = [this] { return ready_ || exit_code_.has_value() || stop_info_.has_value(); };
+  await(lock, timeout, known);
+  if (exit_code_ || stop_info_) return Readiness::kOver;
+  return ready_ ? Readiness::kReady : Readiness::kUnknown;
+}
+
 std::optional<StopInfo> VmRun::wait(std::optional<std::chrono::milliseconds> timeout) const {
   std::unique_lock lock(mutex_);
-  const auto stopped = [this] { return stop_info_.has_value(); };
-  if (!timeout) {
-    changed_.wait(lock, stopped);
-  } else {
-    changed_.wait_for(lock, *timeout, stopped);
-  }
+  await(lock, timeout, [this] { return stop_info_.has_value(); });
   return stop_info_;
 }
 

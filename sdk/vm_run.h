@@ -47,9 +47,15 @@ class VmRun : public std::enable_shared_from_this<VmRun> {
 
   [[nodiscard]] std::optional<StopInfo> stop_info() const;
   [[nodiscard]] std::optional<int> exit_code() const;
+  // Waits until the payload has said that it is ready, or is over; kUnknown after `timeout` without either.
+  enum class Readiness { kUnknown, kReady, kOver };
+  Readiness wait_until_ready(std::optional<std::chrono::milliseconds> timeout) const;
   std::optional<StopInfo> wait(std::optional<std::chrono::milliseconds> timeout) const;
 
  private:
+  template <typename Condition>
+  void await(std::unique_lock<std::mutex>& lock, std::optional<std::chrono::milliseconds> timeout, const Condition& holds) const;
+
   const std::shared_ptr<virtualizationservice::IVirtualMachine> vm_;
   const bool owned_;
   const Sink sink_;
@@ -60,6 +66,7 @@ class VmRun : public std::enable_shared_from_this<VmRun> {
   mutable std::condition_variable changed_;
   bool announced_ = false;
   std::vector<VmEvent> held_back_;
+  bool ready_ = false;
   std::optional<int> exit_code_;
   std::optional<StopInfo> stop_info_;
 };

@@ -2,10 +2,8 @@
 // one.
 #include <unistd.h>
 
-#include <condition_variable>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <string>
 #include <vector>
@@ -19,33 +17,6 @@ using com::example::biometric::IBiometricMatcher;
 using com::example::biometric::MatchResult;
 
 using Features = std::vector<float>;
-
-// Waits until the payload serves, or the virtual machine has stopped.
-class Readiness : public adyton::VirtualMachineCallback {
- public:
-  void onPayloadReady(adyton::VirtualMachine&) override { end(true); }
-  void onStopped(adyton::VirtualMachine&, adyton::StopReason, const std::string&) override { end(false); }
-
-  bool wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return known_; });
-    return ready_;
-  }
-
- private:
-  void end(bool ready) {
-    const std::lock_guard guard(mutex_);
-    if (known_) return;
-    known_ = true;
-    ready_ = ready;
-    changed_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool known_ = false;
-  bool ready_ = false;
-};
 
 // What a sensor and its feature extractor would give: a finger of its own for each seed, a little different at each touch.
 Features touch(unsigned finger, unsigned attempt) {
@@ -84,10 +55,8 @@ adyton::Result<void> run(const std::string& payload) {
                               .build());
   const auto manager = TRY(adyton::VirtualMachineManager::connect());
   const auto vm = TRY(manager->createTemporary(config, "biometric-matcher-" + std::to_string(::getpid())));
-  const auto readiness = std::make_shared<Readiness>();
-  vm->setCallback(readiness);
   TRY(vm->run());
-  if (!readiness->wait()) return adyton::fail(adyton::ErrorCode::kUnavailable, "the matcher ended before it served");
+  TRY(vm->waitForReady());
   const auto matcher = IBiometricMatcher::from_binder(TRY(vm->connectToVsockServer(IBiometricMatcher::PORT)));
   TRY(use(*matcher));
   return vm->stop();

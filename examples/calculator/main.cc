@@ -1,10 +1,8 @@
 // Starts a calculator in a virtual machine and calculates: typed calls into the guest, and calls back from it.
 #include <unistd.h>
 
-#include <condition_variable>
 #include <cstdio>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,33 +15,6 @@ namespace {
 using adyton::rpc::Reply;
 using com::example::calculator::ICalculator;
 using com::example::calculator::ICalculatorListenerStub;
-
-// Waits until the payload serves, or the virtual machine has stopped.
-class Readiness : public adyton::VirtualMachineCallback {
- public:
-  void onPayloadReady(adyton::VirtualMachine&) override { end(true); }
-  void onStopped(adyton::VirtualMachine&, adyton::StopReason, const std::string&) override { end(false); }
-
-  bool wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return known_; });
-    return ready_;
-  }
-
- private:
-  void end(bool ready) {
-    const std::lock_guard lock(mutex_);
-    if (known_) return;
-    known_ = true;
-    ready_ = ready;
-    changed_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool known_ = false;
-  bool ready_ = false;
-};
 
 // Is called from the guest, while it serves a call of ours.
 class Listener : public ICalculatorListenerStub {
@@ -77,10 +48,8 @@ adyton::Result<void> run(const std::string& payload) {
                               .build());
   const auto manager = TRY(adyton::VirtualMachineManager::connect());
   const auto vm = TRY(manager->createTemporary(config, "calculator-" + std::to_string(::getpid())));
-  const auto readiness = std::make_shared<Readiness>();
-  vm->setCallback(readiness);
   TRY(vm->run());
-  if (!readiness->wait()) return adyton::fail(adyton::ErrorCode::kUnavailable, "the calculator ended before it served");
+  TRY(vm->waitForReady());
   const auto calculator = ICalculator::from_binder(TRY(vm->connectToVsockServer(ICalculator::PORT)));
   TRY(calculate(*calculator));
   return vm->stop();

@@ -84,7 +84,7 @@ class Builder {
 
   struct Library {
     std::string name;                // as DT_NEEDED has it
-    std::vector<std::string> search; // RUNPATH of the file that needs it, $ORIGIN replaced
+    std::vector<std::string> search; // RUNPATH of the file that needs it, $ORIGIN replaced; and where a library lies
     std::string needed_by;
   };
 
@@ -102,7 +102,7 @@ class Builder {
     const std::string directory = interpreter_name.starts_with("ld-musl") ? "/lib/" : kGuestLibraryDirectory;
     std::set<std::string> added{interpreter_name};
     std::deque<Library> queue;
-    enqueue(program, path_, queue);
+    enqueue(program, path_, /*is_library=*/false, queue);
     queue.push_back({kUnwinder, {}, ""});
     while (!queue.empty()) {
       const Library library = std::move(queue.front());
@@ -119,12 +119,13 @@ class Builder {
                                                                               : std::string(("/" / fs::path(library.name)).lexically_normal());
       TRY(cpio_.add_file(guest, found->bytes, 0755));
       result_.libraries.push_back(found->path);
-      enqueue(found->elf, found->path, queue);
+      enqueue(found->elf, found->path, /*is_library=*/true, queue);
     }
     return {};
   }
 
-  static void enqueue(const ElfFile& elf, const std::string& path, std::deque<Library>& queue) {
+  // A library's own folder counts as well: those of a sysroot have no RUNPATH, as on the system that they are from they need none.
+  static void enqueue(const ElfFile& elf, const std::string& path, bool is_library, std::deque<Library>& queue) {
     std::vector<std::string> search;
     for (std::string directory : elf.search_path) {
       const std::string origin = fs::absolute(path).parent_path();
@@ -133,6 +134,7 @@ class Builder {
       }
       if (directory.starts_with('/')) search.push_back(std::move(directory));
     }
+    if (is_library) search.push_back(fs::absolute(path).parent_path());
     for (const std::string& name : elf.needed) queue.push_back({name, search, path});
   }
 

@@ -48,6 +48,14 @@ TEST(Payload, LibrariesBesideTheProgramComeFirst) {
   EXPECT_THAT(payload->libraries, ::testing::Contains("/usr/aarch64-linux-gnu/lib/libm.so.6"));
 }
 
+TEST(Payload, ALibraryIsLookedForBesideTheOneThatNeedsIt) {
+  const std::string folder = ADYTON_TEST_LAYERED;
+  const auto payload = build_payload(folder + "/program");
+  ASSERT_TRUE(payload) << payload.error().message;
+  EXPECT_THAT(payload->libraries, ::testing::Contains(folder + "/lib/libouter.so"));
+  EXPECT_THAT(payload->libraries, ::testing::Contains(folder + "/lib/libinner.so"));
+}
+
 struct Refusal {
   int exit_code = 0;
   std::string message;

@@ -10,6 +10,8 @@
 namespace adyton::e2e {
 namespace {
 
+using ::testing::MatchesRegex;
+
 class Examples : public ::testing::Test {
  protected:
   Examples() {
@@ -52,6 +54,29 @@ TEST_F(Examples, BiometricMatcher) {
             "alice is forgotten: yes\n"
             "alice's finger after that: nobody we know\n"
             "a broken sensor: a feature vector has 128 values\n");
+  EXPECT_EQ(example.wait_until_gone(), 0u);
+}
+
+TEST_F(Examples, DrmPlayer) {
+  Adyton example = Adyton::shell("exec \"$@\"", {ADYTON_DRM_PLAYER, ADYTON_DRM_PLAYER_PAYLOAD});
+  EXPECT_EQ(example.finish(), 0) << example.errors();
+  EXPECT_THAT(example.output(),
+              MatchesRegex(
+                  "the decryptor's isolation: none\n"
+                  "cenc, segment 1: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "cenc, segment 2: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "cenc, segment 3: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "cbcs, segment 1: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "cbcs, segment 2: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "cbcs, segment 3: 8 of 8 frames as they were, 10 NAL units; the first: [0-9a-f]{64}\n"
+                  "a changed segment: the segment does not match its tag: it was changed, or the licence has another key than it "
+                  "was made with\n"
+                  "a changed licence: the licence is for another session, or was changed on its way\n"
+                  "another session's licence: the licence is for another session, or was changed on its way\n"
+                  "a segment without licence: there is no licence for this key\n"
+                  "a wrong key: the segment does not match its tag: it was changed, or the licence has another key than it was "
+                  "made with\n"
+                  "half a segment: the fragment ends in the middle of a box\n"));
   EXPECT_EQ(example.wait_until_gone(), 0u);
 }
 

@@ -159,6 +159,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // Waits until the VM has stopped, or for `timeout`: none then. At once if it does not run.
   std::optional<StopInfo> waitForStop(std::optional<std::chrono::milliseconds> timeout = {});
 
+  // Waits until the payload has called AVmPayload_notifyPayloadReady(). kUnavailable, with what ended it, when its end came first or the
+  // VM does not run, or when `timeout` has passed.
+  Result<void> waitForReady(std::optional<std::chrono::milliseconds> timeout = {});
+
   // Halts the guest's CPUs, and lets them run on. kUnsupported where the VMM cannot.
   Result<void> suspend();
   Result<void> resume();
