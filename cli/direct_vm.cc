@@ -79,6 +79,10 @@ void DirectVm::on_control(std::vector<VmEvent>& events) {
     events.emplace_back(VmGone{});
     return;
   }
+  if (packet->lost_fds) {
+    events.emplace_back(VmBroken{"this program has no file descriptors left; raise its limit (ulimit -n)"});
+    return;
+  }
   auto event = decode_event(packet->text, packet->fds.size());
   if (!event) {
     events.emplace_back(VmBroken{event.error().message});

@@ -85,6 +85,24 @@ Result<void> RecordStore::recover() {
   return {};
 }
 
+// To find out what is in a folder takes a descriptor, which there may be none of when something has just failed.
+void RecordStore::discard(std::string temporary) {
+  {
+    std::lock_guard lock(leftovers_mutex_);
+    leftovers_.push_back(std::move(temporary));
+  }
+  discard_leftovers();
+}
+
+void RecordStore::discard_leftovers() {
+  std::lock_guard lock(leftovers_mutex_);
+  std::erase_if(leftovers_, [&](const std::string& name) {
+    std::error_code error;
+    fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, name), error);
+    return !error;
+  });
+}
+
 std::string RecordStore::temporary() { return fmt::format("{}-{}", ::getpid(), next_temporary_++); }
 
 // ---- reading -------------------------------------------------------------------------------------------------------------
@@ -121,6 +139,7 @@ Outcome<std::optional<Record>> RecordStore::get(const std::string& name) {
 }
 
 Outcome<std::vector<std::string>> RecordStore::list() {
+  discard_leftovers();
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory_ + "/vm", error)) {
@@ -157,6 +176,7 @@ Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig
   struct stat status{};
   if (::fstatat(records_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return exists(name);
 
+  discard_leftovers();
   const std::string fresh = temporary();
   if (::mkdirat(temporaries_.get(), fresh.c_str(), 0700) != 0)
     return fail_errno(fmt::format("cannot make a record for '{}'", name));
@@ -172,11 +192,11 @@ Outcome<Record> RecordStore::install(const std::string& name, const RecordConfig
     return sync_file(records_.get());
   };
   if (auto filled = fill(); !filled) {
-    std::error_code ignored;
-    fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, fresh), ignored);
+    discard(fresh);
     return std::unexpected(std::move(filled).error());
   }
-  return existing(name);
+  // Not read again: it is there, whatever fails now.
+  return Record{.name = name, .instance_id = id, .config = config, .directory = fmt::format("{}/vm/{}", directory_, name)};
 }
 
 Outcome<RecordConfig> RecordStore::set_config(const std::string& name, const RecordConfig& config) {
@@ -216,8 +236,9 @@ Outcome<> RecordStore::remove(const std::string& name) {
   }
   std::error_code error;
   fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, gone), error);
-  if (error) return fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value());
-  return {};
+  if (!error) return {};
+  discard(std::move(gone));
+  return fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value());
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------------

@@ -111,11 +111,15 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   Outcome<Record> install(const std::string& name, const RecordConfig& config, const InstanceId& id, const RecordFiles& files);
   [[nodiscard]] std::string temporary();
   void give_back(const std::string& name);
+  void discard(std::string temporary);
+  void discard_leftovers();
 
   const std::string directory_;
   std::mutex mutex_;
   std::set<std::string> in_use_;  // guarded by mutex_
   uint64_t next_temporary_ = 0;   // guarded by mutex_
+  std::mutex leftovers_mutex_;
+  std::vector<std::string> leftovers_;  // in vm.tmp: could not be removed when they should have been
   UniqueFd records_;              // the folder vm
   UniqueFd temporaries_;          // the folder vm.tmp
 };

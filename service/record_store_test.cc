@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -281,6 +282,26 @@ TEST_F(RecordStoreTest, AFullDiskLeavesWholeRecordsOnly) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no mount namespace here";
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// Without a descriptor not even a folder can be emptied.
+TEST_F(RecordStoreTest, WithoutDescriptorsNothingIsLeftForLong) {
+  ASSERT_TRUE(store->create("old", config("{}")));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlim_t free = static_cast<rlim_t>(memory_file("x").get());
+  for (rlim_t more = 0; more < 3; ++more) {
+    rlimit few = before;
+    few.rlim_cur = free + more;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const auto made = store->create("new", config("{}"));
+    const auto removed = store->remove(made ? "new" : "old");
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ((*store->get("new")).has_value(), made && !removed) << more;
+    const auto names = *store->list();
+    EXPECT_EQ(entries(root.path("data/vm.tmp")), 0u) << more;
+    if (names.empty()) { ASSERT_TRUE(store->create("old", config("{}"))); }
+  }
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ Result<std::pair<UniqueFd, UniqueFd>> stream_pair() {
   return std::pair(UniqueFd(ends[0]), UniqueFd(ends[1]));
 }
 
+constexpr const char* kNoDescriptors =
+    "the virtualization service has no file descriptors left; raise its limit (LimitNOFILE=, ulimit -n)";
+
 bool is_payload_stream(uint32_t port) { return port >= guest::kStdinPort && port <= guest::kTerminalPort; }
 
 }  // namespace
@@ -217,6 +220,8 @@ bool Vm::receive_one() {
     }
     return false;
   }
+  // A stream that found no room here is lost; the message that it came with is not.
+  if (packet->lost_fds) packet->fds.resize(1);
   auto event = decode_event(packet->text, packet->fds.size());
   if (!event) {
     control_watch_.reset();
@@ -263,12 +268,19 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
     const auto& done = node.mapped().done;
     if (reply.error) return done(std::unexpected(Failure({reply.error->code, one_line(reply.error->message)})));
     if (fds.empty()) return done(fail(ErrorCode::kInternal, "the VM's process sent no stream"));
+    if (!fds.front().valid()) return done(fail(ErrorCode::kExhausted, kNoDescriptors));
     done(std::move(fds.front()));
   }
 }
 
 void Vm::on_accepted(uint32_t port, UniqueFd stream) {
   if (phase_ != Phase::kStarting && phase_ != Phase::kRunning) return;
+  if (!stream.valid()) {
+    // The guest finds its connection closed. Without those that the service needs its payload cannot be run.
+    if ((spec_.payload && port == guest::kControlPort) || log_ports_.contains(port))
+      end_because({DeathReason::kInfrastructureError, kNoDescriptors});
+    return;
+  }
   if (const auto listener = listeners_.find(port); listener != listeners_.end()) {
     const StreamHandler handler = listener->second;
     if (handler) handler(std::move(stream));

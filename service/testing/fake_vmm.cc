@@ -48,7 +48,7 @@ class FakeVmm {
       auto packet = socket_.receive();
       if (!packet) std::exit(0);
       auto request = decode_request(packet->text, packet->fds.size());
-      if (!request) std::exit(9);
+      if (!request || packet->lost_fds) std::exit(9);
       if (std::holds_alternative<Describe>(request->body)) {
         if (!act("describe"))
           say(Description{.id = request->id, .backend = "fake", .isolation = "none", .host_features = {"sse"}, .problem = {}});

@@ -31,7 +31,14 @@ Result<void> Server::serve() {
       if (packet.error().code == ErrorCode::kUnavailable) return {};
       return std::unexpected(packet.error());
     }
-    auto request = TRY(decode_request(packet->text, packet->fds.size()));
+    // One that lost descriptors is read as if it had all; it gets no further than to be refused.
+    auto request = TRY(decode_request(packet->text, packet->lost_fds ? kMaxFds : packet->fds.size()));
+    if (packet->lost_fds) {
+      TRY(reply(request.id, fail(ErrorCode::kExhausted,
+                                 "the VM's process has no file descriptors left; raise its limit "
+                                 "(RLIMIT_NOFILE, ulimit -n)")));
+      continue;
+    }
     TRY(handle(std::move(request), std::move(packet->fds)));
   }
 }

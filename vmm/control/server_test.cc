@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <thread>
@@ -130,6 +131,28 @@ TEST_F(ControlServerTest, AConfigurationThatFailsLeavesTheServerReady) {
   ASSERT_TRUE(refused.error);
   EXPECT_EQ(refused.error->code, ErrorCode::kExhausted);
   EXPECT_EQ(refused.error->message, "too much memory");
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+}
+
+// The descriptors of a packet that find no room are lost, but not the VM.
+TEST_F(ControlServerTest, WithoutDescriptorsARequestFailsAndNoMore) {
+  send({.id = 5, .body = Describe{}});
+  (void)receive();  // it has made what it needs itself
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const int fds[] = {null.get(), null.get()};
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(null.get()) + 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  send({.id = 1, .body = Configure{.cpus = 2, .memory = 64 << 20, .kernel = 0, .console_output = 1}}, fds);
+  const Reply refused = receive_reply();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(refused.id, 1u);
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, ErrorCode::kExhausted);
+  EXPECT_NE(refused.error->message.find("descriptors"), std::string::npos);
   configure();
   EXPECT_FALSE(receive_reply().error);
 }

@@ -62,12 +62,13 @@ Result<Packet> Socket::receive() {
   Packet packet;
   packet.text.resize(kMaxMessageSize);
   iovec part{.iov_base = packet.text.data(), .iov_len = packet.text.size()};
-  alignas(cmsghdr) char ancillary[CMSG_SPACE(kMaxFds * sizeof(int))] = {};
+  // One more than is allowed, so that a packet with too many differs from one that found no room.
+  alignas(cmsghdr) char ancillary[CMSG_SPACE((kMaxFds + 1) * sizeof(int))] = {};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = ancillary;
-  message.msg_controllen = sizeof(ancillary);
+  message.msg_controllen = CMSG_LEN((kMaxFds + 1) * sizeof(int));
   ssize_t got = -1;
   while ((got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC)) < 0) {
     if (errno == EINTR) continue;
@@ -75,9 +76,10 @@ Result<Packet> Socket::receive() {
     return fail_errno("cannot receive a control message");
   }
   packet.fds = take_fds(message);
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+  if ((message.msg_flags & MSG_TRUNC) != 0 || packet.fds.size() > kMaxFds)
     return fail(ErrorCode::kCorrupt, "a control message is larger than the protocol allows");
   if (got == 0) return fail(ErrorCode::kUnavailable, "the control socket's peer is gone");
+  packet.lost_fds = (message.msg_flags & MSG_CTRUNC) != 0;
   packet.text.resize(static_cast<size_t>(got));
   return packet;
 }

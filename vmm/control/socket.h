@@ -13,6 +13,8 @@ namespace adyton::vmm::control {
 struct Packet {
   std::string text;
   std::vector<UniqueFd> fds;
+  // This process had no room for all descriptors of the packet; those that came are in `fds`, and which they were is not known.
+  bool lost_fds = false;
 };
 
 // Threading: send() and receive() may run at the same time on different threads; each by one thread at a time.
@@ -32,6 +34,7 @@ class Socket {
   Result<void> send(const std::string& text, std::span<const int> fds = {});
 
   // Blocks until a packet arrives. kUnavailable when the peer is gone, kCorrupt when a packet is larger than the protocol allows.
+  // A packet whose descriptors find no room here is no error: whoever asked for it can be told.
   Result<Packet> receive();
 
  private:
