@@ -116,23 +116,24 @@ SessionCore::DecStrongs SessionCore::take_pending() {
   return taken;
 }
 
-// Never waits for a peer that does not read: destructors call this, and what is not sent now goes along with a later command.
-Result<> SessionCore::flush_pending(Connection& connection) {
+// Never waits for a peer that does not read: destructors call this, and what is not sent now (false) goes along with a later
+// command.
+Result<bool> SessionCore::flush_pending(Connection& connection) {
   for (;;) {
     DecStrongs taken;
     {
       const std::lock_guard lock(nodes_mutex_);
       taken = take_pending();
     }
-    if (taken.empty()) return {};
+    if (taken.empty()) return true;
     ReleaseLater sink(*this);
     const bool sent = TRY(connection.try_send(encode_all(taken), &sink, config_.send_patience));
     if (sent) continue;
     const std::lock_guard lock(nodes_mutex_);
-    if (closed_) return {};
+    if (closed_) return true;
     for (const auto& [address, amount] : taken) pending_[address] += amount;
     has_pending_ = true;
-    return {};
+    return false;
   }
 }
 
@@ -142,7 +143,8 @@ bool SessionCore::flush_pending_somewhere() {
   std::shared_ptr<Connection> connection;
   {
     const std::lock_guard lock(connections_mutex_);
-    if (ended_ || idle_.empty()) return false;
+    if (ended_ || outgoing_ == 0) return false;
+    if (idle_.empty()) return true;  // whoever uses one now sees to it when it is free again
     connection = std::move(idle_.back());
     idle_.pop_back();
   }

@@ -74,11 +74,20 @@ Reply<SessionCore::Lease> SessionCore::acquire(bool oneway) {
 }
 
 void SessionCore::release(std::shared_ptr<Connection> connection, bool to_back) {
-  if (has_pending_) {
+  const auto flush = [&] {
     const Frame frame(*this, *connection, Frame::Doing::kUsingFree);
-    if (auto flushed = flush_pending(*connection); !flushed) end(flushed.error().message);
+    auto flushed = flush_pending(*connection);
+    if (!flushed) end(flushed.error().message);
+    return flushed && *flushed;
+  };
+  bool flushing = !has_pending_ || flush();
+  std::unique_lock lock(connections_mutex_);
+  // Who had something to give back just now found no connection free, and relies on this.
+  while (flushing && has_pending_ && !ended_) {
+    lock.unlock();
+    flushing = flush();
+    lock.lock();
   }
-  const std::lock_guard lock(connections_mutex_);
   if (ended_) return;
   // The peer's thread may be busy with a oneway call for long: others are used first.
   idle_.insert(to_back ? idle_.begin() : idle_.end(), std::move(connection));
@@ -103,7 +112,9 @@ void SessionCore::serve(const std::shared_ptr<Connection>& connection) {
     // References are given back when there is nothing else to do, so that many calls are one message.
     if (has_pending_ && !connection->has_input()) {
       // The peer reads at once where it serves; here only when it makes its next call.
-      if (!flush_pending_somewhere()) result = flush_pending(*connection);
+      if (!flush_pending_somewhere()) {
+        if (auto flushed = flush_pending(*connection); !flushed) result = std::unexpected(std::move(flushed).error());
+      }
       if (!result) break;
     }
     const auto header = connection->read_header();

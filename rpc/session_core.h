@@ -88,7 +88,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   DecStrongs take_pending();                                // with nodes_mutex_ held
   void give_back_later(uint64_t address, uint32_t amount);  // with nodes_mutex_ held
   Result<> transmit(Connection& connection, std::span<const uint8_t> head, Payload& payload, const DecStrongs& before);
-  Result<> flush_pending(Connection& connection);
+  Result<bool> flush_pending(Connection& connection);
   bool flush_pending_somewhere();  // false: there is no connection for it
 
   Result<> await_reply(Connection& connection, Parcel* reply, Status& status);

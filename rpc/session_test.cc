@@ -187,6 +187,26 @@ TEST(Session, ReferencesOnTheirWayDoNotKeepIt) {
   }
 }
 
+// What is given back after a oneway call must not lie where the peer reads only with its next call, which may never come: not
+// even if all connections for calls are taken at that moment.
+TEST(Session, OnewayReferencesComeBackWhenAConnectionIsFree) {
+  Harness harness({.max_threads = 1});
+  auto session = harness.connect({.outgoing_connections = 1, .incoming_connections = 1});
+  auto root = *session->root();
+  auto object = std::make_shared<TestService>();
+  const std::weak_ptr<TestService> weak = object;
+  ASSERT_TRUE(call_keep(root, object).is_ok());
+  std::thread caller([&] { EXPECT_TRUE(call_block(root).is_ok()); });
+  harness.root->wait_until_blocked();
+  EXPECT_TRUE(call_note(harness.root->kept(), 1).is_ok());
+  object->wait_for_notes(1);
+  object.reset();
+  harness.root->forget_all();
+  harness.root->unblock();
+  caller.join();
+  wait_until([&] { return weak.expired(); });
+}
+
 TEST(Session, RootFactoryGivesEachItsOwn) {
   Harness harness;
   std::atomic<uint32_t> uid = 0;

@@ -6,14 +6,10 @@ using virtualizationcommon::ErrorCode;
 
 namespace {
 
-// What a client gives back after a oneway call waits, unread, on the connection of that call until the next one is made there.
-// Without it the session would keep the object, and the client the session.
+// Behind the calls that wait, and on a thread that may wait: the end of a proxy is a message to the client.
 template <typename Interface>
 void let_go(CallQueue& queue, std::shared_ptr<Interface> object) {
-  queue.post_always([object = std::move(object)]() mutable {
-    (void)object->as_binder()->ping();
-    object.reset();
-  });
+  queue.post_always([object = std::move(object)]() mutable { object.reset(); });
 }
 
 }  // namespace
