@@ -24,16 +24,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzInput input(data, size);
   virtio::EventLoop::Clock::time_point time{};
   auto loop = virtio::EventLoop::create([&time] { return time; }).value();
-  vsock::Muxer muxer(kCid, {.max_connections = kMaxConnections, .buffer_bytes = kBuffer, .max_replies = kMaxReplies});
+  vsock::Muxer muxer(kCid,
+                     {.max_connections = kMaxConnections, .buffer_bytes = kBuffer, .max_replies = kMaxReplies, .max_waiting = 2});
   muxer.bind(*loop, [] {});
-  muxer.set_active(true);
+  muxer.set_active(true, /*seqpacket=*/true);
   std::vector<UniqueFd> sockets;
   require(muxer.listen(1, [&sockets](UniqueFd fd) { sockets.push_back(std::move(fd)); }).has_value());
+  require(
+      muxer.listen(2, vsock::PacketType::kSeqpacket, [&sockets](UniqueFd fd) { sockets.push_back(std::move(fd)); }).has_value());
+  std::vector<vsock::Muxer::Question> questions;
+  muxer.set_asker([&questions](const vsock::Muxer::Question& question) { questions.push_back(question); });
   uint8_t memory[4096] = {};
   std::vector<vsock::RxSlot> slots(4);
 
   while (!input.empty()) {
-    switch (input.below(8)) {
+    switch (input.below(9)) {
       case 0:
       case 1:
       case 2: {
@@ -42,8 +47,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         header.src_cid = input.below(16) ? kCid : input.take<uint64_t>();
         header.dst_cid = input.below(16) ? vsock::kHostCid : input.take<uint64_t>();
         header.src_port = static_cast<uint32_t>(input.below(4));
-        header.dst_port = input.below(2) ? 1 : 0x40000000 + static_cast<uint32_t>(input.below(3));
-        header.type = input.below(16) ? vsock::PacketType::kStream : vsock::PacketType{input.take<uint16_t>()};
+        header.dst_port =
+            input.below(2) ? static_cast<uint32_t>(1 + input.below(3)) : 0x40000000 + static_cast<uint32_t>(input.below(3));
+        header.type = input.below(16) ? vsock::PacketType{static_cast<uint16_t>(1 + input.below(2))}
+                                      : vsock::PacketType{input.take<uint16_t>()};
         header.op = static_cast<vsock::Op>(input.below(9));
         header.flags = input.below(4) ? static_cast<uint32_t>(input.below(4)) : input.take<uint32_t>();
         header.buf_alloc = input.below(4) ? 4096 : input.take<uint32_t>();
@@ -89,7 +96,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (sockets.size() > 20) sockets.erase(sockets.begin());
         if (input.below(16) == 0) {
           muxer.reset();
-        } else if (auto fd = muxer.connect(static_cast<uint32_t>(input.below(4)))) {
+        } else if (auto fd = muxer.connect(static_cast<uint32_t>(input.below(4)),
+                                           input.below(2) ? vsock::PacketType::kStream : vsock::PacketType::kSeqpacket)) {
           sockets.push_back(std::move(*fd));
         }
         break;
@@ -97,6 +105,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         time += std::chrono::milliseconds(input.below(12'000));
         while (loop->run_once(0)) {}
         break;
+      case 8: {  // sockets that others made
+        int ends[2];
+        const bool ask = !questions.empty() && input.below(4) != 0;
+        const bool seqpacket = ask && questions.back().type == vsock::PacketType::kSeqpacket;
+        require(::socketpair(AF_UNIX, (seqpacket ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, ends) == 0);
+        sockets.emplace_back(ends[0]);
+        UniqueFd theirs(ends[1]);
+        if (!ask) {
+          muxer.connect_hybrid(static_cast<uint32_t>(input.below(4)), std::move(theirs));
+        } else {
+          muxer.answer(questions.back().id, input.below(4) ? std::move(theirs) : UniqueFd());
+          questions.pop_back();
+        }
+        break;
+      }
     }
     require(muxer.connection_count() <= kMaxConnections);
   }

@@ -34,6 +34,13 @@ control::EndReason end_reason(Machine::EndReason reason) {
   return control::EndReason::kInternalError;
 }
 
+vsock::PacketType packet_type(control::VsockType type) {
+  return type == control::VsockType::kSeqpacket ? vsock::PacketType::kSeqpacket : vsock::PacketType::kStream;
+}
+control::VsockType control_type(vsock::PacketType type) {
+  return type == vsock::PacketType::kSeqpacket ? control::VsockType::kSeqpacket : control::VsockType::kStream;
+}
+
 // An optional descriptor of the packet as boot input.
 Result<std::optional<FileSource>> source(std::optional<size_t> index, const std::vector<UniqueFd>& fds, const char* what) {
   if (!index) return std::nullopt;
@@ -52,7 +59,7 @@ Result<UniqueFd> copy_of(const UniqueFd& fd) {
 // What files of the VM can be limited to: as a disk never grows, to the size of the largest one that may be written to. None when
 // the console's output is a file, which grows, or a disk is a block device.
 std::optional<uint64_t> largest_file(const control::Configure& c, const std::vector<UniqueFd>& fds) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fds[c.console_output].get(), &status) != 0 || S_ISREG(status.st_mode)) return std::nullopt;
   uint64_t largest = 1 << 20;  // last words on stderr, which may be a file
   for (const control::Disk& disk : c.disks) {
@@ -95,8 +102,12 @@ class MachineVm final : public control::ControlledVm {
     auto vsock = std::make_unique<vsock::VsockDevice>(kGuestCid);
     vsock_ = vsock.get();
     TRY(add(std::move(vsock)));
-    for (const uint32_t port : c.listen_ports) {
-      TRY(vsock_->muxer().listen(port, [this, port](UniqueFd stream) { observer_.accepted(port, std::move(stream)); }));
+    for (const uint32_t port : c.listen_ports) TRY(listen(port, control::VsockType::kStream));
+    for (const uint32_t port : c.listen_seqpacket_ports) TRY(listen(port, control::VsockType::kSeqpacket));
+    if (c.ask_about_ports) {
+      vsock_->muxer().set_asker([this](const vsock::Muxer::Question& question) {
+        observer_.asked({.question = question.id, .port = question.port, .type = control_type(question.type)});
+      });
     }
     largest_file_ = largest_file(c, fds);
     return load(c, fds);
@@ -112,9 +123,19 @@ class MachineVm final : public control::ControlledVm {
     return {};
   }
 
-  Result<UniqueFd> connect(uint32_t port) override { return vsock_->muxer().connect(port); }
+  Result<UniqueFd> connect(uint32_t port, control::VsockType type) override {
+    return vsock_->muxer().connect(port, packet_type(type));
+  }
+  void connect_hybrid(uint32_t port, UniqueFd socket) override { vsock_->muxer().connect_hybrid(port, std::move(socket)); }
+  void answer(uint32_t question, UniqueFd socket) override { vsock_->muxer().answer(question, std::move(socket)); }
 
  private:
+  Result<void> listen(uint32_t port, control::VsockType type) {
+    return vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {
+      observer_.accepted({.port = port, .type = type}, std::move(socket));
+    });
+  }
+
   Result<void> add(std::unique_ptr<virtio::Device> device) {
     const unsigned slot = TRY(machine_->add_virtio_slot());
     auto transport = TRY(virtio::MmioTransport::create(machine_->memory(), machine_->irq(slot), std::move(device)));

@@ -13,6 +13,8 @@ constexpr std::array<std::string_view, 6> kReasonNames = {"shutdown", "reset",  
 constexpr std::array<std::string_view, 8> kCodeNames = {"invalid-argument", "not-found",   "permission", "exhausted",
                                                         "unsupported",      "unavailable", "corrupt",    "internal"};
 
+constexpr std::array<std::string_view, 2> kVsockTypeNames = {"stream", "seqpacket"};
+
 template <size_t N>
 std::optional<size_t> index_of(const std::array<std::string_view, N>& names, std::string_view name) {
   for (size_t i = 0; i < N; ++i) {
@@ -76,6 +78,24 @@ Result<const Json*> array_of(const Json& value, std::string_view name, size_t ma
   return &value;
 }
 
+std::string_view name_of(VsockType type) { return kVsockTypeNames[static_cast<size_t>(type)]; }
+
+Result<VsockType> vsock_type(const Json& value) {
+  const auto type = index_of(kVsockTypeNames, TRY(text_of(value, "socket type", 32)));
+  if (!type) return corrupt("unknown socket type");
+  return static_cast<VsockType>(*type);
+}
+
+Result<std::vector<uint32_t>> ports_of(const Json& value, std::string_view name) {
+  std::vector<uint32_t> ports;
+  for (const Json& entry : *TRY(array_of(value, name, kMaxListenPorts))) {
+    ports.push_back(static_cast<uint32_t>(TRY(number(entry, "port", UINT32_MAX))));
+  }
+  return ports;
+}
+
+Result<uint32_t> port_of(const Json& json) { return static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX))); }
+
 Result<Json> parse_object(std::string_view text) {
   if (text.size() > kMaxMessageSize) return corrupt("too big");
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -113,9 +133,11 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   const Json& virtio_console = field(json, "virtio_console");
   if (!virtio_console.is_boolean()) return corrupt("virtio_console is not a boolean");
   c.virtio_console = virtio_console.get<bool>();
-  for (const Json& entry : *TRY(array_of(field(json, "listen_ports"), "listen_ports", kMaxListenPorts))) {
-    c.listen_ports.push_back(static_cast<uint32_t>(TRY(number(entry, "port", UINT32_MAX))));
-  }
+  c.listen_ports = TRY(ports_of(field(json, "listen_ports"), "listen_ports"));
+  c.listen_seqpacket_ports = TRY(ports_of(field(json, "listen_seqpacket_ports"), "listen_seqpacket_ports"));
+  const Json& ask = field(json, "ask_about_ports");
+  if (!ask.is_boolean()) return corrupt("ask_about_ports is not a boolean");
+  c.ask_about_ports = ask.get<bool>();
   return c;
 }
 
@@ -129,7 +151,9 @@ Json to_json(const Configure& c) {
                {"disks", disks},
                {"console_output", c.console_output},
                {"virtio_console", c.virtio_console},
-               {"listen_ports", c.listen_ports}};
+               {"listen_ports", c.listen_ports},
+               {"listen_seqpacket_ports", c.listen_seqpacket_ports},
+               {"ask_about_ports", c.ask_about_ports}};
   if (c.kernel) json["kernel"] = *c.kernel;
   if (c.firmware) json["firmware"] = *c.firmware;
   if (c.initrd) json["initrd"] = *c.initrd;
@@ -139,7 +163,16 @@ Json to_json(const Configure& c) {
 Json to_json(const Start&) { return {{"type", "start"}}; }
 Json to_json(const Stop&) { return {{"type", "stop"}}; }
 Json to_json(const Describe&) { return {{"type", "describe"}}; }
-Json to_json(const Connect& c) { return {{"type", "connect"}, {"port", c.port}}; }
+Json to_json(const Connect& c) {
+  Json json = {{"type", "connect"}, {"port", c.port}, {"socket_type", name_of(c.type)}};
+  if (c.socket) json["socket"] = *c.socket;
+  return json;
+}
+Json to_json(const Answer& answer) {
+  Json json = {{"type", "answer"}, {"question", answer.question}};
+  if (answer.socket) json["socket"] = *answer.socket;
+  return json;
+}
 
 Json to_json(const Reply& reply) {
   Json json = {{"type", "reply"}, {"id", reply.id}};
@@ -147,7 +180,12 @@ Json to_json(const Reply& reply) {
     json["error"] = {{"code", kCodeNames[static_cast<size_t>(reply.error->code)]}, {"message", reply.error->message}};
   return json;
 }
-Json to_json(const Accepted& accepted) { return {{"type", "accepted"}, {"port", accepted.port}}; }
+Json to_json(const Accepted& accepted) {
+  return {{"type", "accepted"}, {"port", accepted.port}, {"socket_type", name_of(accepted.type)}};
+}
+Json to_json(const Asked& asked) {
+  return {{"type", "asked"}, {"question", asked.question}, {"port", asked.port}, {"socket_type", name_of(asked.type)}};
+}
 Json to_json(const Ended& ended) { return {{"type", "ended"}, {"reason", to_string(ended.reason)}, {"message", ended.message}}; }
 
 Json to_json(const Description& d) {
@@ -221,7 +259,14 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
   } else if (type == "describe") {
     request.body = Describe{};
   } else if (type == "connect") {
-    request.body = Connect{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};
+    Connect connect{.port = TRY(port_of(json)),
+                    .type = TRY(vsock_type(field(json, "socket_type"))),
+                    .socket = TRY(optional_fd_index(field(json, "socket"), "socket", fd_count))};
+    if (connect.socket && connect.type != VsockType::kStream) return corrupt("a socket of one's own is a stream");
+    request.body = connect;
+  } else if (type == "answer") {
+    request.body = Answer{.question = static_cast<uint32_t>(TRY(number(field(json, "question"), "question", UINT32_MAX))),
+                          .socket = TRY(optional_fd_index(field(json, "socket"), "socket", fd_count))};
   } else {
     return corrupt("unknown type");
   }
@@ -235,7 +280,12 @@ Result<Event> decode_event(std::string_view text, size_t fd_count) {
   if (type == "description") return TRY(decode_description(json));
   if (type == "accepted") {
     if (fd_count != 1) return corrupt("an accepted stream without its descriptor");
-    return Accepted{.port = static_cast<uint32_t>(TRY(number(field(json, "port"), "port", UINT32_MAX)))};
+    return Accepted{.port = TRY(port_of(json)), .type = TRY(vsock_type(field(json, "socket_type")))};
+  }
+  if (type == "asked") {
+    return Asked{.question = static_cast<uint32_t>(TRY(number(field(json, "question"), "question", UINT32_MAX))),
+                 .port = TRY(port_of(json)),
+                 .type = TRY(vsock_type(field(json, "socket_type")))};
   }
   if (type == "ended") {
     const auto reason = index_of(kReasonNames, TRY(text_of(field(json, "reason"), "reason", 32)));

@@ -2,8 +2,8 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, stop, describe. Each carries an id and gets exactly one reply with that
-//   id. VMM -> client   replies, and events: accepted (+ 1 descriptor), ended. `ended` is the last message.
+//   client -> VMM   requests: configure, start, connect, answer, stop, describe. Each carries an id and gets exactly one reply
+//   with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -28,6 +28,9 @@ inline constexpr size_t kMaxDisks = 16;
 inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
 
+// Of a vsock connection: a SOCK_STREAM or a SOCK_SEQPACKET socket.
+enum class VsockType : uint8_t { kStream, kSeqpacket };
+
 struct Disk {
   size_t fd = 0;  // index into the packet's descriptors, as everywhere below
   bool read_only = true;
@@ -46,16 +49,29 @@ struct Configure {
   size_t console_output = 0;  // bytes of the PL011 go here
   std::optional<size_t> console_input;
   bool virtio_console = false;         // a virtio console shares the output, and has the input instead of the PL011
-  std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to
+  std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to, by stream
+  std::vector<uint32_t> listen_seqpacket_ports;
+  bool ask_about_ports = false;  // `asked` comes for every other one; otherwise such a connection is refused
   bool operator==(const Configure&) const = default;
 };
 struct Start {
   bool operator==(const Start&) const = default;
 };
-// Opens a vsock stream to `port` of the guest; the reply carries its descriptor.
+// Opens a vsock connection to `port` of the guest; the reply carries its descriptor. Or `socket`, a connected Unix stream socket,
+// becomes the host's end: it gets "OK <port of the host>\n" when the guest accepts, and is closed when it does not
+// (docs/vsock.md).
 struct Connect {
   uint32_t port = 0;
+  VsockType type = VsockType::kStream;
+  std::optional<size_t> socket;
   bool operator==(const Connect&) const = default;
+};
+// To an `asked`. `socket`, a connected Unix socket of that type, becomes the host's end; without it the guest is refused. An
+// answer that comes too late is none, and no error.
+struct Answer {
+  uint32_t question = 0;
+  std::optional<size_t> socket;
+  bool operator==(const Answer&) const = default;
 };
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
@@ -69,7 +85,7 @@ struct Describe {
 
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop, Describe> body;
+  std::variant<Configure, Start, Connect, Stop, Describe, Answer> body;
   bool operator==(const Request&) const = default;
 };
 
@@ -80,6 +96,13 @@ struct Reply {
 // The guest connected to a listened port; the packet's only descriptor is the stream.
 struct Accepted {
   uint32_t port = 0;
+  VsockType type = VsockType::kStream;
+};
+// The guest wants a connection to a port that nobody listens on; it waits for an `answer`, two seconds at most.
+struct Asked {
+  uint32_t question = 0;
+  uint32_t port = 0;
+  VsockType type = VsockType::kStream;
 };
 enum class EndReason : uint8_t {
   kShutdown,       // the guest powered off
@@ -110,7 +133,7 @@ struct Description {
   std::vector<SandboxMeasure> sandbox;
   bool operator==(const Description&) const = default;
 };
-using Event = std::variant<Reply, Accepted, Ended, Description>;
+using Event = std::variant<Reply, Accepted, Ended, Description, Asked>;
 
 [[nodiscard]] std::string_view to_string(EndReason reason);
 

@@ -19,7 +19,9 @@ Configure full_configuration() {
                    .console_output = 5,
                    .console_input = 6,
                    .virtio_console = true,
-                   .listen_ports = {1024, 4294967295u}};
+                   .listen_ports = {1024, 4294967295u},
+                   .listen_seqpacket_ports = {2000},
+                   .ask_about_ports = true};
 }
 
 template <typename Body>
@@ -36,6 +38,10 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(full_configuration(), 7);
   expect_round_trip(Start{}, 0);
   expect_round_trip(Connect{.port = 99}, 0);
+  expect_round_trip(Connect{.port = 99, .type = VsockType::kSeqpacket}, 0);
+  expect_round_trip(Connect{.port = 99, .socket = 0}, 1);
+  expect_round_trip(Answer{.question = 4294967295u, .socket = 0}, 1);
+  expect_round_trip(Answer{.question = 0}, 0);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
 }
@@ -49,6 +55,14 @@ TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
   auto accepted = decode_event(*encode(Event(Accepted{.port = 1024})), 1);
   ASSERT_TRUE(accepted);
   EXPECT_EQ(std::get<Accepted>(*accepted).port, 1024u);
+  accepted = decode_event(*encode(Event(Accepted{.port = 1, .type = VsockType::kSeqpacket})), 1);
+  ASSERT_TRUE(accepted);
+  EXPECT_EQ(std::get<Accepted>(*accepted).type, VsockType::kSeqpacket);
+  auto asked = decode_event(*encode(Event(Asked{.question = 5, .port = 6, .type = VsockType::kSeqpacket})), 0);
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(std::get<Asked>(*asked).question, 5u);
+  EXPECT_EQ(std::get<Asked>(*asked).port, 6u);
+  EXPECT_EQ(std::get<Asked>(*asked).type, VsockType::kSeqpacket);
   for (EndReason reason : {EndReason::kShutdown, EndReason::kReset, EndReason::kStopped, EndReason::kCrashed,
                            EndReason::kInternalError, EndReason::kForbiddenCall}) {
     auto ended = decode_event(*encode(Event(Ended{.reason = reason, .message = "why"})), 0);

@@ -54,7 +54,11 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     description.id = request.id;
     return send(std::move(description));
   }
-  if (const auto* body = std::get_if<Connect>(&request.body)) return reply(request.id, connect(body->port));
+  if (const auto* body = std::get_if<Connect>(&request.body)) return reply(request.id, connect(*body, std::move(fds)));
+  if (const auto* body = std::get_if<Answer>(&request.body)) {
+    if (started_) vm_->answer(body->question, body->socket ? std::move(fds[*body->socket]) : UniqueFd());
+    return reply(request.id, UniqueFd());
+  }
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};
@@ -76,9 +80,11 @@ Result<void> Server::start(uint32_t id) {
   return {};
 }
 
-Result<UniqueFd> Server::connect(uint32_t port) {
+Result<UniqueFd> Server::connect(const Connect& what, std::vector<UniqueFd> fds) {
   if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
-  return vm_->connect(port);
+  if (!what.socket) return vm_->connect(what.port, what.type);
+  vm_->connect_hybrid(what.port, std::move(fds[*what.socket]));
+  return UniqueFd();
 }
 
 Result<void> Server::reply(uint32_t id, Result<UniqueFd> outcome) {
@@ -96,11 +102,13 @@ Result<void> Server::send(const Event& event, std::span<const int> fds) {
   return socket_.send(text, fds);
 }
 
-void Server::accepted(uint32_t port, UniqueFd stream) {
-  const int fd = stream.get();
-  // A client that is gone shows on the receiving side; the stream closes here either way.
-  (void)send(Accepted{.port = port}, std::span(&fd, 1));
+void Server::accepted(const Accepted& what, UniqueFd socket) {
+  const int fd = socket.get();
+  // A client that is gone shows on the receiving side; the socket closes here either way.
+  (void)send(what, std::span(&fd, 1));
 }
+
+void Server::asked(const Asked& question) { (void)send(question); }
 
 void Server::ended(EndReason reason, std::string message) {
   (void)send(Ended{.reason = reason, .message = std::move(message)});

@@ -16,7 +16,8 @@ namespace adyton::vmm::control {
 class VmObserver {
  public:
   virtual ~VmObserver() = default;
-  virtual void accepted(uint32_t port, UniqueFd stream) = 0;
+  virtual void accepted(const Accepted& what, UniqueFd socket) = 0;
+  virtual void asked(const Asked& question) = 0;
   virtual void ended(EndReason reason, std::string message) = 0;
 };
 
@@ -26,7 +27,9 @@ class ControlledVm {
  public:
   virtual ~ControlledVm() = default;
   virtual Result<void> start() = 0;
-  virtual Result<UniqueFd> connect(uint32_t port) = 0;
+  virtual Result<UniqueFd> connect(uint32_t port, VsockType type) = 0;
+  virtual void connect_hybrid(uint32_t port, UniqueFd socket) = 0;
+  virtual void answer(uint32_t question, UniqueFd socket) = 0;
 };
 
 class VmFactory {
@@ -49,14 +52,15 @@ class Server final : private VmObserver {
   Result<void> run();
 
  private:
-  void accepted(uint32_t port, UniqueFd stream) override;
+  void accepted(const Accepted& what, UniqueFd socket) override;
+  void asked(const Asked& question) override;
   void ended(EndReason reason, std::string message) override;
 
   Result<void> serve();
   Result<void> handle(Request request, std::vector<UniqueFd> fds);
   Result<void> configure(const Configure& configuration, std::vector<UniqueFd> fds);
   Result<void> start(uint32_t id);
-  Result<UniqueFd> connect(uint32_t port);
+  Result<UniqueFd> connect(const Connect& what, std::vector<UniqueFd> fds);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});
 

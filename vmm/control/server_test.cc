@@ -22,9 +22,19 @@ class FakeFactory final : public VmFactory {
       factory_.on_start(*factory_.observer);
       return {};
     }
-    Result<UniqueFd> connect(uint32_t port) override {
+    Result<UniqueFd> connect(uint32_t port, VsockType type) override {
+      factory_.connected_type = type;
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
       return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    }
+
+    void connect_hybrid(uint32_t port, UniqueFd socket) override {
+      factory_.hybrid_port = port;
+      factory_.given = std::move(socket);
+    }
+    void answer(uint32_t question, UniqueFd socket) override {
+      factory_.answered.push_back(question);
+      factory_.given = std::move(socket);
     }
 
    private:
@@ -46,6 +56,10 @@ class FakeFactory final : public VmFactory {
   std::function<void(VmObserver&)> on_start = [](VmObserver&) {};
   bool fail_start = false;
   bool destroyed = false;
+  VsockType connected_type = VsockType::kStream;
+  uint32_t hybrid_port = 0;
+  std::vector<uint32_t> answered;
+  UniqueFd given;
 };
 
 class ControlServerTest : public ::testing::Test {
@@ -179,7 +193,7 @@ TEST_F(ControlServerTest, StreamsPassInBothDirections) {
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     UniqueFd guest(ends[0]);
-    observer.accepted(1024, UniqueFd(ends[1]));
+    observer.accepted({.port = 1024}, UniqueFd(ends[1]));
     ASSERT_EQ(::write(guest.get(), "hi", 2), 2);
   };
   send({.id = 2, .body = Start{}});
@@ -198,6 +212,38 @@ TEST_F(ControlServerTest, StreamsPassInBothDirections) {
   send({.id = 4, .body = Connect{.port = 81}});
   EXPECT_EQ(receive_reply(&fds).error->code, ErrorCode::kUnavailable);
   EXPECT_TRUE(fds.empty());
+}
+
+TEST_F(ControlServerTest, SocketsOfTheClientBecomeEndsOfConnections) {
+  configure();
+  (void)receive_reply();
+  factory.on_start = [](VmObserver& observer) { observer.asked({.question = 7, .port = 5000, .type = VsockType::kSeqpacket}); };
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const int fd = null.get();
+  send({.id = 2, .body = Answer{.question = 1}});  // nothing runs that could have asked
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_TRUE(factory.answered.empty());
+  send({.id = 3, .body = Start{}});
+  (void)receive_reply();
+  const Event event = receive();
+  ASSERT_TRUE(std::holds_alternative<Asked>(event));
+  EXPECT_EQ(std::get<Asked>(event).port, 5000u);
+  send({.id = 4, .body = Answer{.question = 7, .socket = 0}}, std::span(&fd, 1));
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_TRUE(factory.given.valid());
+  send({.id = 5, .body = Answer{.question = 8}});
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_FALSE(factory.given.valid());
+  EXPECT_EQ(factory.answered, (std::vector<uint32_t>{7, 8}));
+  send({.id = 6, .body = Connect{.port = 99, .socket = 0}}, std::span(&fd, 1));
+  std::vector<UniqueFd> fds;
+  EXPECT_FALSE(receive_reply(&fds).error);
+  EXPECT_TRUE(fds.empty());
+  EXPECT_EQ(factory.hybrid_port, 99u);
+  EXPECT_TRUE(factory.given.valid());
+  send({.id = 7, .body = Connect{.port = 80, .type = VsockType::kSeqpacket}});
+  EXPECT_FALSE(receive_reply(&fds).error);
+  EXPECT_EQ(factory.connected_type, VsockType::kSeqpacket);
 }
 
 TEST_F(ControlServerTest, StopEndsTheVm) {

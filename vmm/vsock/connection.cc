@@ -47,7 +47,7 @@ Connection::Effects Connection::on_packet(const PacketHeader& packet) {
   }
   if (send_window() > window_before) credit_requested_ = credit_request_pending_ = false;
   switch (packet.op) {
-    case Op::kRw: return on_data(packet.len);
+    case Op::kRw: return on_data(packet);
     case Op::kShutdown: return on_shutdown(packet.flags);
     case Op::kCreditUpdate: return {};
     case Op::kCreditRequest: credit_update_requested_ = true; return {};
@@ -55,7 +55,8 @@ Connection::Effects Connection::on_packet(const PacketHeader& packet) {
   }
 }
 
-Connection::Effects Connection::on_data(uint32_t bytes) {
+Connection::Effects Connection::on_data(const PacketHeader& packet) {
+  const uint32_t bytes = packet.len;
   if (guest_shutdown_ & kShutdownSend) return violate();
   if (bytes > buf_alloc_ - undrained()) return violate();
   rx_cnt_ += bytes;
@@ -63,7 +64,7 @@ Connection::Effects Connection::on_data(uint32_t bytes) {
     on_drained(bytes);
     return {};
   }
-  return {.payload = bytes};
+  return {.payload = bytes, .end_of_message = seqpacket() && (packet.flags & kEndOfMessage) != 0};
 }
 
 Connection::Effects Connection::on_shutdown(uint32_t flags) {
@@ -118,8 +119,8 @@ bool Connection::credit_update_due() const {
   if (credit_update_requested_) return true;
   // Rarely enough to cost little, early enough that a guest which keeps sending never stands still: when it believes that less
   // than half of the buffer is free although more is.
-  const uint32_t free_as_known = buf_alloc_ - (rx_cnt_ - advertised_fwd_cnt_);
-  return fwd_cnt_ != advertised_fwd_cnt_ && free_as_known < buf_alloc_ / 2 + buf_alloc_ % 2;
+  const uint32_t used_as_known = rx_cnt_ - advertised_fwd_cnt_;
+  return fwd_cnt_ != advertised_fwd_cnt_ && used_as_known > buf_alloc_ / 2;
 }
 
 bool Connection::has_control() const {
@@ -135,7 +136,7 @@ PacketHeader Connection::make(Op op) {
   packet.dst_cid = identity_.guest_cid;
   packet.src_port = identity_.host_port;
   packet.dst_port = identity_.guest_port;
-  packet.type = PacketType::kStream;
+  packet.type = identity_.type;
   packet.op = op;
   packet.buf_alloc = buf_alloc_;
   packet.fwd_cnt = fwd_cnt_;
@@ -170,10 +171,11 @@ PacketHeader Connection::make_control() {
   return make(Op::kCreditUpdate);
 }
 
-PacketHeader Connection::make_data(uint32_t bytes) {
+PacketHeader Connection::make_data(uint32_t bytes, bool end_of_message) {
   tx_cnt_ += bytes;
   PacketHeader packet = make(Op::kRw);
   packet.len = bytes;
+  if (end_of_message) packet.flags = kEndOfMessage;
   return packet;
 }
 

@@ -1,9 +1,12 @@
-// One vsock stream connection, seen from the host: a pure state machine (virtio 1.2 section 5.10.6). It owns no socket, no buffer
-// and no clock; the muxer feeds it packets and host events and asks it what to send.
+// One vsock connection, stream or seqpacket, seen from the host: a pure state machine (virtio 1.2 section 5.10.6). It owns no
+// socket, no buffer and no clock; the muxer feeds it packets and host events and asks it what to send.
 //
 // Credit (section 5.10.6.3) is exact in both directions. Guest to host: the guest may have `buf_alloc` bytes under way that the
 // host has not taken yet; one byte more and the connection is reset, so a buffer of buf_alloc bytes always suffices. Host to
-// guest: send_window() never exceeds what the guest's last packet allows.
+// guest: send_window() never exceeds what the guest's last packet allows. Payload bytes count, of both types alike.
+//
+// A seqpacket message (section 5.10.6.6.1) is one or more packets, of which the last says so. MSG_EOR of a guest is not passed
+// on: Unix sockets do not carry it.
 #pragma once
 #include <cstdint>
 
@@ -17,11 +20,13 @@ class Connection {
     uint64_t guest_cid = 0;
     uint32_t guest_port = 0;
     uint32_t host_port = 0;
+    PacketType type = PacketType::kStream;
   };
 
   // What the muxer has to do after a packet.
   struct Effects {
     uint32_t payload = 0;         // hand this many payload bytes to the host; then on_drained() as it takes them
+    bool end_of_message = false;  // seqpacket: the payload is the last of its message
     bool established = false;     // the guest accepted: the host's data may flow
     bool stop_sending = false;    // the guest will not receive any more: what the host writes has no destination
     bool end_of_stream = false;   // the guest will not send any more: once all is drained, tell the host
@@ -50,13 +55,16 @@ class Connection {
   // The host has data but the window is shut: asks the guest for credit, once per standstill.
   void on_window_shut();
   // A header for `bytes` of payload, at most send_window().
-  PacketHeader make_data(uint32_t bytes);
+  PacketHeader make_data(uint32_t bytes, bool end_of_message = false);
+  // The longest message that the guest can ever take: its reader gets whole ones.
+  [[nodiscard]] uint32_t longest_message() const { return peer_buf_alloc_; }
 
   // Packets without payload, which go before data. make_control() needs has_control().
   [[nodiscard]] bool has_control() const;
   PacketHeader make_control();
 
   [[nodiscard]] const Identity& identity() const { return identity_; }
+  [[nodiscard]] bool seqpacket() const { return identity_.type == PacketType::kSeqpacket; }
   [[nodiscard]] bool connecting() const { return state_ == State::kConnecting; }
   // No packet of the guest has an effect any more. finished(): and nothing is left to send.
   [[nodiscard]] bool closed() const { return state_ == State::kClosed; }
@@ -72,7 +80,7 @@ class Connection {
   Connection(const Identity& identity, uint32_t buf_alloc) : identity_(identity), buf_alloc_(buf_alloc) {}
   PacketHeader make(Op op);
   Effects violate();
-  Effects on_data(uint32_t bytes);
+  Effects on_data(const PacketHeader& packet);
   Effects on_shutdown(uint32_t flags);
   void close_when_drained();
   [[nodiscard]] bool credit_update_due() const;

@@ -21,9 +21,10 @@ void VsockDevice::attached() {
   muxer_.bind(host().loop(), [this] { schedule_pump(); });
 }
 
-void VsockDevice::activate(uint64_t, std::span<virtio::Virtqueue> queues) {
+void VsockDevice::activate(uint64_t driver_features, std::span<virtio::Virtqueue> queues) {
   queues_ = queues;
-  muxer_.set_active(true);
+  // Streams are always there: Linux does not ask for them (virtio 1.2, 5.10.3).
+  muxer_.set_active(true, driver_features & kFeatureSeqpacket);
 }
 
 void VsockDevice::reset() {

@@ -28,7 +28,7 @@ class VsockDevice final : public virtio::Device {
 
   [[nodiscard]] virtio::DeviceId id() const override { return virtio::DeviceId::kVsock; }
   [[nodiscard]] std::string_view name() const override { return "virtio-vsock"; }
-  [[nodiscard]] uint64_t features() const override { return kFeatureStream; }
+  [[nodiscard]] uint64_t features() const override { return kFeatureStream | kFeatureSeqpacket; }
   [[nodiscard]] std::span<const uint16_t> queue_sizes() const override { return kQueueSizes; }
   void read_config(uint64_t offset, std::span<uint8_t> out) const override;
   void activate(uint64_t driver_features, std::span<virtio::Virtqueue> queues) override;
@@ -37,6 +37,7 @@ class VsockDevice final : public virtio::Device {
 
  private:
   static constexpr uint64_t kFeatureStream = 1;
+  static constexpr uint64_t kFeatureSeqpacket = 2;
   static constexpr std::array<uint16_t, 3> kQueueSizes = {256, 256, 16};
   static constexpr size_t kBatch = 64;
   static constexpr size_t kMinBatch = 4;

@@ -133,12 +133,12 @@ TEST_F(VsockTest, RejectsStrangeAddressesAndTypes) {
   EXPECT_EQ(reply->header.op, Op::kRst);
   EXPECT_EQ(reply->header.src_cid, kGuestCid + 1);
   packet = guest.header(Op::kRequest, kGuestPort, kPort);
-  packet.type = PacketType::kSeqpacket;
+  packet.type = PacketType{3};
   guest.send(packet);
   reply = guest.receive();
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->header.op, Op::kRst);
-  EXPECT_EQ(reply->header.type, PacketType::kSeqpacket);
+  EXPECT_EQ(reply->header.type, PacketType{3});
   guest.send(Op::kRw, kGuestPort, kPort, "to nobody");
   expect_packet(Op::kRst);
   guest.send(Op::kRst, kGuestPort, kPort);

@@ -1,19 +1,26 @@
 // All vsock connections of one guest: routes its packets to connections, connections' bytes to host sockets, and back.
 //
-// Host side: listen() names a port that the guest may connect to; every such connection arrives as a stream socket. connect()
-// opens a connection to a port of the guest and returns its socket at once; a guest that refuses closes it. Half-close (shutdown)
-// passes through in both directions.
+// Host side: listen() names a port that the guest may connect to; every such connection arrives as a connected Unix socket.
+// connect() opens a connection to a port of the guest and returns its socket at once; a guest that refuses closes it. Half-close
+// (shutdown) passes through in both directions. A port without a listener can be asked for: see set_asker().
 //
-// Bounds: max_connections connections, each with at most buffer_bytes of buffered payload; max_replies RSTs to nobody in
-// particular. When the replies are full, can_take() is false and the device leaves the guest's packets where they are: the
-// deadlock rule of section 5.10.6.3 within bounded memory. A host that stops reading stops the guest's credit; a guest that stops
-// reading stops the host's socket.
+// Types: stream connections are SOCK_STREAM sockets, seqpacket ones SOCK_SEQPACKET, with messages of up to longest_message()
+// bytes: a guest that tries more gets EMSGSIZE, and so does the host's program. Messages whose length is 0 and MSG_EOR do not
+// cross. Both types share the ports, as in Linux.
 //
-// Threading: listen, unlisten, connect (after bind()) and set_tap from any thread; the rest on the event loop's thread, where
-// listeners and the tap are called too: they must not block.
+// Fairness: connections with something to send take turns, each with kTurnBytes.
+//
+// Bounds: max_connections connections, each with at most buffer_bytes of buffered payload to the host and one message to the
+// guest; max_waiting requests that wait for an answer; max_replies RSTs to nobody in particular. When the replies are full,
+// can_take() is false and the device leaves the guest's packets where they are: the deadlock rule of section 5.10.6.3 within
+// bounded memory. A host that stops reading stops the guest's credit; a guest that stops reading stops the host's socket.
+//
+// Threading: listen, unlisten, connect (after bind()), answer and set_tap from any thread; the rest on the event loop's thread,
+// where listeners, the asker and the tap are called too: they must not block.
 #pragma once
 #include <sys/uio.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -49,10 +56,21 @@ class Muxer {
     size_t max_connections = 4096;
     uint32_t buffer_bytes = 256 * 1024;
     size_t max_replies = 1024;
+    size_t max_waiting = 128;
     std::chrono::milliseconds connect_timeout{10'000};  // an emulated guest is slow
     std::chrono::milliseconds close_timeout{8'000};     // as Linux
+    std::chrono::milliseconds answer_timeout{2'000};    // for who was asked; Linux guests wait 2 s for a connection
   };
   using Listener = std::function<void(UniqueFd)>;
+  // The guest wants a connection to a port that nobody listens on. answer() with the same id says what becomes of it.
+  struct Question {
+    uint32_t id = 0;
+    uint32_t port = 0;
+    PacketType type = PacketType::kStream;
+  };
+  using Asker = std::function<void(const Question&)>;
+  // What one connection may send before it is another's turn.
+  static constexpr uint32_t kTurnBytes = 256 * 1024;
   // Sees every packet in both directions; the header's source tells which. The guest may still be changing the payload of its
   // packets.
   using Tap = std::function<void(const PacketHeader& header, std::span<const iovec> payload)>;
@@ -67,15 +85,24 @@ class Muxer {
   void bind(virtio::EventLoop& loop, std::function<void()> on_output);
 
   // Fails with kInvalidArgument when the port has a listener already.
-  Result<void> listen(uint32_t port, Listener listener);
+  Result<void> listen(uint32_t port, Listener listener) { return listen(port, PacketType::kStream, std::move(listener)); }
+  Result<void> listen(uint32_t port, PacketType type, Listener listener);
   void unlisten(uint32_t port);
   // Fails only when the host lacks descriptors; when the guest is not there or refuses, the socket closes.
-  Result<UniqueFd> connect(uint32_t guest_port);
+  Result<UniqueFd> connect(uint32_t guest_port, PacketType type = PacketType::kStream);
+  // The same with a connected Unix stream socket of the caller's, which gets "OK <port of the host>\n" before anything else when
+  // the guest accepts (docs/vsock.md).
+  void connect_hybrid(uint32_t guest_port, UniqueFd socket);
+  // Without an asker, which is set before the guest runs, connections to ports without a listener are refused.
+  void set_asker(Asker asker) { asker_ = std::move(asker); }
+  // `socket`: a connected Unix socket of the connection's type, which becomes the host's end; an invalid one refuses. An answer
+  // to no question, or one that comes too late, closes the socket.
+  void answer(uint32_t id, UniqueFd socket);
   // An empty tap takes the tap away.
   void set_tap(Tap tap);
 
   // The guest's driver is there, or has gone.
-  void set_active(bool active);
+  void set_active(bool active, bool seqpacket = false);
   // Closes all connections without telling the guest. Listeners stay.
   void reset();
 
@@ -89,18 +116,26 @@ class Muxer {
 
   [[nodiscard]] uint64_t guest_cid() const { return guest_cid_; }
   [[nodiscard]] size_t connection_count() const { return channels_.size(); }
+  // Bytes of a seqpacket message.
+  [[nodiscard]] uint32_t longest_message() const { return longest_message_; }
 
  private:
   struct Channel {
     Channel(const Connection& machine, UniqueFd socket, uint32_t capacity)
-        : connection(machine), backend(std::make_unique<Backend>(std::move(socket), capacity)) {}
+        : connection(machine), backend(std::make_unique<Backend>(std::move(socket), capacity, machine.identity().type)) {}
     Connection connection;
     std::unique_ptr<Backend> backend;
     bool readable = false;     // the host socket may have bytes, or its end
     bool host_ended = false;   // and its end was seen
     bool guest_ended = false;  // the host shall see the end of the stream once the buffer is empty
     bool queued = false;       // in ready_ rather than idle_
+    bool announce = false;     // say OK in the hybrid protocol when the guest accepts
     std::optional<virtio::EventLoop::TimerId> timer;
+  };
+  // A request of the guest that waits for answer().
+  struct Waiting {
+    PacketHeader request;
+    virtio::EventLoop::TimerId timer;
   };
   using ChannelList = std::list<Channel>;
   using Handle = ChannelList::iterator;
@@ -113,12 +148,24 @@ class Muxer {
     return key_of(connection.identity().host_port, connection.identity().guest_port);
   }
 
-  [[nodiscard]] bool full() const { return channels_.size() + orphans_.size() >= limits_.max_connections; }
-  void start_connection(uint32_t guest_port, UniqueFd socket);
+  [[nodiscard]] bool full() const { return channels_.size() + orphans_.size() + waiting_.size() >= limits_.max_connections; }
+  [[nodiscard]] bool knows(PacketType type) const {
+    return type == PacketType::kStream || (type == PacketType::kSeqpacket && seqpacket_);
+  }
+  [[nodiscard]] uint32_t buffer_bytes(PacketType type) const {
+    return type == PacketType::kSeqpacket ? longest_message_ : limits_.buffer_bytes;
+  }
+  Result<std::array<UniqueFd, 2>> make_pair(PacketType type) const;
+  void start_connection(uint32_t guest_port, PacketType type, UniqueFd socket, bool announce);
   void on_request(const PacketHeader& header);
+  void ask(const PacketHeader& header);
+  void on_answer(uint32_t id, UniqueFd socket);
+  void forget_question(uint32_t id);
+  std::optional<Handle> accept(const PacketHeader& request, UniqueFd socket);
   void reply_reset(const PacketHeader& header);
   Result<Handle> add(const Connection& connection, UniqueFd socket);
   void remove(Handle channel);
+  void greet(Handle channel);
   void apply(Handle channel, const Connection::Effects& effects, std::span<const iovec> payload);
   void on_socket(Handle channel, uint32_t events);
   void on_sent(Handle channel, const Backend::Sent& sent);
@@ -140,6 +187,8 @@ class Muxer {
   virtio::EventLoop* loop_ = nullptr;
   std::function<void()> on_output_;
   bool active_ = false;
+  bool seqpacket_ = false;  // the guest's driver knows it
+  uint32_t longest_message_ = 0;
 
   // Every channel is a node of one of the two lists and moves between them without allocation.
   ChannelList idle_;
@@ -147,12 +196,21 @@ class Muxer {
   std::unordered_map<Key, Handle> channels_;
   std::list<std::unique_ptr<Backend>> orphans_;  // reset by the guest, with bytes that the host has still to take
   std::deque<PacketHeader> replies_;
+  std::map<uint32_t, Waiting> waiting_;  // by the question's id
+  std::unordered_map<Key, uint32_t> questions_;
+  uint32_t next_question_ = 0;
+  Asker asker_;
   uint32_t next_host_port_ = kFirstHostPort;
   std::vector<iovec> scatter_;
+  std::unique_ptr<uint8_t[]> overflow_;  // longest_message_ bytes, from the first seqpacket connection on
   Tap tap_;
 
   std::mutex listeners_mutex_;
-  std::map<uint32_t, std::shared_ptr<Listener>> listeners_;
+  struct Listening {
+    PacketType type;
+    std::shared_ptr<Listener> listener;
+  };
+  std::map<uint32_t, Listening> listeners_;
 };
 
 }  // namespace adyton::vmm::vsock

@@ -27,6 +27,10 @@ inline constexpr uint32_t kShutdownReceive = 1;
 inline constexpr uint32_t kShutdownSend = 2;
 inline constexpr uint32_t kShutdownBoth = kShutdownReceive | kShutdownSend;
 
+// Flags of a seqpacket connection's kRw: the last packet of a message, and of a record (section 5.10.6.6.1).
+inline constexpr uint32_t kEndOfMessage = 1;
+inline constexpr uint32_t kEndOfRecord = 2;
+
 struct [[gnu::packed]] PacketHeader {
   uint64_t src_cid = 0;
   uint64_t dst_cid = 0;

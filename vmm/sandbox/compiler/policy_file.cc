@@ -20,21 +20,37 @@ struct Constant {
   std::string_view name;
   uint64_t value;
 };
-#define C(name) {#name, static_cast<uint64_t>(name)}
-constexpr Constant kConstants[] = {
-    C(PROT_EXEC),    C(PROT_WRITE), C(MADV_DONTNEED), C(PR_SET_TIMERSLACK),       C(PR_SET_NAME), C(AF_UNIX),
-    C(BLKDISCARD),   C(BLKZEROOUT), C(BLKGETSIZE64),  C(F_DUPFD_CLOEXEC),         C(F_ADD_SEALS), C(F_GETFL),
-    C(CLONE_THREAD), C(SIGPIPE),    C(SIGXFSZ),       C(SECCOMP_SET_MODE_FILTER), C(ENOSYS)};
+#define C(name) \
+  { #name, static_cast < uint64_t>(name) }
+constexpr Constant kConstants[] = {C(PROT_EXEC),
+                                   C(PROT_WRITE),
+                                   C(MADV_DONTNEED),
+                                   C(PR_SET_TIMERSLACK),
+                                   C(PR_SET_NAME),
+                                   C(AF_UNIX),
+                                   C(BLKDISCARD),
+                                   C(BLKZEROOUT),
+                                   C(BLKGETSIZE64),
+                                   C(F_DUPFD_CLOEXEC),
+                                   C(F_ADD_SEALS),
+                                   C(F_GETFL),
+                                   C(SO_SNDBUF),
+                                   C(CLONE_THREAD),
+                                   C(SIGPIPE),
+                                   C(SIGXFSZ),
+                                   C(SECCOMP_SET_MODE_FILTER),
+                                   C(ENOSYS)};
 #undef C
 
 struct ArgumentName {
   std::string_view call, argument;
   unsigned index;
 };
-constexpr ArgumentName kArgumentNames[] = {{"mmap", "prot", 2},         {"mprotect", "prot", 2}, {"madvise", "advice", 2},
-                                           {"prctl", "option", 0},      {"ioctl", "request", 1}, {"fcntl", "command", 1},
-                                           {"socketpair", "domain", 0}, {"clone", "flags", 0},   {"rt_sigaction", "signal", 0},
-                                           {"seccomp", "operation", 0}, {"prlimit64", "pid", 0}};
+constexpr ArgumentName kArgumentNames[] = {
+    {"mmap", "prot", 2},         {"mprotect", "prot", 2}, {"madvise", "advice", 2},      {"prctl", "option", 0},
+    {"ioctl", "request", 1},     {"fcntl", "command", 1}, {"socketpair", "domain", 0},   {"setsockopt", "option", 2},
+    {"getsockopt", "option", 2}, {"clone", "flags", 0},   {"rt_sigaction", "signal", 0}, {"seccomp", "operation", 0},
+    {"prlimit64", "pid", 0}};
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

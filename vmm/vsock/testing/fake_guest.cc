@@ -34,6 +34,7 @@ PacketHeader FakeGuest::header(Op op, uint32_t guest_port, uint32_t host_port, u
   packet.dst_cid = kHostCid;
   packet.src_port = guest_port;
   packet.dst_port = host_port;
+  packet.type = type;
   packet.op = op;
   packet.len = len;
   packet.buf_alloc = buf_alloc;

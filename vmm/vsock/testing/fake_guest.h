@@ -34,6 +34,7 @@ class FakeGuest {
   void post_receive_buffers(size_t buffers = 128);
   void post_event_buffer();
 
+  // Of the type that `type` says.
   [[nodiscard]] PacketHeader header(Op op, uint32_t guest_port, uint32_t host_port, uint32_t len = 0) const;
   // Puts a packet into the transmit queue. False when the queue is full.
   bool send(const PacketHeader& header, std::span<const uint8_t> payload = {});
@@ -46,6 +47,7 @@ class FakeGuest {
   // The next packet of the host, in order; turns the loop for it when the transport has no thread.
   std::optional<Packet> receive();
 
+  PacketType type = PacketType::kStream;
   // Counted into every header that header() makes.
   uint32_t fwd_cnt = 0;
   uint32_t buf_alloc = kBufAlloc;
