@@ -325,9 +325,23 @@ void Vm::connect(uint32_t port, Done<UniqueFd> done) {
   if (phase_ != Phase::kRunning) return done(wrong_state("connect"));
   if (port < kMinVsockPort)
     return done(fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port)));
+  ask(Connect{.port = port}, {}, std::move(done));
+}
+
+void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("capture"));
+  if (what.ports.size() > vmm::control::kMaxCapturePorts)
+    return done(fail(ErrorCode::kInvalidArgument,
+                     fmt::format("a capture has at most {} ports, not {}", vmm::control::kMaxCapturePorts, what.ports.size())));
+  const int fd = memory.get();
+  what.ring = 0;
+  ask(std::move(what), std::span(&fd, 1), std::move(done));
+}
+
+void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Done<UniqueFd> done) {
   if (connects_.size() >= kMaxConnects)
     return done(fail(ErrorCode::kExhausted, fmt::format("{} connections to the VM are being made already", connects_.size())));
-  const auto sent = send(Connect{.port = port});
+  const auto sent = send(std::move(body), fds);
   if (!sent) return done(std::unexpected(Failure(sent.error())));
   const uint32_t id = *sent;
   Timer timer(loop_, times_.connect, [weak = weak_from_this(), id] {

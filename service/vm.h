@@ -98,6 +98,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void stop(Done<> done);
   void kill(Death death, Done<> done);
   void connect(uint32_t port, Done<UniqueFd> done);
+  // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
+  void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
 
   Outcome<> listen(uint32_t port, StreamHandler handler);
   void unlisten(uint32_t port);
@@ -125,6 +127,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Outcome<> launch();
   Result<void> add_console();
   void choose_ports();
+  // Sends a request whose reply carries a descriptor.
+  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Done<UniqueFd> done);
   Result<uint32_t> send(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
   void on_control(uint32_t events);
   bool receive_one();

@@ -33,6 +33,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> suspend() override;
   rpc::Reply<> resume() override;
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
+  rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) override;
   rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<virtualizationservice::IVsockListener>& listener) override;
   rpc::Reply<UniqueFd> openConsole(bool with_history) override;
   rpc::Reply<UniqueFd> openLog(bool with_history) override;

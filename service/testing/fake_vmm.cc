@@ -72,6 +72,10 @@ class FakeVmm {
         const int fd = theirs.get();
         say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
         std::thread([mine = std::move(mine)]() mutable { echo(mine.get(), mine.get()); }).detach();
+      } else if (auto* capture = std::get_if<Capture>(&request->body)) {
+        // Gives the ring back, for the test to see.
+        const int fd = packet->fds[capture->ring].get();
+        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
       } else {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         end(EndReason::kStopped);
