@@ -187,6 +187,7 @@ void Vm::running() {
           {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
     });
   }
+  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
 }
@@ -329,6 +330,17 @@ void Vm::connect(uint32_t port, Done<UniqueFd> done) {
 }
 
 void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
+  if (phase_ == Phase::kConfiguring || phase_ == Phase::kStarting) {
+    if (start_waiters_.size() >= kMaxConnects)
+      return done(fail(ErrorCode::kExhausted, "too many captures wait for the VM to start"));
+    // A std::function must be copyable.
+    start_waiters_.emplace_back([this, ring = std::make_shared<UniqueFd>(std::move(memory)), what = std::move(what),
+                                 done](const Outcome<>& started) mutable {
+      if (!started) return done(std::unexpected(started.error()));
+      capture(std::move(*ring), what, done);
+    });
+    return;
+  }
   if (phase_ != Phase::kRunning) return done(wrong_state("capture"));
   if (what.ports.size() > vmm::control::kMaxCapturePorts)
     return done(fail(ErrorCode::kInvalidArgument,

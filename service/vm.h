@@ -175,7 +175,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   uint32_t start_id_ = 0;
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
-  std::map<uint32_t, Pending> connects_;  // by request
+  std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
+  std::map<uint32_t, Pending> connects_;                       // by request
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on
