@@ -36,6 +36,11 @@ Result<void> DirectVm::send_request(decltype(Request::body) body, std::span<cons
 }
 
 Result<void> DirectVm::start() {
+  if (!config_.vsock_uds.empty()) {
+    vsock_ = TRY(vmm::hybrid::HybridSocket::listen(
+        config_.vsock_uds, [this](uint32_t port, UniqueFd client) { on_vsock_client(port, std::move(client)); }));
+    config_.vm.ask_about_ports = true;
+  }
   std::vector<int> fds;
   for (const UniqueFd& fd : config_.fds) fds.push_back(fd.get());
   auto sent = send_request(config_.vm, fds);
@@ -48,6 +53,7 @@ Result<void> DirectVm::start() {
 void DirectVm::watch(std::vector<pollfd>& polls) const {
   if (!gone_) polls.push_back({.fd = socket_.fd(), .events = POLLIN, .revents = 0});
   if (guest_) guest_->watch(polls);
+  if (vsock_) polls.push_back({.fd = vsock_->fd(), .events = POLLIN, .revents = 0});
 }
 
 std::vector<VmEvent> DirectVm::step(std::span<const pollfd> polls) {
@@ -56,6 +62,9 @@ std::vector<VmEvent> DirectVm::step(std::span<const pollfd> polls) {
     if (!gone_ && p.fd == socket_.fd() && p.revents != 0) on_control(events);
   }
   if (guest_) on_guest(polls, events);
+  for (const pollfd& p : polls) {
+    if (vsock_ && p.fd == vsock_->fd() && p.revents != 0) vsock_->step();
+  }
   return events;
 }
 
@@ -101,12 +110,31 @@ void DirectVm::on_event(Event event, std::vector<UniqueFd> fds, std::vector<VmEv
     } else if (!guest_ && phase_ == Phase::kBooting) {
       guest_.emplace(std::move(fds.front()));
     }
+  } else if (const auto* asked = std::get_if<Asked>(&event)) {
+    on_asked(*asked);
   } else if (auto* ended = std::get_if<Ended>(&event)) {
     events.emplace_back(explain(*ended, config_.request.has_value()));
   }
 }
 
+// The VMM answers the client; one that cannot be handed over is closed.
+void DirectVm::on_vsock_client(uint32_t port, UniqueFd client) {
+  if (phase_ == Phase::kConfiguring || gone_) return;
+  const int fd = client.get();
+  (void)send_request(Connect{.port = port, .type = VsockType::kStream, .socket = 0}, std::span(&fd, 1));
+}
+
+void DirectVm::on_asked(const Asked& asked) {
+  if (!vsock_ || gone_) return;
+  auto socket = vsock_->dial(asked.port, asked.type == VsockType::kSeqpacket);
+  const int fd = socket ? socket->get() : -1;
+  Answer answer{.question = asked.question, .socket = {}};
+  if (socket) answer.socket = 0;
+  (void)send_request(answer, socket ? std::span(&fd, 1) : std::span<const int>());
+}
+
 void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
+  if (reply.id > 2) return;  // about one connection: whoever it was for sees its end
   if (reply.error) {
     events.emplace_back(VmBroken{reply.error->message});
     return;

@@ -1,13 +1,16 @@
 // A VM in an adyton-vmm process: the control protocol (vmm/control/protocol.h) with that, and guest/exec_protocol.h with the
 // guest's init.
 #pragma once
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "cli/exec_connection.h"
 #include "cli/vm_handle.h"
 #include "guest/exec_protocol.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/socket.h"
+#include "vmm/hybrid/hybrid_socket.h"
 
 namespace adyton::cli {
 
@@ -15,6 +18,7 @@ struct DirectVmConfig {
   vmm::control::Configure vm;
   std::vector<UniqueFd> fds;                  // what `vm` refers to
   std::optional<guest::ExecRequest> request;  // none: a VM of the user's own
+  std::string vsock_uds;                      // where its ports are reached (vmm/hybrid); empty: nowhere
 };
 
 class DirectVm final : public VmHandle {
@@ -36,6 +40,8 @@ class DirectVm final : public VmHandle {
   Result<void> to_guest(const guest::Message& message);
   void on_control(std::vector<VmEvent>& events);
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds, std::vector<VmEvent>& events);
+  void on_vsock_client(uint32_t port, UniqueFd client);
+  void on_asked(const vmm::control::Asked& asked);
   void on_reply(const vmm::control::Reply& reply, std::vector<VmEvent>& events);
   void on_guest(std::span<const pollfd> polls, std::vector<VmEvent>& events);
   void on_message(const guest::Message& message, std::vector<VmEvent>& events);
@@ -45,6 +51,7 @@ class DirectVm final : public VmHandle {
   Phase phase_ = Phase::kConfiguring;
   uint32_t next_request_ = 1;
   std::optional<ExecConnection> guest_;
+  std::unique_ptr<vmm::hybrid::HybridSocket> vsock_;
   bool guest_left_ = false;
   bool gone_ = false;  // the control socket has ended
 };

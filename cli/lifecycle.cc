@@ -43,12 +43,13 @@ class StartWatcher : public VirtualMachineCallback {
 };
 
 // Starts it in the background and waits until that is known to have worked. Returns an exit code.
-int start_detached(VirtualMachine& vm, bool quiet) {
+int start_detached(VirtualMachine& vm, bool quiet, const std::string& vsock_uds = {}) {
   Progress progress(STDERR_FILENO, !quiet && ::isatty(STDERR_FILENO) == 1);
   auto watcher = std::make_shared<StartWatcher>();
   vm.setCallback(watcher);
   VirtualMachine::RunOptions options;
   options.detached = true;
+  options.vsock_socket = vsock_uds;
   options.progress = report_to(progress);
   if (auto started = vm.run(std::move(options)); !started) {
     progress.clear();
@@ -129,7 +130,7 @@ int run_detached(const RunOptions& options) {
   const auto vm =
       keep ? (*manager)->create(*options.name, *config) : (*manager)->createTemporary(*config, options.name.value_or(""));
   if (!vm) return failed(vm.error());
-  if (const int code = start_detached(**vm, options.quiet); code != 0) {
+  if (const int code = start_detached(**vm, options.quiet, options.vsock_uds.value_or("")); code != 0) {
     // One that never ran is not worth keeping; whether that works is of no interest any more.
     if (keep) (void)(*manager)->deleteVm(*options.name);
     return code;

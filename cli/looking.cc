@@ -52,6 +52,7 @@ json to_json(const VirtualMachineInfo& info) {
                  {"cpu_time_ms", info.cpu_time.count()},
                  {"resident_bytes", info.resident_bytes},
                  {"peak_resident_bytes", info.peak_resident_bytes}};
+  if (!info.vsock_socket.empty()) object["vsock_socket"] = info.vsock_socket;
   if (info.payload_exit_code) object["payload_exit_code"] = *info.payload_exit_code;
   if (info.state == VmState::kDead) {
     object["stop_reason"] = to_string(info.stop_reason);
@@ -134,6 +135,7 @@ std::string format_info(const VirtualMachineInfo& info, bool as_json) {
                               sdk::format_size(info.resident_bytes), sdk::format_size(info.peak_resident_bytes))},
       {"Uptime:", fmt::format("{}, {} of CPU time", format_duration(info.uptime), format_duration(info.cpu_time))},
       {"Process:", fmt::format("{}, for process {} of user {}", info.pid, info.requester_pid, info.requester_uid)}};
+  if (!info.vsock_socket.empty()) rows.push_back({"Vsock:", one_line(info.vsock_socket)});
   if (info.payload_exit_code) rows.push_back({"Exit code:", std::to_string(*info.payload_exit_code)});
   if (info.state == VmState::kDead)
     rows.push_back({"Ended:", fmt::format("{}: {}", to_string(info.stop_reason), one_line(info.stop_message))});

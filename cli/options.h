@@ -46,7 +46,8 @@ struct RunOptions {
   bool remove = false;      // nothing of the VM stays when it ends
   bool no_service = false;  // in a process of our own, which nobody else sees
   std::optional<std::string> name;
-  std::vector<std::string> command;  // the payload and its arguments
+  std::optional<std::string> vsock_uds;  // absolute path of the Unix socket of its vsock ports
+  std::vector<std::string> command;      // the payload and its arguments
 
   // A VM of the user's own instead of a payload in ours.
   [[nodiscard]] bool raw() const { return kernel || firmware; }
@@ -119,21 +120,6 @@ struct TopOptions {
   bool once = false;
 };
 
-// Packets of running VMs' vsock.
-enum class CaptureFormat : uint8_t { kText, kPcapng, kPcap };
-struct CaptureOptions {
-  std::vector<std::string> names;
-  std::optional<std::string> file;         // "-": standard output; none: lines of text there
-  std::vector<uint32_t> ports = {};        // none: all
-  uint32_t snaplen = 32 + 44 + 64 * 1024;  // bytes of each packet: headers and the largest payload
-  CaptureFormat format = CaptureFormat::kText;
-  std::optional<uint64_t> count = {};   // of packets
-  uint64_t buffer = uint64_t{8} << 20;  // bytes shared with each VM
-  bool verbose = false;
-  bool dump = false;
-  bool quiet = false;
-};
-
 // Runs aidlc.
 struct AidlOptions {
   std::vector<std::string> arguments;
@@ -151,7 +137,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, TopOptions, CaptureOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
+                 LogsOptions, TopOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);

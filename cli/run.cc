@@ -51,6 +51,7 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   user.config.wait_for_power_off = prepared->wait_for_power_off;
   const std::string program = TRY(find_vmm());
   VmProcess process = TRY(VmProcess::spawn(program));
+  if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
   DirectVm vm(std::move(prepared->vm), process.control());
   Outcome outcome = Session(std::move(user.config), vm, log, progress).run();
   if (outcome.vm_lost) outcome.message += fmt::format(" ({})", process.finish());
@@ -72,6 +73,7 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   user.config.console = std::move(console.ours);
   VirtualMachine::RunOptions run;
   run.progress = report_to(progress);
+  run.vsock_socket = options.vsock_uds.value_or("");
   if (options.raw()) {
     run.console_input.reset(::fcntl(console.theirs.get(), F_DUPFD_CLOEXEC, 3));
     if (!run.console_input.valid()) return fail_errno("cannot use the serial console");

@@ -60,6 +60,7 @@ aidl::VirtualMachineRawConfig to_aidl(PreparedVm vm, const RunParameters& parame
   raw.virtioConsole = vm.virtio_console;
   raw.detached = parameters.detached;
   raw.persistent = parameters.persistent;
+  raw.vsockSocket = parameters.vsock_socket;
   return raw;
 }
 
@@ -143,6 +144,7 @@ VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   if (info.payloadExitCode >= 0) made.payload_exit_code = info.payloadExitCode;
   made.stop_reason = static_cast<StopReason>(info.deathReason);
   made.stop_message = info.deathMessage;
+  made.vsock_socket = info.vsockSocket;
   return made;
 }
 

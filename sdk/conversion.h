@@ -20,6 +20,7 @@ struct RunParameters {
   bool persistent = false;
   bool detached = false;
   std::array<uint8_t, 64> instance_id{};  // of one without record
+  std::string vsock_socket;               // empty: where the service makes it
 };
 
 // Uses up the files of `vm`.

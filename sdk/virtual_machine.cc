@@ -210,9 +210,10 @@ std::optional<int> VirtualMachine::getPayloadExitCode() {
 
 // ---- streams -------------------------------------------------------------------------------------------------------------
 
-Result<UniqueFd> VirtualMachine::connectVsock(uint32_t port) {
+Result<UniqueFd> VirtualMachine::connectVsock(uint32_t port, VsockType type) {
   const auto run = TRY(impl_->live_run());
-  return open_stream(run->vm().connectVsock(static_cast<int32_t>(port)));
+  if (type == VsockType::kStream) return open_stream(run->vm().connectVsock(static_cast<int32_t>(port)));
+  return open_stream(run->vm().connectVsockOfType(static_cast<int32_t>(port), static_cast<aidl::VsockType>(type)));
 }
 
 Result<std::shared_ptr<rpc::Binder>> VirtualMachine::connectToVsockServer(uint32_t port) {
@@ -224,15 +225,7 @@ Result<std::shared_ptr<rpc::Binder>> VirtualMachine::connectToVsockServer(uint32
   return checked(session->root());
 }
 
-Result<UniqueFd> VirtualMachine::captureVsock(const UniqueFd& ring, const CaptureFilter& filter) {
-  const auto run = TRY(impl_->live_run());
-  aidl::VsockCaptureFilter what;
-  what.ports.assign(filter.ports.begin(), filter.ports.end());
-  what.maxPayload = static_cast<int32_t>(std::min<uint32_t>(filter.maxPayload, INT32_MAX));
-  return open_stream(run->vm().captureVsock(ring, what));
-}
-
-Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(UniqueFd)> accept) {
+Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(UniqueFd)> accept, VsockType type) {
   TRY(check_port(port));
   if (!accept) return fail(ErrorCode::kInvalidArgument, "nobody takes the connections");
   auto shared = std::make_shared<const std::function<void(UniqueFd)>>(std::move(accept));
@@ -240,7 +233,7 @@ Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(Uniqu
   if (impl_->run_ && !impl_->run_->stop_info()) {
     return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' runs: its ports are fixed", getName()));
   }
-  impl_->listeners_[port] = std::move(shared);
+  impl_->listeners_[port] = {std::move(shared), type};
   return {};
 }
 

@@ -61,7 +61,11 @@ class VirtualMachine::Impl {
   std::optional<int> preparation_exit_code_;
   std::shared_ptr<VirtualMachineCallback> callback_;
   Executor executor_;
-  std::map<uint32_t, std::shared_ptr<const std::function<void(UniqueFd)>>> listeners_;
+  struct Listening {
+    std::shared_ptr<const std::function<void(UniqueFd)>> accept;
+    VsockType type = VsockType::kStream;
+  };
+  std::map<uint32_t, Listening> listeners_;
 };
 
 }  // namespace adyton

@@ -94,13 +94,17 @@ Result<sdk::PreparedVm> VirtualMachine::Impl::prepare_files(const std::optional<
 }
 
 Result<void> VirtualMachine::Impl::listen(sdk::VmRun& run) {
-  std::map<uint32_t, PortListener::Accept> listeners;
+  std::map<uint32_t, Listening> listeners;
   {
     const std::lock_guard lock(mutex_);
     listeners = listeners_;
   }
-  for (const auto& [port, accept] : listeners) {
-    TRY(checked(run.vm().listenVsock(static_cast<int32_t>(port), std::make_shared<PortListener>(connection_, accept))));
+  for (const auto& [port, listening] : listeners) {
+    const auto listener = std::make_shared<PortListener>(connection_, listening.accept);
+    const auto number = static_cast<int32_t>(port);
+    TRY(checked(listening.type == VsockType::kStream
+                    ? run.vm().listenVsock(number, listener)
+                    : run.vm().listenVsockOfType(number, static_cast<aidl::VsockType>(listening.type), listener)));
   }
   return {};
 }
@@ -117,8 +121,11 @@ Result<void> VirtualMachine::Impl::run(const std::shared_ptr<VirtualMachine>& se
   }
   if (persistent_) config = TRY(current_config());
   sdk::PreparedVm files = TRY(prepare_files(config, options));
-  sdk::RunParameters parameters{
-      .name = name_, .persistent = persistent_, .detached = options.detached, .instance_id = instance_id_};
+  sdk::RunParameters parameters{.name = name_,
+                                .persistent = persistent_,
+                                .detached = options.detached,
+                                .instance_id = instance_id_,
+                                .vsock_socket = options.vsock_socket};
   aidl::VirtualMachineConfig machine;
   if (config) {
     machine = sdk::to_aidl(std::move(files), *config, parameters);

@@ -64,7 +64,7 @@ uint32_t usable_cpus() {
 
 // A file that the VMM can map or read at any place: nothing that blocks.
 Result<size_t> add_file(VmSpec& spec, const UniqueFd& fd, const char* what) {
-  struct stat status{};
+  struct stat status {};
   if (fd.valid() && ::fstat(fd.get(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
     return fail(adyton::ErrorCode::kInvalidArgument, fmt::format("the {} is not a file", what));
   spec.fds.push_back(TRY(duplicate(fd, what)));
@@ -92,6 +92,7 @@ Outcome<> take_machine(VmSpec& spec, const aidl::VirtualMachineRawConfig& config
   machine.cpus =
       config.cpuCount == 0 ? std::min<uint32_t>(usable_cpus(), vmm::control::kMaxCpus) : static_cast<uint32_t>(config.cpuCount);
   machine.virtio_console = config.virtioConsole;
+  spec.vsock_path = config.vsockSocket;
   switch (config.isolation) {
     case aidl::IsolationLevel::NONE:
     case aidl::IsolationLevel::PROCESS:
@@ -175,6 +176,7 @@ aidl::VirtualMachineInfo to_aidl(const VmInfo& info) {
   out.payloadExitCode = info.payload_exit_code;
   out.deathReason = static_cast<AidlReason>(info.death.reason);
   out.deathMessage = info.death.message;
+  out.vsockSocket = info.vsock_path;
   return out;
 }
 

@@ -58,7 +58,8 @@ VmInfo Vm::info() const {
               .pid = process_ ? process_->pid() : -1,
               .requester = spec_.requester,
               .payload_exit_code = exit_code_.value_or(-1),
-              .death = death_};
+              .death = death_,
+              .vsock_path = vsock_socket_ ? vsock_socket_->path() : std::string()};
   if (process_) {
     const ProcessUsage usage = process_->usage();
     info.cpu_time = usage.cpu_time;
@@ -130,6 +131,7 @@ void Vm::start(Done<> done) {
 Outcome<> Vm::launch() {
   choose_ports();
   TRY(add_console());
+  TRY(open_vsock_socket());
   std::weak_ptr<Vm> weak = weak_from_this();
   process_ = TRY(VmmProcess::spawn(loop_, vmm_program_, [weak](const ProcessExit& exit) {
     if (auto self = weak.lock()) self->on_exit(exit);
@@ -172,7 +174,8 @@ void Vm::choose_ports() {
       if (auto self = weak.lock()) self->consider_finish();
     });
   }
-  spec_.machine.listen_ports.assign(ports_.begin(), ports_.end());
+  for (const uint32_t port : ports_)
+    (seqpacket_ports_.contains(port) ? spec_.machine.listen_seqpacket_ports : spec_.machine.listen_ports).push_back(port);
 }
 
 void Vm::running() {
@@ -187,7 +190,6 @@ void Vm::running() {
           {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
     });
   }
-  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
 }
@@ -240,6 +242,8 @@ void Vm::on_event(Event event, std::vector<UniqueFd> fds) {
     on_accepted(accepted->port, std::move(fds.front()));
   } else if (const auto* description = std::get_if<Description>(&event)) {
     on_description(*description);
+  } else if (const auto* asked = std::get_if<Asked>(&event)) {
+    on_asked(*asked);
   } else if (auto* ended = std::get_if<Ended>(&event)) {
     on_ended(std::move(*ended));
   }
@@ -322,38 +326,13 @@ void Vm::on_ended(Ended ended) {
 
 // ---- vsock ---------------------------------------------------------------------------------------------------------------
 
-void Vm::connect(uint32_t port, Done<UniqueFd> done) {
+void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
   if (phase_ != Phase::kRunning) return done(wrong_state("connect"));
   if (port < kMinVsockPort)
     return done(fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port)));
-  ask(Connect{.port = port}, {}, std::move(done));
-}
-
-void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
-  if (phase_ == Phase::kConfiguring || phase_ == Phase::kStarting) {
-    if (start_waiters_.size() >= kMaxConnects)
-      return done(fail(ErrorCode::kExhausted, "too many captures wait for the VM to start"));
-    // A std::function must be copyable.
-    start_waiters_.emplace_back([this, ring = std::make_shared<UniqueFd>(std::move(memory)), what = std::move(what),
-                                 done](const Outcome<>& started) mutable {
-      if (!started) return done(std::unexpected(started.error()));
-      capture(std::move(*ring), what, done);
-    });
-    return;
-  }
-  if (phase_ != Phase::kRunning) return done(wrong_state("capture"));
-  if (what.ports.size() > vmm::control::kMaxCapturePorts)
-    return done(fail(ErrorCode::kInvalidArgument,
-                     fmt::format("a capture has at most {} ports, not {}", vmm::control::kMaxCapturePorts, what.ports.size())));
-  const int fd = memory.get();
-  what.ring = 0;
-  ask(std::move(what), std::span(&fd, 1), std::move(done));
-}
-
-void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Done<UniqueFd> done) {
   if (connects_.size() >= kMaxConnects)
     return done(fail(ErrorCode::kExhausted, fmt::format("{} connections to the VM are being made already", connects_.size())));
-  const auto sent = send(std::move(body), fds);
+  const auto sent = send(Connect{.port = port, .type = type});
   if (!sent) return done(std::unexpected(Failure(sent.error())));
   const uint32_t id = *sent;
   Timer timer(loop_, times_.connect, [weak = weak_from_this(), id] {
@@ -365,7 +344,7 @@ void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Done<Unique
   connects_.emplace(id, Pending{.done = std::move(done), .timer = std::move(timer)});
 }
 
-Outcome<> Vm::listen(uint32_t port, StreamHandler handler) {
+Outcome<> Vm::listen(uint32_t port, StreamHandler handler, VsockType type) {
   if (port < kMinVsockPort)
     return fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port));
   if (port == kGuestServicePort || (spec_.payload && port == guest::kControlPort))
@@ -379,6 +358,9 @@ Outcome<> Vm::listen(uint32_t port, StreamHandler handler) {
     return fail(ErrorCode::kExhausted, fmt::format("there are {} vsock listeners, which is the limit", kMaxListeners));
   if (phase_ != Phase::kNew && found == listeners_.end())
     return problem(Problem::kInUse, fmt::format("vsock port {} is the service's since the VM has started", port));
+  if (phase_ != Phase::kNew && (type == VsockType::kSeqpacket) != seqpacket_ports_.contains(port))
+    return problem(Problem::kInUse, fmt::format("vsock port {} is of the other type since the VM has started", port));
+  if (type == VsockType::kSeqpacket) seqpacket_ports_.insert(port);
   listeners_[port] = std::move(handler);
   return {};
 }
@@ -388,6 +370,7 @@ void Vm::unlisten(uint32_t port) {
   if (found == listeners_.end()) return;
   if (phase_ == Phase::kNew) {
     listeners_.erase(found);
+    seqpacket_ports_.erase(port);
   } else {
     found->second = nullptr;
   }

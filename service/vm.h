@@ -26,6 +26,7 @@
 #include "service/vm_types.h"
 #include "service/vmm_process.h"
 #include "vmm/control/protocol.h"
+#include "vmm/hybrid/hybrid_socket.h"
 
 namespace adyton::service {
 
@@ -97,11 +98,10 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void start(Done<> done);
   void stop(Done<> done);
   void kill(Death death, Done<> done);
-  void connect(uint32_t port, Done<UniqueFd> done);
-  // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
-  void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
+  using VsockType = vmm::control::VsockType;
+  void connect(uint32_t port, Done<UniqueFd> done, VsockType type = VsockType::kStream);
 
-  Outcome<> listen(uint32_t port, StreamHandler handler);
+  Outcome<> listen(uint32_t port, StreamHandler handler, VsockType type = VsockType::kStream);
   void unlisten(uint32_t port);
   Outcome<> signal(uint32_t number);
   Outcome<> set_terminal_size(uint16_t rows, uint16_t columns);
@@ -127,8 +127,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Outcome<> launch();
   Result<void> add_console();
   void choose_ports();
-  // Sends a request whose reply carries a descriptor.
-  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Done<UniqueFd> done);
+  Outcome<> open_vsock_socket();
+  void on_vsock_client(uint32_t port, UniqueFd client);
+  void on_asked(const vmm::control::Asked& asked);
   Result<uint32_t> send(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
   void on_control(uint32_t events);
   bool receive_one();
@@ -175,11 +176,13 @@ class Vm : public std::enable_shared_from_this<Vm> {
   uint32_t start_id_ = 0;
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
-  std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
-  std::map<uint32_t, Pending> connects_;                       // by request
+  std::map<uint32_t, Pending> connects_;  // by request
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on
+  std::set<uint32_t> seqpacket_ports_;           // of these
+  std::unique_ptr<vmm::hybrid::HybridSocket> vsock_socket_;
+  Watch vsock_watch_;
   StreamHandler guest_service_;
   std::shared_ptr<GuestAgent> agent_;
 

@@ -1,7 +1,5 @@
 #include "service/vm_object.h"
 
-#include <fcntl.h>
-
 #include "service/client_calls.h"
 #include "service/conversion.h"
 
@@ -13,6 +11,7 @@ using virtualizationservice::IVsockListener;
 using virtualizationservice::MemoryTrimLevel;
 using virtualizationservice::VirtualMachineInfo;
 using virtualizationservice::VirtualMachineState;
+using virtualizationservice::VsockType;
 
 template <typename T>
 rpc::Reply<T> reply(Outcome<T> outcome) {
@@ -26,6 +25,12 @@ rpc::Reply<T> reply(Outcome<T> outcome) {
 
 std::unexpected<rpc::Status> unsupported(std::string message) {
   return rpc::fail(rpc::Exception::kUnsupportedOperation, std::move(message));
+}
+
+rpc::Reply<vmm::control::VsockType> type_of(VsockType type) {
+  if (type == VsockType::STREAM) return vmm::control::VsockType::kStream;
+  if (type == VsockType::SEQPACKET) return vmm::control::VsockType::kSeqpacket;
+  return rpc::fail(rpc::Exception::kIllegalArgument, "there is no such type of vsock connection");
 }
 
 uint64_t caller_session() {
@@ -82,27 +87,24 @@ rpc::Reply<> VmObject::suspend() { return unsupported("this version of adyton-vm
 
 rpc::Reply<> VmObject::resume() { return unsupported("this version of adyton-vmm cannot suspend a VM"); }
 
-rpc::Reply<UniqueFd> VmObject::connectVsock(int32_t port) {
-  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->connect(static_cast<uint32_t>(port), done); }));
+rpc::Reply<UniqueFd> VmObject::connectVsockOfType(int32_t port, VsockType type) {
+  const auto kind = type_of(type);
+  if (!kind) return std::unexpected(kind.error());
+  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->connect(static_cast<uint32_t>(port), done, *kind); }));
 }
 
-rpc::Reply<UniqueFd> VmObject::captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) {
-  if (filter.maxPayload < 0) return rpc::fail(rpc::Exception::kIllegalArgument, "a payload cannot be cut to less than nothing");
-  UniqueFd memory(::fcntl(ring.get(), F_DUPFD_CLOEXEC, 0));
-  if (!memory.valid()) return refuse(Failure(fail_errno("cannot take the ring").error()));
-  vmm::control::Capture what{.ports = std::vector<uint32_t>(filter.ports.begin(), filter.ports.end()),
-                             .max_payload = static_cast<uint32_t>(filter.maxPayload)};
-  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->capture(std::move(memory), std::move(what), done); }));
-}
-
-rpc::Reply<> VmObject::listenVsock(int32_t port, const std::shared_ptr<IVsockListener>& listener) {
+rpc::Reply<> VmObject::listenVsockOfType(int32_t port, VsockType type, const std::shared_ptr<IVsockListener>& listener) {
+  const auto kind = type_of(type);
+  if (!kind) return std::unexpected(kind.error());
   if (!listener) return rpc::fail(rpc::Exception::kNullPointer, "a listener is needed");
   auto queue = queues_.of(caller_session());
   if (!queue) return refuse(queue.error());
   const auto number = static_cast<uint32_t>(port);
   auto calls = std::make_shared<ListenerCalls>(std::move(*queue), number, listener);
-  auto listening =
-      loop_.call([&] { return vm_->listen(number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }); });
+  auto listening = loop_.call([&] {
+    return vm_->listen(
+        number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }, *kind);
+  });
   if (!listening) return refuse(listening.error());
   const auto leave = [&loop = loop_, vm = std::weak_ptr(vm_), number] {
     loop.post([vm, number] {

@@ -32,9 +32,15 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> kill() override;
   rpc::Reply<> suspend() override;
   rpc::Reply<> resume() override;
-  rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
-  rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) override;
-  rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<virtualizationservice::IVsockListener>& listener) override;
+  rpc::Reply<UniqueFd> connectVsock(int32_t port) override {
+    return connectVsockOfType(port, virtualizationservice::VsockType::STREAM);
+  }
+  rpc::Reply<UniqueFd> connectVsockOfType(int32_t port, virtualizationservice::VsockType type) override;
+  rpc::Reply<> listenVsockOfType(int32_t port, virtualizationservice::VsockType type,
+                                 const std::shared_ptr<virtualizationservice::IVsockListener>& listener) override;
+  rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<virtualizationservice::IVsockListener>& listener) override {
+    return listenVsockOfType(port, virtualizationservice::VsockType::STREAM, listener);
+  }
   rpc::Reply<UniqueFd> openConsole(bool with_history) override;
   rpc::Reply<UniqueFd> openLog(bool with_history) override;
   rpc::Reply<> signalPayload(int32_t signal) override;

@@ -229,6 +229,8 @@ void Vm::die() {
   if (death_.reason == DeathReason::kShutdown && spec_.payload && !payload_ended_ && !intended_)
     death_.message = "the guest powered off before its payload had ended";
   control_watch_.reset();
+  vsock_watch_.reset();
+  vsock_socket_.reset();
   process_.reset();
   spec_.fds.clear();
   listeners_.clear();
@@ -239,7 +241,6 @@ void Vm::die() {
 
   auto connects = std::move(connects_);
   for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
-  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
   if (const auto done = std::exchange(start_done_, nullptr))
     done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
   const auto observers = std::exchange(observers_, {});

@@ -34,6 +34,8 @@ Outcome<> check(const VmSpec& spec) {
     if (disk.serial.size() > kMaxDiskSerial || disk.serial.find('\0') != std::string::npos)
       return bad(fmt::format("a disk's serial has at most {} bytes", kMaxDiskSerial));
   }
+  if (!spec.vsock_path.empty() && (!spec.vsock_path.starts_with('/') || spec.vsock_path.size() > vmm::hybrid::kMaxPath))
+    return bad(fmt::format("the path of a VM's vsock socket is absolute and at most {} bytes long", vmm::hybrid::kMaxPath));
   if (spec.persistent && spec.name.empty()) return bad("a persistent VM needs the name of its record");
   // What the guest's init cannot be told is better refused now.
   if (spec.payload) TRY(guest::encode(*spec.payload));
@@ -64,6 +66,8 @@ Outcome<std::shared_ptr<Vm>> VmTable::create(VmSpec spec) {
     spec.instance_id = used.second.instance_id;
   }
   const uint32_t cid = TRY(cids_.allocate());
+  spec.vsock_required = !spec.vsock_path.empty();
+  if (!spec.vsock_required && !vsock_directory_.empty()) spec.vsock_path = fmt::format("{}/vm-{}.vsock", vsock_directory_, cid);
   auto vm = std::make_shared<Vm>(loop_, vmm_program_, cid, std::move(spec), std::move(holdings));
   vm->on_death([this, cid] { gone(cid); });
   vms_.emplace(cid, vm);

@@ -30,6 +30,9 @@ class VmTable {
   // live VM's.
   Outcome<std::shared_ptr<Vm>> create(VmSpec spec);
 
+  // Where VMs that name no place get the socket of their vsock ports; without it they have none.
+  void set_vsock_directory(std::string directory) { vsock_directory_ = std::move(directory); }
+
   // Null if there is none.
   [[nodiscard]] std::shared_ptr<Vm> find(const std::string& name) const;
   [[nodiscard]] std::vector<std::shared_ptr<Vm>> list() const;  // by cid
@@ -46,6 +49,7 @@ class VmTable {
 
   EventLoop& loop_;
   const std::string vmm_program_;
+  std::string vsock_directory_;
   CidAllocator cids_;
   const std::shared_ptr<Budget> budget_;
   const std::shared_ptr<RecordStore> records_;

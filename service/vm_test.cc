@@ -3,11 +3,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <condition_variable>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 
 #include "service/testing/recorder.h"
@@ -98,6 +99,87 @@ class VmTest : public ::testing::Test {
 };
 
 // ---- raw VMs ---------------------------------------------------------------------------------------------------------
+
+// ---- the socket of the vsock ports -------------------------------------------------------------------------------------
+
+class VsockSocketTest : public VmTest {
+ protected:
+  VsockSocketTest() {
+    char name[] = "/tmp/adyton-vsock-XXXXXX";
+    folder = ::mkdtemp(name);
+    path = folder + "/socket";
+  }
+  ~VsockSocketTest() override { std::filesystem::remove_all(folder); }
+  void make_with_socket(const std::string& script) {
+    make(script, {}, [this](VmSpec& spec) {
+      spec.vsock_path = path;
+      spec.vsock_required = true;
+    });
+  }
+  static sockaddr_un address_of(const std::string& of) {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::memcpy(address.sun_path, of.data(), of.size());
+    return address;
+  }
+  UniqueFd client(std::string_view line) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = address_of(path);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::write(fd.get(), line.data(), line.size()), static_cast<ssize_t>(line.size()));
+    return fd;
+  }
+  std::string folder;
+  std::string path;
+};
+
+TEST_F(VsockSocketTest, ProgramsReachPortsOfTheGuest) {
+  make_with_socket("");
+  ASSERT_TRUE(start());
+  EXPECT_EQ(loop->call([&] { return vm->info(); }).vsock_path, path);
+  const UniqueFd stream = client("CONNECT 7000\nhello");
+  EXPECT_EQ(read_exactly(stream.get(), 14 + 5), "OK 1073741824\nhello");
+  EXPECT_EQ(read_all(client("CONNECT 2002\n").get()), "");
+  EXPECT_EQ(read_all(client("GET /\n").get()), "");
+  const UniqueFd waiting = client("CONN");
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(read_all(waiting.get()), "");
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(VsockSocketTest, TheGuestReachesWhoListensForItsPort) {
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = address_of(path + "_5001");
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  make_with_socket("ask:5001 ask:5002");
+  ASSERT_TRUE(start());
+  const UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(read_all(accepted.get()), "taken 5001\n");
+  EXPECT_EQ(read_exactly(open_console().get(), 24), "taken 5001\nrefused 5002\n");
+}
+
+TEST_F(VsockSocketTest, AVmThatNeedsItDoesNotStartWithoutIt) {
+  std::filesystem::create_directory(path);
+  make_with_socket("");
+  EXPECT_THAT(start().error().error.message, HasSubstr(path));
+  make("", {}, [this](VmSpec& spec) { spec.vsock_path = path; });
+  ASSERT_TRUE(start());
+  EXPECT_EQ(loop->call([&] { return vm->info(); }).vsock_path, "");
+}
+
+TEST_F(VmTest, SeqpacketConnectionsKeepTheirMessages) {
+  make("");
+  ASSERT_TRUE(start());
+  auto socket = loop->await<Outcome<UniqueFd>>([&](auto done) {
+    vm->connect(
+        7000, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }, Vm::VsockType::kSeqpacket);
+  });
+  ASSERT_TRUE(socket);
+  ASSERT_EQ(::write(socket->get(), "one", 3), 3);
+  ASSERT_EQ(::write(socket->get(), "two", 3), 3);
+  char bytes[16];
+  EXPECT_EQ(::read(socket->get(), bytes, sizeof(bytes)), 3);
+}
 
 TEST_F(VmTest, ARawVmRunsUntilItIsKilled) {
   make("");
@@ -243,25 +325,6 @@ TEST_F(VmTest, ConnectsToThePortsOfTheGuest) {
   EXPECT_EQ(connect(2001).error().error.code, ErrorCode::kExhausted);
   ASSERT_TRUE(kill());
   EXPECT_EQ(read_all(stream->get()), "");
-}
-
-TEST_F(VmTest, CapturesGoThroughToTheVmm) {
-  make("");
-  const auto capture = [&](vmm::control::Capture what) {
-    return loop->await<Outcome<UniqueFd>>([&](auto done) {
-      UniqueFd ring(::memfd_create("ring", MFD_CLOEXEC));
-      EXPECT_EQ(::write(ring.get(), "ring", 4), 4);
-      vm->capture(std::move(ring), what, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
-    });
-  };
-  EXPECT_EQ(capture({.ports = {}}).error().problem, Problem::kWrongState);
-  ASSERT_TRUE(start());
-  const auto back = capture({.ports = {1}});
-  ASSERT_TRUE(back) << back.error().error.message;
-  char bytes[4];
-  ASSERT_EQ(::pread(back->get(), bytes, 4, 0), 4);
-  EXPECT_EQ(std::string(bytes, 4), "ring");
-  EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(VmTest, ListenersGetTheConnectionsOfTheGuest) {

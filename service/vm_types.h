@@ -67,6 +67,9 @@ struct VmSpec {
   std::optional<guest::ExecRequest> payload;  // none: a raw VM
   bool set_clock = true;                      // payload: give it the time of its start
   std::chrono::milliseconds boot_timeout{0};  // payload: from start to the payload's start; 0: never
+  // Where the socket of its vsock ports is made; empty: it has none. Without `vsock_required` the VM also starts without it.
+  std::string vsock_path;
+  bool vsock_required = false;
   Requester requester;
 };
 
@@ -88,7 +91,8 @@ struct VmInfo {
   uint64_t resident = 0;       // bytes
   uint64_t peak_resident = 0;  // bytes
   int32_t payload_exit_code = -1;
-  Death death;  // of a dead one
+  Death death;             // of a dead one
+  std::string vsock_path;  // empty: it has none
 };
 
 }  // namespace adyton::service

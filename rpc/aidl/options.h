@@ -26,8 +26,7 @@ struct GenerateOptions {
   bool dependency_files = false;     // -a: one beside each output
   bool ninja = false;
   std::optional<std::string> method_map;
-  std::optional<std::string> interface_map;
-  ProgramOptions program;            // language kNone: only maps are asked for
+  ProgramOptions program;            // language kNone: only the method map is asked for
   BackendOptions backend;
   WarningPolicy warnings;
 };

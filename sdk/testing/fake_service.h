@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,13 +32,6 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   UniqueFd connect_from_guest(uint32_t port);
   // The guest's end of the last connectVsock().
   UniqueFd take_guest_end();
-  // What the last captureVsock() got, and our end of what it gave.
-  struct Capture {
-    UniqueFd ring;
-    UniqueFd wake;
-    aidl::VsockCaptureFilter filter;
-  };
-  std::optional<Capture> take_capture();
   // Our ends of what openConsole() and openLog() gave.
   UniqueFd take_console();
   [[nodiscard]] bool alive() const;
@@ -58,6 +50,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::array<uint8_t, 64> instance_id{};
   std::string start_error;  // start() fails with it
   std::vector<int32_t> signals;
+  std::vector<aidl::VsockType> types;  // of connections for which one was named
   std::vector<std::pair<int32_t, int32_t>> sizes;
 
   // --- IVirtualMachine
@@ -73,8 +66,16 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<> suspend() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
   rpc::Reply<> resume() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
-  rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const aidl::VsockCaptureFilter& filter) override;
   rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<aidl::IVsockListener>& listener) override;
+  rpc::Reply<UniqueFd> connectVsockOfType(int32_t port, aidl::VsockType type) override {
+    types.push_back(type);
+    return connectVsock(port);
+  }
+  rpc::Reply<> listenVsockOfType(int32_t port, aidl::VsockType type,
+                                 const std::shared_ptr<aidl::IVsockListener>& listener) override {
+    types.push_back(type);
+    return listenVsock(port, listener);
+  }
   rpc::Reply<UniqueFd> openConsole(bool with_history) override;
   rpc::Reply<UniqueFd> openLog(bool with_history) override { return openConsole(with_history); }
   rpc::Reply<> signalPayload(int32_t signal) override;
@@ -96,7 +97,6 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::map<uint32_t, std::shared_ptr<aidl::IVsockListener>> listeners_;
   std::vector<UniqueFd> guest_ends_;
   std::vector<UniqueFd> consoles_;
-  std::vector<Capture> captures_;
   int32_t exit_code_ = -1;
   virtualizationcommon::DeathReason reason_ = virtualizationcommon::DeathReason::UNKNOWN;
   std::string message_;

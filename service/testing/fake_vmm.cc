@@ -3,7 +3,8 @@
 //
 //   at=PHASE:ACTION   PHASE: configure, start, run      ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset,
 //   crash console:TEXT      writes TEXT to the console when started; '_' stands for a space dial:PORT         connects to a port
-//   of the host once started, and sends "hello from PORT" echo              what comes in on the console goes out again
+//   of the host once started, and sends "hello from PORT" ask:PORT           asks about a port, and says on the console and to
+//   the socket what the answer was echo              what comes in on the console goes out again
 //
 // and for behaviour before that, in the environment: FAKE_VMM=at=spawn:ACTION, FAKE_VMM=at=describe:ACTION.
 // The payload's first argument says what the guest's init does: see Guest::run().
@@ -68,14 +69,23 @@ class FakeVmm {
           say(vmm::control::Reply{.id = request->id, .error = Error{ErrorCode::kExhausted, "no descriptors"}});
           continue;
         }
-        auto [mine, theirs] = pair();
+        auto [mine, theirs] = pair(connect->type == VsockType::kSeqpacket ? SOCK_SEQPACKET : SOCK_STREAM);
         const int fd = theirs.get();
-        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+        if (connect->socket) {
+          mine = std::move(packet->fds[*connect->socket]);
+          ::fcntl(mine.get(), F_SETFL, 0);
+          say(vmm::control::Reply{.id = request->id, .error = {}});
+          if (connect->port == 2002) continue;  // refused
+          write_all(mine.get(), "OK 1073741824\n");
+        } else {
+          say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+        }
         std::thread([mine = std::move(mine)]() mutable { echo(mine.get(), mine.get()); }).detach();
-      } else if (auto* capture = std::get_if<Capture>(&request->body)) {
-        // Gives the ring back, for the test to see.
-        const int fd = packet->fds[capture->ring].get();
-        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+      } else if (auto* answer = std::get_if<Answer>(&request->body)) {
+        say(vmm::control::Reply{.id = request->id, .error = {}});
+        const std::string what = (answer->socket ? "taken " : "refused ") + std::to_string(answer->question) + "\n";
+        if (answer->socket) write_all(packet->fds[*answer->socket].get(), what);
+        write_all(console_.get(), what);
       } else {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         end(EndReason::kStopped);
@@ -97,9 +107,9 @@ class FakeVmm {
   }
 
  private:
-  static std::pair<UniqueFd, UniqueFd> pair() {
+  static std::pair<UniqueFd, UniqueFd> pair(int type = SOCK_STREAM) {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) std::exit(9);
+    if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) std::exit(9);
     return {UniqueFd(ends[0]), UniqueFd(ends[1])};
   }
   static void echo(int from, int to) {
@@ -257,6 +267,9 @@ void FakeVmm::started() {
         write_all(stream.get(), "hello from " + std::to_string(port));
         (void)stream.release();  // lives as long as the guest
       }
+    } else if (word.starts_with("ask:")) {
+      const auto port = static_cast<uint32_t>(std::atoi(word.c_str() + 4));
+      say(Asked{.question = port, .port = port});
     } else if (word == "echo") {
       std::thread([this] { echo(console_.get(), console_.get()); }).detach();
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,10 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+// clang-format off: it needs what <sys/socket.h> declares.
+#include <linux/vm_sockets.h>
+// clang-format on
 
 static volatile sig_atomic_t seen;
 static void note(int number) { seen = number; }
@@ -35,6 +40,44 @@ static int cat(void) {
     }
   }
   return got < 0;
+}
+
+static int vsock(unsigned cid, unsigned port, struct sockaddr_vm* address) {
+  memset(address, 0, sizeof *address);
+  address->svm_family = AF_VSOCK;
+  address->svm_cid = cid;
+  address->svm_port = port;
+  return socket(AF_VSOCK, SOCK_STREAM, 0);
+}
+
+// Sends what comes in on a vsock port back, one connection after the other, until standard input ends.
+static int vsock_echo(unsigned port) {
+  static char buffer[1 << 16];
+  struct sockaddr_vm address;
+  const int listener = vsock(VMADDR_CID_ANY, port, &address);
+  if (bind(listener, (struct sockaddr*)&address, sizeof address) != 0 || listen(listener, 8) != 0) return 1;
+  say("listening\n");
+  for (;;) {
+    struct pollfd polls[2] = {{.fd = listener, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+    poll(polls, 2, -1);
+    if (polls[1].revents) return 0;
+    const int fd = accept(listener, NULL, NULL);
+    for (ssize_t got; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      if (send(fd, buffer, (size_t)got, MSG_NOSIGNAL) != got) break;
+    }
+    close(fd);
+  }
+}
+
+static int vsock_say(unsigned port) {
+  static const char text[] = "hello from the guest\n";
+  struct sockaddr_vm address;
+  const int fd = vsock(VMADDR_CID_HOST, port, &address);
+  const int connected = connect(fd, (struct sockaddr*)&address, sizeof address) == 0;
+  if (connected && send(fd, text, sizeof text - 1, 0) != sizeof text - 1) return 1;
+  printf("%u: %s\n", port, connected ? "connected" : "refused");
+  close(fd);
+  return 0;
 }
 
 static void* add_many(void* counter) {
@@ -68,8 +111,8 @@ static int devices(void) {
   static char block[4096];
   const uint64_t range[2] = {65536, 65536};
   const int disk = open("/dev/vda", O_RDWR);
-  const int done = disk >= 0 && pwrite(disk, block, sizeof block, 0) == sizeof block && fsync(disk) == 0 && ioctl(disk, BLKDISCARD, range) == 0 &&
-                   ioctl(disk, BLKZEROOUT, range) == 0;
+  const int done = disk >= 0 && pwrite(disk, block, sizeof block, 0) == sizeof block && fsync(disk) == 0 &&
+                   ioctl(disk, BLKDISCARD, range) == 0 && ioctl(disk, BLKZEROOUT, range) == 0;
   printf("disk: %s\n", done ? "ok" : strerror(errno));
   FILE* console = fopen("/dev/hvc0", "r+");
   char line[64] = "none\n";
@@ -186,6 +229,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (strcmp(word, "devices") == 0) return devices();
+  if (strcmp(word, "vsock-echo") == 0) return vsock_echo((unsigned)number);
+  if (strcmp(word, "vsock-say") == 0) {
+    for (int i = 2; i < argc; ++i) {
+      if (vsock_say((unsigned)atoi(argv[i])) != 0) return 1;
+    }
+    return 0;
+  }
   if (strcmp(word, "threads") == 0) return threads(number);
   if (strcmp(word, "forks") == 0) return forks(number);
   if (strcmp(word, "crash-kernel") == 0) {

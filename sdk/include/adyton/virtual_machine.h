@@ -92,6 +92,7 @@ struct VirtualMachineInfo {
   std::optional<int> payload_exit_code;
   StopReason stop_reason = StopReason::kUnknown;  // of a dead one
   std::string stop_message;
+  std::string vsock_socket;  // the Unix socket of its vsock ports; empty: it has none
 };
 
 struct StopInfo {
@@ -100,6 +101,10 @@ struct StopInfo {
 };
 
 enum class TrimLevel : int32_t { kRunningCritical = 0, kRunningLow = 1, kRunningModerate = 2 };
+
+// How a vsock connection carries data: bytes (a SOCK_STREAM socket), or messages of up to 256 KiB that arrive whole
+// (SOCK_SEQPACKET).
+enum class VsockType : int32_t { kStream = 0, kSeqpacket = 1 };
 
 // Where a payload's streams come out if listenVsock() has been called for them.
 inline constexpr uint32_t kPayloadStdinPort = 1025;
@@ -142,6 +147,9 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     UniqueFd console_output;
     UniqueFd console_input;
     UniqueFd log;  // what the payload writes, as far as nobody listens for it
+    // Where the service makes the Unix socket of the VM's vsock ports (docs/vsock.md): an absolute path; empty: in its own
+    // folder.
+    std::string vsock_socket;
   };
   // Prepares the images, opens the files, and starts the VM. Returns when its CPUs may run: what follows is told to the callback.
   // A VM that has stopped may be run again. kUnavailable if it runs; what prevents it otherwise is said in a sentence.
@@ -159,8 +167,8 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // Waits until the VM has stopped, or for `timeout`: none then. At once if it does not run.
   std::optional<StopInfo> waitForStop(std::optional<std::chrono::milliseconds> timeout = {});
 
-  // Waits until the payload has called AVmPayload_notifyPayloadReady(). kUnavailable, with what ended it, when its end came first or the
-  // VM does not run, or when `timeout` has passed.
+  // Waits until the payload has called AVmPayload_notifyPayloadReady(). kUnavailable, with what ended it, when its end came first
+  // or the VM does not run, or when `timeout` has passed.
   Result<void> waitForReady(std::optional<std::chrono::milliseconds> timeout = {});
 
   // Halts the guest's CPUs, and lets them run on. kUnsupported where the VMM cannot.
@@ -171,25 +179,16 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // not found), also if run() failed for that; none: it has not ended.
   [[nodiscard]] std::optional<int> getPayloadExitCode();
 
-  // A stream to a port that the guest listens on.
-  Result<UniqueFd> connectVsock(uint32_t port);
+  // A connection to a port that the guest listens on.
+  Result<UniqueFd> connectVsock(uint32_t port, VsockType type = VsockType::kStream);
   // The root object of an RpcBinder server that the guest runs on that port, for IFoo::from_binder(). Its session lives as long
   // as an object that came through it.
   Result<std::shared_ptr<rpc::Binder>> connectToVsockServer(uint32_t port);
-  // Copies the VM's vsock packets into `ring`, a ring's memory (observe/record_ring.h of Adyton's sources; packets as in
-  // observe/vsock_record.h). Returns the reader's end of its wake socket: at its end the VM is gone, closing it ends the capture.
-  // A slow reader loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time. It
-  // shows what the host sees of the guest's traffic in any case, at every isolation level.
-  struct CaptureFilter {
-    std::vector<uint32_t> ports;      // packets from or to one of these, at most 64; none: all
-    uint32_t maxPayload = INT32_MAX;  // bytes of each packet's payload to keep
-  };
-  Result<UniqueFd> captureVsock(const UniqueFd& ring, const CaptureFilter& filter);
   // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. Before run(),
   // for this and later runs; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) reads them to
   // their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the log, and the VM ends
   // by itself.
-  Result<void> listenVsock(uint32_t port, std::function<void(UniqueFd stream)> accept);
+  Result<void> listenVsock(uint32_t port, std::function<void(UniqueFd stream)> accept, VsockType type = VsockType::kStream);
 
   // The console: a connected socket that carries what the guest writes, after the up to 1 MiB it has written last; what is
   // written to it is typed on the console. At its end the VM is gone. A slow reader loses output. kPermission unless the

@@ -6,7 +6,7 @@ import adyton.virtualizationservice.IsolationLevel;
 import adyton.virtualizationservice.MemoryTrimLevel;
 import adyton.virtualizationservice.VirtualMachineInfo;
 import adyton.virtualizationservice.VirtualMachineState;
-import adyton.virtualizationservice.VsockCaptureFilter;
+import adyton.virtualizationservice.VsockType;
 
 /**
  * One virtual machine. The object that createVm() returns keeps it alive (unless it is detached); those that getVm() returns do not.
@@ -48,13 +48,6 @@ interface IVirtualMachine {
     ParcelFileDescriptor connectVsock(int port);
 
     /**
-     * Copies the VM's vsock packets into a ring of the client's (observe/record_ring.h), without passing them through the service.
-     * Returns the reader's end of the ring's wake socket: at its end the VM is gone, and closing it ends the capture. A reader that is
-     * slow loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time.
-     */
-    ParcelFileDescriptor captureVsock(in ParcelFileDescriptor ring, in VsockCaptureFilter filter);
-
-    /**
      * Takes the connections that the guest makes to `port` of the host, until the listener's session ends. Before start(): afterwards
      * the ports are fixed, and only a port whose listener has gone can be taken over. At most 56 ports. The ports 1024 (of a VM with
      * a payload) and IVirtualMachineService.VM_BINDER_SERVICE_PORT are the service's.
@@ -86,4 +79,8 @@ interface IVirtualMachine {
 
     /** Changes whether the VM outlives its client. One that is no longer detached ends with this object, whoever created it. */
     void setDetached(boolean detached);
+
+    /** As connectVsock() and listenVsock(), for connections of `type`. */
+    ParcelFileDescriptor connectVsockOfType(int port, VsockType type);
+    void listenVsockOfType(int port, VsockType type, IVsockListener listener);
 }

@@ -34,4 +34,6 @@ parcelable VirtualMachineInfo {
     DeathReason deathReason = DeathReason.UNKNOWN;
     /** One sentence for a person: why it ended; empty while it lives. */
     String deathMessage;
+    /** The Unix socket of its vsock ports (docs/vsock.md); empty: it has none. */
+    String vsockSocket;
 }

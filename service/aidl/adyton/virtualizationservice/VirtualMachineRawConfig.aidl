@@ -43,4 +43,10 @@ parcelable VirtualMachineRawConfig {
     boolean detached = false;
     /** `name` is that of a record, which cannot be deleted or changed while the VM lives. */
     boolean persistent = false;
+
+    /**
+     * Where the service makes the Unix socket of the VM's vsock ports (docs/vsock.md), instead of in its runtime folder: an absolute path
+     * of at most 96 bytes. The one file that the service makes where a client says: the client is the same user.
+     */
+    String vsockSocket;
 }
