@@ -302,8 +302,37 @@ class CommandLine {
     top_ = add("top", "Show what virtual machines use, again and again");
     top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();
     top_->add_flag("--once", top_options_.once, "Look twice, print once");
+    add_capture();
     doctor_ = add("doctor", "Say what this machine offers and what is missing");
     doctor_->add_flag("--json", doctor_options_.json, "As JSON");
+  }
+
+  void add_capture() {
+    capture_ = add("capture", "Show or record the vsock packets of running virtual machines");
+    capture_->add_option("NAME", capture_options_.names, "Names of virtual machines")->required();
+    capture_->add_option("--write,-w", capture_options_.file, "Write a capture file; - is standard output")->type_name("FILE");
+    capture_->add_option("--format", capture_format_, "pcapng, or pcap, which knows one VM, and neither comments nor drops")
+        ->check(CLI::IsMember({"pcapng", "pcap"}));
+    capture_->add_option("--port,-p", capture_options_.ports, "Only packets from or to this vsock port; again for more ports")
+        ->type_name("PORT")
+        ->allow_extra_args(false);
+    capture_->add_option("--snaplen,-s", capture_options_.snaplen, "Keep this much of each packet, 76 bytes of headers included")
+        ->type_name("BYTES")
+        ->capture_default_str();
+    capture_->add_option("--count,-c", capture_options_.count, "End after this many packets")->type_name("COUNT");
+    capture_->add_option("--buffer-size,-B", capture_buffer_, "Memory shared with each VM, for packets not read yet")
+        ->type_name("KIB")
+        ->capture_default_str();
+    capture_->add_flag("--verbose,-v", capture_options_.verbose, "Text: credits too");
+    capture_->add_flag("--dump,-X", capture_options_.dump, "Text: payload too, in hexadecimal and ASCII");
+    capture_->add_flag("--quiet,-q", capture_options_.quiet, "Do not say what is captured and how much it was");
+    capture_->footer(
+        "Without -w a line per packet is printed. It ends at Ctrl-C, after --count packets, with the virtual machines, or when "
+        "nobody\n"
+        "reads its output any more; the exit code is 0 then. A guest is never slowed down: packets for which there is no room "
+        "are\n"
+        "dropped, counted, and said in the file. What is shown is what the host sees of the guest's vsock in any case, at every\n"
+        "isolation level. Example: adyton capture demo -w - | tshark -r -");
   }
 
   void add_tools() {
@@ -346,6 +375,7 @@ class CommandLine {
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
       return top_options_;
     }
+    if (capture_->parsed()) return capture_command();
     if (doctor_->parsed()) return doctor_options_;
     if (prepare_->parsed()) return prepare_options_;
     if (aidl_->parsed()) return aidl_options_;
@@ -360,6 +390,25 @@ class CommandLine {
     if (exec_tty_ || exec_no_tty_) exec_options_.tty = exec_tty_;
     exec_options_.env = TRY(expand_env(exec_env_));
     return exec_options_;
+  }
+
+  Result<Command> capture_command() {
+    CaptureOptions& options = capture_options_;
+    if (options.snaplen == 0) return bad("--snaplen 0 would keep nothing");
+    options.snaplen = std::min(options.snaplen, CaptureOptions().snaplen);
+    if (options.count == 0) return bad("--count 0 would capture nothing");
+    if (options.ports.size() > 64) return bad("a capture has at most 64 ports");
+    if (capture_buffer_ < 64 || capture_buffer_ > 65536) return bad("--buffer-size is not from 64 to 65536 KiB");
+    options.buffer = uint64_t{capture_buffer_} << 10;
+    if (!options.file) {
+      if (capture_format_) return bad("--format is for capture files: say -w FILE");
+      return options;
+    }
+    options.format = capture_format_ == "pcap" ? CaptureFormat::kPcap : CaptureFormat::kPcapng;
+    if (options.format == CaptureFormat::kPcap && options.names.size() > 1)
+      return bad("a pcap file cannot tell virtual machines apart: use --format pcapng for several");
+    if (options.verbose || options.dump) return bad("--verbose and --dump are for text, without -w");
+    return options;
   }
 
   Result<Command> copy_command() {
@@ -387,6 +436,9 @@ class CommandLine {
   LogsOptions logs_options_;
   TopOptions top_options_;
   double top_seconds_ = 1;
+  CaptureOptions capture_options_;
+  std::optional<std::string> capture_format_;
+  uint32_t capture_buffer_ = 8192;
   AidlOptions aidl_options_;
   DoctorOptions doctor_options_;
   PrepareOptions prepare_options_;
@@ -403,6 +455,7 @@ class CommandLine {
   CLI::App* list_ = nullptr;
   CLI::App* info_ = nullptr;
   CLI::App* top_ = nullptr;
+  CLI::App* capture_ = nullptr;
   CLI::App* doctor_ = nullptr;
   CLI::App* prepare_ = nullptr;
   CLI::App* aidl_ = nullptr;

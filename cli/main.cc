@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/attach.h"
+#include "cli/capture.h"
 #include "cli/doctor.h"
 #include "cli/exec.h"
 #include "cli/lifecycle.h"
@@ -85,6 +86,7 @@ struct Execute {
   int operator()(const ConsoleOptions& options) const { return console(options); }
   int operator()(const LogsOptions& options) const { return logs(options); }
   int operator()(const TopOptions& options) const { return top(options); }
+  int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const AidlOptions& options) const { return run_aidlc(options); }
   int operator()(const ManualOptions& options) const { return manual(options); }
   int operator()(const PrepareOptions& options) const { return prepare(options); }

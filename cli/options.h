@@ -120,6 +120,21 @@ struct TopOptions {
   bool once = false;
 };
 
+// Packets of running VMs' vsock.
+enum class CaptureFormat : uint8_t { kText, kPcapng, kPcap };
+struct CaptureOptions {
+  std::vector<std::string> names;
+  std::optional<std::string> file;         // "-": standard output; none: lines of text there
+  std::vector<uint32_t> ports = {};        // none: all
+  uint32_t snaplen = 32 + 44 + 64 * 1024;  // bytes of each packet: headers and the largest payload
+  CaptureFormat format = CaptureFormat::kText;
+  std::optional<uint64_t> count = {};   // of packets
+  uint64_t buffer = uint64_t{8} << 20;  // bytes shared with each VM
+  bool verbose = false;
+  bool dump = false;
+  bool quiet = false;
+};
+
 // Runs aidlc.
 struct AidlOptions {
   std::vector<std::string> arguments;
@@ -137,7 +152,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, TopOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
+                 LogsOptions, TopOptions, CaptureOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);

@@ -225,6 +225,14 @@ Result<std::shared_ptr<rpc::Binder>> VirtualMachine::connectToVsockServer(uint32
   return checked(session->root());
 }
 
+Result<UniqueFd> VirtualMachine::captureVsock(const UniqueFd& ring, const CaptureFilter& filter) {
+  const auto run = TRY(impl_->live_run());
+  aidl::VsockCaptureFilter what;
+  what.ports.assign(filter.ports.begin(), filter.ports.end());
+  what.maxPayload = static_cast<int32_t>(std::min<uint32_t>(filter.maxPayload, INT32_MAX));
+  return open_stream(run->vm().captureVsock(ring, what));
+}
+
 Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(UniqueFd)> accept, VsockType type) {
   TRY(check_port(port));
   if (!accept) return fail(ErrorCode::kInvalidArgument, "nobody takes the connections");

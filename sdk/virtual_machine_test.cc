@@ -358,6 +358,25 @@ std::string read_some(int fd) {
   return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : "";
 }
 
+TEST_F(VirtualMachineTest, CapturesPassARingToTheVmAndItsWakesBack) {
+  auto vm = *manager->createTemporary(*builder().build());
+  const UniqueFd ring(::memfd_create("ring", MFD_CLOEXEC));
+  ASSERT_EQ(::write(ring.get(), "ring", 4), 4);
+  EXPECT_FALSE(vm->captureVsock(ring, {})) << "it does not run";
+  ASSERT_TRUE(vm->run());
+  auto wake = vm->captureVsock(ring, {.ports = {5, 4294967295}, .maxPayload = 96});
+  ASSERT_TRUE(wake) << wake.error().message;
+  auto capture = fake.service().last_vm()->take_capture();
+  ASSERT_TRUE(capture);
+  EXPECT_EQ(capture->filter.ports, (std::vector<int32_t>{5, -1}));
+  EXPECT_EQ(capture->filter.maxPayload, 96);
+  char bytes[4];
+  ASSERT_EQ(::pread(capture->ring.get(), bytes, 4, 0), 4);
+  EXPECT_EQ(std::string(bytes, 4), "ring");
+  ASSERT_EQ(::write(capture->wake.get(), "w", 1), 1);
+  EXPECT_EQ(read_some(wake->get()), "w");
+}
+
 TEST_F(VirtualMachineTest, StreamsGoBothWays) {
   auto vm = *manager->createTemporary(
       *builder().setDebugLevel(DebugLevel::kFull).setVmOutputCaptured(true).setVmConsoleInputSupported(true).build());

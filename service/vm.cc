@@ -190,6 +190,7 @@ void Vm::running() {
           {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
     });
   }
+  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
 }
@@ -330,9 +331,34 @@ void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
   if (phase_ != Phase::kRunning) return done(wrong_state("connect"));
   if (port < kMinVsockPort)
     return done(fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port)));
+  ask(Connect{.port = port, .type = type, .socket = {}}, {}, std::move(done));
+}
+
+void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
+  if (phase_ == Phase::kConfiguring || phase_ == Phase::kStarting) {
+    if (start_waiters_.size() >= kMaxConnects)
+      return done(fail(ErrorCode::kExhausted, "too many captures wait for the VM to start"));
+    // A std::function must be copyable.
+    start_waiters_.emplace_back([this, ring = std::make_shared<UniqueFd>(std::move(memory)), what = std::move(what),
+                                 done](const Outcome<>& started) mutable {
+      if (!started) return done(std::unexpected(started.error()));
+      capture(std::move(*ring), what, done);
+    });
+    return;
+  }
+  if (phase_ != Phase::kRunning) return done(wrong_state("capture"));
+  if (what.ports.size() > vmm::control::kMaxCapturePorts)
+    return done(fail(ErrorCode::kInvalidArgument,
+                     fmt::format("a capture has at most {} ports, not {}", vmm::control::kMaxCapturePorts, what.ports.size())));
+  const int fd = memory.get();
+  what.ring = 0;
+  ask(std::move(what), std::span(&fd, 1), std::move(done));
+}
+
+void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Done<UniqueFd> done) {
   if (connects_.size() >= kMaxConnects)
     return done(fail(ErrorCode::kExhausted, fmt::format("{} connections to the VM are being made already", connects_.size())));
-  const auto sent = send(Connect{.port = port, .type = type});
+  const auto sent = send(std::move(body), fds);
   if (!sent) return done(std::unexpected(Failure(sent.error())));
   const uint32_t id = *sent;
   Timer timer(loop_, times_.connect, [weak = weak_from_this(), id] {

@@ -100,6 +100,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void kill(Death death, Done<> done);
   using VsockType = vmm::control::VsockType;
   void connect(uint32_t port, Done<UniqueFd> done, VsockType type = VsockType::kStream);
+  // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
+  void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
 
   Outcome<> listen(uint32_t port, StreamHandler handler, VsockType type = VsockType::kStream);
   void unlisten(uint32_t port);
@@ -127,6 +129,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Outcome<> launch();
   Result<void> add_console();
   void choose_ports();
+  // Sends a request whose reply carries a descriptor.
+  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Done<UniqueFd> done);
   Outcome<> open_vsock_socket();
   void on_vsock_client(uint32_t port, UniqueFd client);
   void on_asked(const vmm::control::Asked& asked);
@@ -176,7 +180,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   uint32_t start_id_ = 0;
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
-  std::map<uint32_t, Pending> connects_;  // by request
+  std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
+  std::map<uint32_t, Pending> connects_;                       // by request
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on

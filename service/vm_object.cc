@@ -1,5 +1,7 @@
 #include "service/vm_object.h"
 
+#include <fcntl.h>
+
 #include "service/client_calls.h"
 #include "service/conversion.h"
 
@@ -91,6 +93,15 @@ rpc::Reply<UniqueFd> VmObject::connectVsockOfType(int32_t port, VsockType type) 
   const auto kind = type_of(type);
   if (!kind) return std::unexpected(kind.error());
   return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->connect(static_cast<uint32_t>(port), done, *kind); }));
+}
+
+rpc::Reply<UniqueFd> VmObject::captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) {
+  if (filter.maxPayload < 0) return rpc::fail(rpc::Exception::kIllegalArgument, "a payload cannot be cut to less than nothing");
+  UniqueFd memory(::fcntl(ring.get(), F_DUPFD_CLOEXEC, 0));
+  if (!memory.valid()) return refuse(Failure(fail_errno("cannot take the ring").error()));
+  vmm::control::Capture what{.ports = std::vector<uint32_t>(filter.ports.begin(), filter.ports.end()),
+                             .max_payload = static_cast<uint32_t>(filter.maxPayload)};
+  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->capture(std::move(memory), std::move(what), done); }));
 }
 
 rpc::Reply<> VmObject::listenVsockOfType(int32_t port, VsockType type, const std::shared_ptr<IVsockListener>& listener) {

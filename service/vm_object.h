@@ -32,6 +32,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> kill() override;
   rpc::Reply<> suspend() override;
   rpc::Reply<> resume() override;
+  rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) override;
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override {
     return connectVsockOfType(port, virtualizationservice::VsockType::STREAM);
   }

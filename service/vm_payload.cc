@@ -241,6 +241,7 @@ void Vm::die() {
 
   auto connects = std::move(connects_);
   for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
+  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
   if (const auto done = std::exchange(start_done_, nullptr))
     done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
   const auto observers = std::exchange(observers_, {});

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -325,6 +326,25 @@ TEST_F(VmTest, ConnectsToThePortsOfTheGuest) {
   EXPECT_EQ(connect(2001).error().error.code, ErrorCode::kExhausted);
   ASSERT_TRUE(kill());
   EXPECT_EQ(read_all(stream->get()), "");
+}
+
+TEST_F(VmTest, CapturesGoThroughToTheVmm) {
+  make("");
+  const auto capture = [&](vmm::control::Capture what) {
+    return loop->await<Outcome<UniqueFd>>([&](auto done) {
+      UniqueFd ring(::memfd_create("ring", MFD_CLOEXEC));
+      EXPECT_EQ(::write(ring.get(), "ring", 4), 4);
+      vm->capture(std::move(ring), what, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
+    });
+  };
+  EXPECT_EQ(capture({.ports = {}}).error().problem, Problem::kWrongState);
+  ASSERT_TRUE(start());
+  const auto back = capture({.ports = {1}});
+  ASSERT_TRUE(back) << back.error().error.message;
+  char bytes[4];
+  ASSERT_EQ(::pread(back->get(), bytes, 4, 0), 4);
+  EXPECT_EQ(std::string(bytes, 4), "ring");
+  EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
 }
 
 TEST_F(VmTest, ListenersGetTheConnectionsOfTheGuest) {

@@ -129,6 +129,10 @@ class MachineVm final : public control::ControlledVm {
   void connect_hybrid(uint32_t port, UniqueFd socket) override { vsock_->muxer().connect_hybrid(port, std::move(socket)); }
   void answer(uint32_t question, UniqueFd socket) override { vsock_->muxer().answer(question, std::move(socket)); }
 
+  Result<UniqueFd> capture(UniqueFd ring, const control::Capture& what) override {
+    return vsock_->captures().add(ring.get(), {.ports = what.ports, .max_payload = what.max_payload});
+  }
+
  private:
   Result<void> listen(uint32_t port, control::VsockType type) {
     return vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "rpc/aidl/dump.h"
+#include "rpc/aidl/interface_map.h"
 #include "rpc/aidl/output.h"
 
 namespace adyton::aidl {
@@ -38,6 +39,11 @@ Result<bool> generate(const GenerateOptions& options, const std::vector<std::uni
   text = diagnostics.to_string();
   if (!loaded) return false;
   if (options.method_map) TRY(write_file(*options.method_map, method_map(inputs_of(program), options.backend)));
+  if (options.interface_map) {
+    std::vector<const Document*> all;
+    for (const auto& document : program.documents()) all.push_back(document.get());
+    TRY(write_file(*options.interface_map, interface_map(all, options.backend)));
+  }
   if (options.program.language == Language::kNone) return true;
   const std::string_view language = options.program.language == Language::kCpp ? "cpp" : "ndk";
   const auto backend = std::find_if(backends.begin(), backends.end(), [&](const auto& known) { return known->language() == language; });

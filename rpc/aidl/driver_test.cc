@@ -121,6 +121,23 @@ TEST_F(DriverTest, MapsMethodCodesToNames) {
             "  \"old.IFoo\": {\n    \"1\": \"f\",\n    \"2\": \"g\",\n    \"16777214\": \"getInterfaceHash\",\n    \"16777215\": \"getInterfaceVersion\"\n  }\n}\n");
 }
 
+TEST_F(DriverTest, MapsInterfacesWithTheirTypes) {
+  put("com/example/Point.aidl", "package com.example; parcelable Point { int x; @nullable String[] names; @Backing(type=\"int\") enum Kind { A = 1, B = 3, C = 3 } Kind kind; union U { int i = 1; @nullable String p; } }");
+  put("com/example/IFoo.aidl", "package com.example; import com.example.Point; @Descriptor(value=\"old.IFoo\") interface IFoo { long add(long a, out int[] b); oneway void tell(in List<String> s, in Point p); }");
+  ASSERT_TRUE(run_with({"--interfacemap", path("map.json"), "-I", path("."), path("com/example/IFoo.aidl")})) << said_;
+  EXPECT_EQ(get("map.json"), R"({"interfaces": {
+"old.IFoo": {"name": "com.example.IFoo", "methods": {
+"1": {"name": "add", "oneway": false, "result": "long", "arguments": [{"name": "a", "direction": "in", "type": "long"}, {"name": "b", "direction": "out", "type": "int[]"}]},
+"2": {"name": "tell", "oneway": true, "result": "void", "arguments": [{"name": "s", "direction": "in", "type": "List<String>"}, {"name": "p", "direction": "in", "type": "com.example.Point"}]}}}},
+"types": {
+"com.example.IFoo": {"kind": "interface"},
+"com.example.Point": {"kind": "parcelable", "fields": [{"name": "x", "type": "int"}, {"name": "names", "type": "String[]"}, {"name": "kind", "type": "com.example.Point.Kind"}]},
+"com.example.Point.Kind": {"kind": "enum", "backing": "int", "values": {"1": "A", "3": "B"}},
+"com.example.Point.U": {"kind": "union", "fields": [{"name": "i", "type": "int"}, {"name": "p", "type": "String"}]},
+"com.example.Point.U.Tag": {"kind": "enum", "backing": "int", "values": {"0": "i", "1": "p"}}}}
+)");
+}
+
 TEST_F(DriverTest, MapsNothingToNothing) {
   const auto compiled = testing::compile({{"P.aidl", "parcelable P { int a; }"}, {"IFoo.aidl", "interface IFoo {}"}});
   EXPECT_EQ(method_map({compiled.program->documents()[1].get()}, {}), "{}\n");

@@ -27,6 +27,7 @@ struct Raw {
   bool dependency_files = false;
   bool ninja = false;
   std::string method_map;
+  std::string interface_map;
   std::string version;
   std::string hash;
   bool structured = false;
@@ -52,6 +53,7 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_flag("-a", raw.dependency_files, "Write a dependency file beside the output of each input");
   app.add_flag("--ninja", raw.ninja, "Write dependency files for ninja, not make");
   app.add_option("--methodmap", raw.method_map, "Write the transaction codes of the files' interfaces as JSON")->type_name("FILE");
+  app.add_option("--interfacemap", raw.interface_map, "Write interfaces with the types of their arguments as JSON, for the Wireshark plugin")->type_name("FILE");
   app.add_option("-v,--version", raw.version, "The version of the interfaces, 1 or more")->type_name("N");
   app.add_option("--hash", raw.hash, "The hash of that version, which interfaces tell their callers")->type_name("TEXT");
   app.add_flag("--structured", raw.structured, "Refuse what is not defined in AIDL alone");
@@ -107,7 +109,9 @@ Result<Command> make_generate(const Raw& raw, ProgramOptions program, const std:
   options.warnings = TRY(make_policy(raw));
   if (!raw.dependency_file.empty()) options.dependency_file = raw.dependency_file;
   if (!raw.method_map.empty()) options.method_map = raw.method_map;
-  if (raw.language.empty() && raw.method_map.empty()) return bad("nothing to do: say --lang=cpp, --lang=ndk, --dumpapi, --checkapi or --methodmap");
+  if (!raw.interface_map.empty()) options.interface_map = raw.interface_map;
+  if (raw.language.empty() && raw.method_map.empty() && raw.interface_map.empty())
+    return bad("nothing to do: say --lang=cpp, --lang=ndk, --dumpapi, --checkapi, --methodmap or --interfacemap");
   if (!raw.language.empty() && raw.output_dir.empty()) return bad("say where to write files: -o DIR");
   if (raw.language.empty() && (options.dependency_file || options.dependency_files)) return bad("dependency files are for --lang");
   if (options.dependency_file && raw.inputs.size() > 1) return bad("-d is for one input: use -a for several");

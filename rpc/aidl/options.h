@@ -26,7 +26,8 @@ struct GenerateOptions {
   bool dependency_files = false;     // -a: one beside each output
   bool ninja = false;
   std::optional<std::string> method_map;
-  ProgramOptions program;            // language kNone: only the method map is asked for
+  std::optional<std::string> interface_map;
+  ProgramOptions program;            // language kNone: only maps are asked for
   BackendOptions backend;
   WarningPolicy warnings;
 };

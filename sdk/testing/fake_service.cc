@@ -169,6 +169,19 @@ rpc::Reply<UniqueFd> FakeVm::connectVsock(int32_t port) {
   guest_ends_.push_back(std::move(ours));
   return std::move(theirs);
 }
+rpc::Reply<UniqueFd> FakeVm::captureVsock(const UniqueFd& ring, const aidl::VsockCaptureFilter& filter) {
+  auto [ours, theirs] = stream_pair();
+  const std::lock_guard lock(mutex_);
+  captures_.push_back({.ring = UniqueFd(::dup(ring.get())), .wake = std::move(ours), .filter = filter});
+  return std::move(theirs);
+}
+std::optional<FakeVm::Capture> FakeVm::take_capture() {
+  const std::lock_guard lock(mutex_);
+  if (captures_.empty()) return std::nullopt;
+  Capture capture = std::move(captures_.back());
+  captures_.pop_back();
+  return capture;
+}
 rpc::Reply<> FakeVm::listenVsock(int32_t port, const std::shared_ptr<aidl::IVsockListener>& listener) {
   const std::lock_guard lock(mutex_);
   listeners_[static_cast<uint32_t>(port)] = listener;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,13 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   UniqueFd connect_from_guest(uint32_t port);
   // The guest's end of the last connectVsock().
   UniqueFd take_guest_end();
+  // What the last captureVsock() got, and our end of what it gave.
+  struct Capture {
+    UniqueFd ring;
+    UniqueFd wake;
+    aidl::VsockCaptureFilter filter;
+  };
+  std::optional<Capture> take_capture();
   // Our ends of what openConsole() and openLog() gave.
   UniqueFd take_console();
   [[nodiscard]] bool alive() const;
@@ -66,6 +74,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<> suspend() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
   rpc::Reply<> resume() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
+  rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const aidl::VsockCaptureFilter& filter) override;
   rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<aidl::IVsockListener>& listener) override;
   rpc::Reply<UniqueFd> connectVsockOfType(int32_t port, aidl::VsockType type) override {
     types.push_back(type);
@@ -97,6 +106,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::map<uint32_t, std::shared_ptr<aidl::IVsockListener>> listeners_;
   std::vector<UniqueFd> guest_ends_;
   std::vector<UniqueFd> consoles_;
+  std::vector<Capture> captures_;
   int32_t exit_code_ = -1;
   virtualizationcommon::DeathReason reason_ = virtualizationcommon::DeathReason::UNKNOWN;
   std::string message_;

@@ -81,6 +81,10 @@ class FakeVmm {
           say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
         }
         std::thread([mine = std::move(mine)]() mutable { echo(mine.get(), mine.get()); }).detach();
+      } else if (auto* capture = std::get_if<Capture>(&request->body)) {
+        // Gives the ring back, for the test to see.
+        const int fd = packet->fds[capture->ring].get();
+        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
       } else if (auto* answer = std::get_if<Answer>(&request->body)) {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         const std::string what = (answer->socket ? "taken " : "refused ") + std::to_string(answer->question) + "\n";

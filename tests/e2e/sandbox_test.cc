@@ -20,6 +20,7 @@
 #include "cli/direct_vm.h"
 #include "cli/prepare.h"
 #include "cli/vm_process.h"
+#include "observe/record_ring.h"
 #include "tests/e2e/adyton.h"
 #include "tests/e2e/call_trace.h"
 #include "vmm/control/protocol.h"
@@ -95,7 +96,8 @@ TEST_F(RunningVm, NothingOfTheHostIsInReach) {
   std::error_code error;
   const fs::path root = fs::read_symlink(proc() / "root", error);
   if (error) GTEST_SKIP() << "only root may look: " << error.message();
-  // The fifth field of a line is where it is mounted (proc(5)); a chroot has no line for its own root, and no empty root can be had there.
+  // The fifth field of a line is where it is mounted (proc(5)); a chroot has no line for its own root, and no empty root can be
+  // had there.
   if (contents("/proc/self/mountinfo").find(" / / ") == std::string::npos) GTEST_SKIP() << "this is a chroot";
   EXPECT_TRUE(fs::is_empty(proc() / "root"));
   for (const char* name : {"user", "mnt", "net", "ipc", "uts"}) {
@@ -258,7 +260,10 @@ void Policies::run_raw() {
   for (char c; seen.find('x') == std::string::npos && ::read(ours.get(), &c, 1) == 1;) seen.push_back(c);
   ask(3, control::Describe{});
   ask(4, control::Connect{.port = 1});
-  ask(5, control::Stop{});
+  const UniqueFd ring = observe::RecordRing::make_memory(1 << 16).value();
+  const int memory = ring.get();
+  ask(5, control::Capture{.ring = 0, .ports = {}}, std::span(&memory, 1));
+  ask(6, control::Stop{});
   wait_for_end(*vm);
 }
 

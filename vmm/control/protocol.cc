@@ -141,6 +141,15 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   return c;
 }
 
+Result<Capture> decode_capture(const Json& json, size_t fd_count) {
+  Capture c{.ring = TRY(fd_index(field(json, "ring"), "ring", fd_count)), .ports = {}};
+  for (const Json& entry : *TRY(array_of(field(json, "ports"), "ports", kMaxCapturePorts))) {
+    c.ports.push_back(static_cast<uint32_t>(TRY(number(entry, "port", UINT32_MAX))));
+  }
+  c.max_payload = static_cast<uint32_t>(TRY(number(field(json, "max_payload"), "max_payload", UINT32_MAX)));
+  return c;
+}
+
 Json to_json(const Configure& c) {
   Json disks = Json::array();
   for (const Disk& disk : c.disks) disks.push_back({{"fd", disk.fd}, {"read_only", disk.read_only}, {"serial", disk.serial}});
@@ -172,6 +181,10 @@ Json to_json(const Answer& answer) {
   Json json = {{"type", "answer"}, {"question", answer.question}};
   if (answer.socket) json["socket"] = *answer.socket;
   return json;
+}
+
+Json to_json(const Capture& c) {
+  return {{"type", "capture"}, {"ring", c.ring}, {"ports", c.ports}, {"max_payload", c.max_payload}};
 }
 
 Json to_json(const Reply& reply) {
@@ -267,6 +280,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
   } else if (type == "answer") {
     request.body = Answer{.question = static_cast<uint32_t>(TRY(number(field(json, "question"), "question", UINT32_MAX))),
                           .socket = TRY(optional_fd_index(field(json, "socket"), "socket", fd_count))};
+  } else if (type == "capture") {
+    request.body = TRY(decode_capture(json, fd_count));
   } else {
     return corrupt("unknown type");
   }

@@ -2,7 +2,7 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, stop, describe. Each carries an id and gets exactly one reply
+//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture. Each carries an id and gets exactly one reply
 //   with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
@@ -24,6 +24,7 @@ inline constexpr size_t kMaxFds = 64;                 // descriptors beside one 
 inline constexpr unsigned kMaxCpus = 123;             // what fits between the board's redistributors and its PL011
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
+inline constexpr size_t kMaxCapturePorts = 64;
 inline constexpr size_t kMaxDisks = 16;
 inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
@@ -73,6 +74,14 @@ struct Answer {
   std::optional<size_t> socket;
   bool operator==(const Answer&) const = default;
 };
+// Copies the guest's vsock packets into a ring (observe/record_ring.h) that the client has made; the reply carries the reader's
+// end of its wake socket, and the capture ends when that is closed. Several at once.
+struct Capture {
+  size_t ring = 0;                    // a descriptor
+  std::vector<uint32_t> ports;        // packets from or to one of these; none: all
+  uint32_t max_payload = UINT32_MAX;  // bytes of each packet's payload to keep
+  bool operator==(const Capture&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -85,7 +94,7 @@ struct Describe {
 
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop, Describe, Answer> body;
+  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture> body;
   bool operator==(const Request&) const = default;
 };
 

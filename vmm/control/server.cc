@@ -59,6 +59,7 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     if (started_) vm_->answer(body->question, body->socket ? std::move(fds[*body->socket]) : UniqueFd());
     return reply(request.id, UniqueFd());
   }
+  if (const auto* body = std::get_if<Capture>(&request.body)) return reply(request.id, capture(*body, std::move(fds)));
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};
@@ -85,6 +86,11 @@ Result<UniqueFd> Server::connect(const Connect& what, std::vector<UniqueFd> fds)
   if (!what.socket) return vm_->connect(what.port, what.type);
   vm_->connect_hybrid(what.port, std::move(fds[*what.socket]));
   return UniqueFd();
+}
+
+Result<UniqueFd> Server::capture(const Capture& what, std::vector<UniqueFd> fds) {
+  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  return vm_->capture(std::move(fds[what.ring]), what);
 }
 
 Result<void> Server::reply(uint32_t id, Result<UniqueFd> outcome) {

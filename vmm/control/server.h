@@ -30,6 +30,8 @@ class ControlledVm {
   virtual Result<UniqueFd> connect(uint32_t port, VsockType type) = 0;
   virtual void connect_hybrid(uint32_t port, UniqueFd socket) = 0;
   virtual void answer(uint32_t question, UniqueFd socket) = 0;
+  // The reader's end of the ring's wake socket.
+  virtual Result<UniqueFd> capture(UniqueFd ring, const Capture& what) = 0;
 };
 
 class VmFactory {
@@ -61,6 +63,7 @@ class Server final : private VmObserver {
   Result<void> configure(const Configure& configuration, std::vector<UniqueFd> fds);
   Result<void> start(uint32_t id);
   Result<UniqueFd> connect(const Connect& what, std::vector<UniqueFd> fds);
+  Result<UniqueFd> capture(const Capture& what, std::vector<UniqueFd> fds);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});
 

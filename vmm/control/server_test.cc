@@ -22,6 +22,10 @@ class FakeFactory final : public VmFactory {
       factory_.on_start(*factory_.observer);
       return {};
     }
+    Result<UniqueFd> capture(UniqueFd ring, const Capture& what) override {
+      if (what.ports.empty()) return fail(ErrorCode::kExhausted, "too many captures");
+      return ring;
+    }
     Result<UniqueFd> connect(uint32_t port, VsockType type) override {
       factory_.connected_type = type;
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
@@ -176,6 +180,9 @@ TEST_F(ControlServerTest, RequestsOutOfOrderAreRefused) {
   EXPECT_TRUE(receive_reply().error);
   send({.id = 2, .body = Connect{.port = 80}});
   EXPECT_TRUE(receive_reply().error);
+  const int input = 0;
+  send({.id = 9, .body = Capture{.ring = 0, .ports = {7}}}, std::span(&input, 1));
+  EXPECT_TRUE(receive_reply().error);
   configure();
   EXPECT_FALSE(receive_reply().error);
   configure();
@@ -212,6 +219,12 @@ TEST_F(ControlServerTest, StreamsPassInBothDirections) {
   send({.id = 4, .body = Connect{.port = 81}});
   EXPECT_EQ(receive_reply(&fds).error->code, ErrorCode::kUnavailable);
   EXPECT_TRUE(fds.empty());
+  const int input = 0;
+  send({.id = 5, .body = Capture{.ring = 0, .ports = {7}}}, std::span(&input, 1));
+  EXPECT_FALSE(receive_reply(&fds).error);
+  EXPECT_EQ(fds.size(), 1u);
+  send({.id = 6, .body = Capture{.ring = 0, .ports = {}}}, std::span(&input, 1));
+  EXPECT_EQ(receive_reply(&fds).error->message, "too many captures");
 }
 
 TEST_F(ControlServerTest, SocketsOfTheClientBecomeEndsOfConnections) {

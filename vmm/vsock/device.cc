@@ -19,6 +19,7 @@ void VsockDevice::read_config(uint64_t offset, std::span<uint8_t> out) const {
 
 void VsockDevice::attached() {
   muxer_.bind(host().loop(), [this] { schedule_pump(); });
+  captures_.bind(host().loop());
 }
 
 void VsockDevice::activate(uint64_t driver_features, std::span<virtio::Virtqueue> queues) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "vmm/virtio/device.h"
+#include "vmm/vsock/capture.h"
 #include "vmm/vsock/muxer.h"
 
 namespace adyton::vmm::vsock {
@@ -21,6 +22,8 @@ class VsockDevice final : public virtio::Device {
 
   // For listen() and connect(), once the device is in a transport.
   [[nodiscard]] Muxer& muxer() { return muxer_; }
+  // For add(), likewise.
+  [[nodiscard]] Captures& captures() { return captures_; }
 
   // Closes every connection on both sides; listeners stay. After a restore (section 5.10.6.7,
   // VIRTIO_VSOCK_EVENT_TRANSPORT_RESET). From any thread.
@@ -50,6 +53,7 @@ class VsockDevice final : public virtio::Device {
   void send_event();
 
   Muxer muxer_;
+  Captures captures_{muxer_};
   std::span<virtio::Virtqueue> queues_;
   bool pump_scheduled_ = false;
   bool event_pending_ = false;

@@ -184,6 +184,15 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // The root object of an RpcBinder server that the guest runs on that port, for IFoo::from_binder(). Its session lives as long
   // as an object that came through it.
   Result<std::shared_ptr<rpc::Binder>> connectToVsockServer(uint32_t port);
+  // Copies the VM's vsock packets into `ring`, a ring's memory (observe/record_ring.h of Adyton's sources; packets as in
+  // observe/vsock_record.h). Returns the reader's end of its wake socket: at its end the VM is gone, closing it ends the capture.
+  // A slow reader loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time. It
+  // shows what the host sees of the guest's traffic in any case, at every isolation level.
+  struct CaptureFilter {
+    std::vector<uint32_t> ports;      // packets from or to one of these, at most 64; none: all
+    uint32_t maxPayload = INT32_MAX;  // bytes of each packet's payload to keep
+  };
+  Result<UniqueFd> captureVsock(const UniqueFd& ring, const CaptureFilter& filter);
   // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. Before run(),
   // for this and later runs; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) reads them to
   // their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the log, and the VM ends

@@ -6,6 +6,7 @@ import adyton.virtualizationservice.IsolationLevel;
 import adyton.virtualizationservice.MemoryTrimLevel;
 import adyton.virtualizationservice.VirtualMachineInfo;
 import adyton.virtualizationservice.VirtualMachineState;
+import adyton.virtualizationservice.VsockCaptureFilter;
 import adyton.virtualizationservice.VsockType;
 
 /**
@@ -46,6 +47,13 @@ interface IVirtualMachine {
 
     /** Connects to a vsock port that the guest listens on (an unsigned number). The stream is a connected Unix socket. */
     ParcelFileDescriptor connectVsock(int port);
+
+    /**
+     * Copies the VM's vsock packets into a ring of the client's (observe/record_ring.h), without passing them through the service.
+     * Returns the reader's end of the ring's wake socket: at its end the VM is gone, and closing it ends the capture. A reader that is
+     * slow loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time.
+     */
+    ParcelFileDescriptor captureVsock(in ParcelFileDescriptor ring, in VsockCaptureFilter filter);
 
     /**
      * Takes the connections that the guest makes to `port` of the host, until the listener's session ends. Before start(): afterwards

@@ -1,0 +1,152 @@
+#include "cli/capture.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+#include <set>
+
+#include "cli/message.h"
+#include "cli/service.h"
+#include "cli/version.h"
+#include "guest/exec_protocol.h"
+#include "tools/capture/extcap.h"
+#include "tools/capture/pcap_writer.h"
+#include "tools/capture/pcapng_writer.h"
+#include "tools/capture/text_writer.h"
+
+namespace adyton::cli {
+namespace {
+
+// Before there are threads that a signal could go to.
+Result<UniqueFd> take_end_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals.valid()) return fail_errno("cannot take signals");
+  return signals;
+}
+
+Result<UniqueFd> open_output(const std::optional<std::string>& file) {
+  if (!file || *file == "-") {
+    UniqueFd out(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+    if (!out.valid()) return fail_errno("cannot write standard output");
+    if (file && ::isatty(out.get()) == 1)
+      return fail(ErrorCode::kInvalidArgument, "a capture file does not go to a terminal: redirect it, or leave -w out for text");
+    return out;
+  }
+  // What is captured may be secret.
+  UniqueFd out(::open(file->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!out.valid()) return fail_errno(fmt::format("cannot write '{}'", *file));
+  return out;
+}
+
+Result<std::unique_ptr<capture::Writer>> make_writer(const CaptureOptions& options, capture::Output& output) {
+  switch (options.format) {
+    case CaptureFormat::kText:
+      return std::make_unique<capture::TextWriter>(
+          output,
+          capture::TextWriter::Style{.verbose = options.verbose, .dump = options.dump, .names = options.names.size() > 1});
+    case CaptureFormat::kPcapng:
+      return std::make_unique<capture::PcapngWriter>(output, "adyton " + std::string(ADYTON_VERSION), options.snaplen);
+    case CaptureFormat::kPcap: break;
+  }
+  return TRY(capture::PcapWriter::create(output, options.snaplen));
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+Result<int> run_capture(const CaptureOptions& options) {
+  const UniqueFd signals = TRY(take_end_signals());
+  const auto manager = TRY(connect_to_service());
+  auto sources =
+      TRY(start_captures(*manager, options.names, {.ports = options.ports, .snaplen = options.snaplen}, options.buffer));
+  capture::Output output(TRY(open_output(options.file)), signals.get());
+  const auto writer = TRY(make_writer(options, output));
+  capture::Recorder recorder(*writer, output, signals.get());
+  for (auto& source : sources) recorder.add(std::move(source));
+  if (!options.quiet) {
+    fmt::print(stderr, "adyton: capturing the vsock of {}, link type VSOCK (Linux vsock), at most {} bytes of each packet\n",
+               joined(options.names), options.snaplen);
+  }
+  const auto reason = recorder.run(options.count);
+  for (const std::string& warning : recorder.warnings()) say(one_line(warning));
+  if (!reason) return std::unexpected(reason.error());
+  if (!options.quiet) fmt::print(stderr, "{} packets captured\n{} packets dropped\n", recorder.received(), recorder.dropped());
+  return recorder.warnings().empty() ? 0 : guest::kExitError;
+}
+
+// Without a service there are no virtual machines, and a question starts none.
+Result<std::vector<std::string>> running_vms() {
+  const auto manager = VirtualMachineManager::connect({.start_service = false});
+  std::vector<std::string> names;
+  if (!manager) return names;
+  for (const VirtualMachineInfo& vm : TRY((*manager)->listRunning())) names.push_back(vm.name);
+  return names;
+}
+
+Result<int> run_extcap(const std::vector<std::string>& arguments) {
+  const auto command = TRY(capture::parse_extcap(arguments));
+  const auto print = [](const std::string& text) {
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : guest::kExitError;
+  };
+  switch (command.action) {
+    case capture::ExtcapAction::kInterfaces: return print(capture::extcap_interfaces(TRY(running_vms()), ADYTON_VERSION));
+    case capture::ExtcapAction::kLinkTypes: return print(capture::extcap_link_types());
+    case capture::ExtcapAction::kConfig: return print(capture::extcap_config());
+    case capture::ExtcapAction::kCheckFilter: return print(command.filter_error);
+    case capture::ExtcapAction::kVersion: return print("adyton-extcap " ADYTON_VERSION "\n");
+    case capture::ExtcapAction::kHelp:
+      return print(
+          "adyton-extcap shows the vsock traffic of running virtual machines to Wireshark and tshark, which call it:\n"
+          "  tshark -D                  lists them as adyton-NAME\n"
+          "  tshark -i adyton-NAME      captures\n"
+          "See 'adyton capture --help' for captures without Wireshark.\n");
+    case capture::ExtcapAction::kCapture: break;
+  }
+  CaptureOptions options{.names = {command.vm}, .file = command.fifo, .ports = command.ports};
+  options.format = CaptureFormat::kPcapng;
+  if (command.snaplen != 0) options.snaplen = std::min(command.snaplen, capture::kMaxPacketSize);
+  options.quiet = true;
+  return run_capture(options);
+}
+
+int finish(const Result<int>& outcome) {
+  if (outcome) return *outcome;
+  say(outcome.error().message);
+  return guest::kExitError;
+}
+
+}  // namespace
+
+Result<std::vector<capture::Source>> start_captures(VirtualMachineManager& manager, const std::vector<std::string>& names,
+                                                    const capture::Request& request, uint64_t ring_bytes) {
+  std::vector<capture::Source> sources;
+  for (const std::string& name : names) {
+    const auto vm = TRY(find_vm(manager, name));
+    const UniqueFd memory = TRY(observe::RecordRing::make_memory(std::bit_ceil(ring_bytes)));
+    auto ring = TRY(observe::RecordRing::map(memory.get()));
+    auto wake = TRY(vm->captureVsock(memory, {.ports = request.ports, .maxPayload = capture::payload_limit(request.snaplen)}));
+    sources.push_back({.name = name, .ring = std::move(ring), .wake = std::move(wake)});
+  }
+  return sources;
+}
+
+int capture(const CaptureOptions& options) { return finish(run_capture(options)); }
+
+int extcap(const std::vector<std::string>& arguments) { return finish(run_extcap(arguments)); }
+
+}  // namespace adyton::cli

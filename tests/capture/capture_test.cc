@@ -1,0 +1,199 @@
+// Captures of running virtual machines: what the command does, and what Wireshark's programs see in it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <sstream>
+
+#include "tests/e2e/adyton.h"
+
+namespace adyton::e2e {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string shell_output(const std::string& script, std::vector<std::string> arguments = {}) {
+  Adyton shell = Adyton::shell(script, std::move(arguments));
+  EXPECT_EQ(shell.finish(), 0) << shell.output() << shell.errors();
+  return shell.output();
+}
+
+// A VM that runs the calculator, captured from its start to its end into "$1".
+class CalculatorCapture : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    Adyton shell = Adyton::shell(
+        R"sh(export XDG_DATA_HOME="$TMPDIR"
+           "$1" "$2" >/dev/null & pid=$!
+           until "$ADYTON" info calculator-$pid >/dev/null 2>&1; do kill -0 $pid || exit 9; done
+           "$ADYTON" capture calculator-$pid -w "$3" && wait $pid)sh",
+        {ADYTON_CALCULATOR, ADYTON_CALCULATOR_PAYLOAD, file()});
+    EXPECT_EQ(shell.finish(), 0) << shell.errors();
+    EXPECT_THAT(shell.errors(), HasSubstr("0 packets dropped"));
+  }
+  static void TearDownTestSuite() { delete std::exchange(folder_, nullptr); }
+  static std::string file() { return folder_->path() + "/calculator.pcapng"; }
+
+  static std::vector<std::string> tshark(const std::string& options) {
+    return lines_of(
+        shell_output("WIRESHARK_CONFIG_DIR=\"$1\" exec tshark -X lua_script:\"$2\" -o rpcbinder.maps:\"$3\" -r \"$4\" " +
+                         options + " 2>\"$1\"/errors; ! grep -i 'lua' \"$1\"/errors",
+                     {folder_->path(), ADYTON_LUA, ADYTON_INTERFACES, file()}));
+  }
+
+ private:
+  static TemporaryFolder* folder_;
+};
+TemporaryFolder* CalculatorCapture::folder_ = nullptr;
+
+TEST_F(CalculatorCapture, CallsAreDecoded) {
+  const auto messages = tshark("-Y rpcbinder -T fields -E separator=' ' -E aggregator='|' -e rpcbinder.message");
+  std::string all;
+  for (const std::string& line : messages) all += line + "\n";
+  for (const char* expected :
+       {"new session, version 2|connection ready",
+        "session accepted, version 2",
+        "call GET_MAX_THREADS()",
+        "reply GET_SESSION_ID = session ",
+        "call GET_ROOT()",
+        "connection of a session, version 2, for calls by the server",
+        "call ICalculator.setListener(listener = object ",
+        "call ICalculator.add(a = 19, b = 23)",
+        "call ICalculatorListener.onResult(operation = \"add\", result = 42)",
+        "reply ICalculatorListener.onResult (",
+        "reply ICalculator.add = 42 (",
+        "call ICalculator.multiply(a = 6, b = 7)",
+        "call ICalculator.setListener(listener = null)",
+        "call ICalculator.sum(values = [1, 2, 3, ",
+        ", ... 1000 in all])",
+        "reply ICalculator.sum = 500500 (",
+        "call ICalculator.divide(a = 1, b = 0)",
+        "reply ICalculator.divide failed: EX_ILLEGAL_ARGUMENT: \"division by zero\" (",
+        "call ICalculator.multiply(a = 9223372036854775807, b = 2)",
+        "reply ICalculator.multiply failed: EX_SERVICE_SPECIFIC: \"the result does not fit 64 bits\", error 1 (",
+        "release object "}) {
+    EXPECT_THAT(all, HasSubstr(expected));
+  }
+}
+
+TEST_F(CalculatorCapture, FieldsCanBeFiltered) {
+  const auto calls = tshark(
+      "-Y 'rpcbinder.method == \"divide\" && rpcbinder.command == 0' -T fields -E separator=' ' -e rpcbinder.interface -e "
+      "rpcbinder.code -e "
+      "rpcbinder.argument -e adyton.stream");
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_THAT(calls[0], ContainsRegex("^com.example.calculator.ICalculator 3 a = 1,b = 0 [0-9]+$"));
+  EXPECT_EQ(tshark("-Y 'rpcbinder.exception == -8' -T fields -e rpcbinder.service_error"), (std::vector<std::string>{"1"}));
+  EXPECT_EQ(tshark("-Y 'rpcbinder.exception == -3' -T fields -e rpcbinder.exception_message"),
+            (std::vector<std::string>{"division by zero"}));
+  // Every reply knows its call, and comes after it.
+  for (const std::string& line : tshark("-Y 'rpcbinder.command == 1' -T fields -E separator=' ' -E occurrence=f -e frame.number "
+                                        "-e rpcbinder.call_in -e rpcbinder.latency")) {
+    std::istringstream words(line);
+    double reply = 0, call = 0, latency = -1;
+    words >> reply >> call >> latency;
+    EXPECT_LT(call, reply) << line;
+    EXPECT_GT(call, 0) << line;
+    EXPECT_GE(latency, 0) << line;
+  }
+  EXPECT_TRUE(tshark("-Y rpcbinder.odd").empty());
+  EXPECT_THAT(tshark("-Y 'vsock.virtio.op == 6' -c 50 -T fields -e _ws.col.Info"), Contains(HasSubstr("stream credit update")));
+  const auto json = tshark("-Y 'rpcbinder.method == \"add\"' -T json");
+  EXPECT_TRUE(std::ranges::any_of(
+      json, [](const std::string& line) { return line.find("\"rpcbinder.result\": \"42\"") != std::string::npos; }));
+}
+
+TEST_F(CalculatorCapture, AConnectionCanBeFollowed) {
+  const auto streams = tshark("-Y 'rpcbinder.method == \"sum\" && rpcbinder.command == 0' -T fields -e adyton.stream");
+  ASSERT_EQ(streams.size(), 1u);
+  std::string all;
+  for (const std::string& line : tshark("-X lua_script1:follow=" + streams[0] + " -q")) all += line + "\n";
+  EXPECT_THAT(all, AllOf(HasSubstr("host > guest, "), HasSubstr("guest > host, "), HasSubstr("t.o.r...I.C.a.")));
+}
+
+TEST_F(CalculatorCapture, TcpdumpAndCapinfosReadIt) {
+  const std::string text = shell_output("tcpdump -r \"$1\" 2>/dev/null; capinfos -M \"$1\"", {file()});
+  EXPECT_THAT(text, AllOf(HasSubstr("VIRTIO"), HasSubstr("PAYLOAD"), ContainsRegex("Name = calculator-[0-9]+\n"),
+                          HasSubstr("Capture application: adyton ")));
+}
+
+// ---- the command
+
+TEST(Capture, StreamsUntilTheVmEndsOrItsReaderDoes) {
+  const std::string text = shell_output(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         "$ADYTON" run --detach --name one "$PROBE" wait >/dev/null || exit 8
+         "$ADYTON" run --detach --name two "$PROBE" wait >/dev/null || exit 8
+         # A reader that takes a few bytes and goes.
+         { "$ADYTON" capture one -w -; echo $? >"$TMPDIR/code"; } 2>/dev/null | head -c 30 >/dev/null
+         cat "$TMPDIR/code"
+         # Two at once, of which one ends at the count and one with the virtual machines.
+         mkfifo "$TMPDIR/pipe"
+         "$ADYTON" capture one two -w - 2>"$TMPDIR/said" >"$TMPDIR/pipe" & long=$!
+         tshark -r - -T fields -e frame.interface_name <"$TMPDIR/pipe" 2>/dev/null | sort | uniq >"$TMPDIR/names" & reader=$!
+         "$ADYTON" capture -c 1 one -v >"$TMPDIR/text" 2>"$TMPDIR/said1" & short=$!
+         until grep -q capturing "$TMPDIR/said" && grep -q capturing "$TMPDIR/said1"; do :; done
+         "$ADYTON" exec one -- /missing 2>/dev/null
+         "$ADYTON" exec two -- /missing 2>/dev/null
+         wait $short; echo $?
+         "$ADYTON" kill one two
+         wait $long; echo $?
+         wait $reader
+         cat "$TMPDIR/names"
+         cat "$TMPDIR/text"
+         "$ADYTON" delete one two)sh");
+  EXPECT_THAT(text, ContainsRegex(
+                        "^0\n0\n0\none\ntwo\n[0-9:.]+ 2\\.[0-9]+ > 3\\.[0-9]+: stream [a-z]+.*buf_alloc [0-9]+, fwd_cnt [0-9]+"));
+}
+
+TEST(Capture, CtrlCEndsItCleanly) {
+  const std::string text = shell_output(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         "$ADYTON" run --detach --name one "$PROBE" wait >/dev/null || exit 8
+         for signal in INT TERM; do
+           "$ADYTON" capture one -w "$TMPDIR/file" 2>"$TMPDIR/said" & pid=$!
+           until grep -q capturing "$TMPDIR/said"; do :; done
+           kill -$signal $pid
+           wait $pid; echo $?
+           capinfos -c "$TMPDIR/file" >/dev/null && echo whole
+         done
+         "$ADYTON" capture one -w /dev/full 2>"$TMPDIR/said"; echo $?
+         grep -o 'No space left.*' "$TMPDIR/said"
+         "$ADYTON" capture nobody 2>"$TMPDIR/said"; echo $?
+         "$ADYTON" delete -f one)sh");
+  EXPECT_THAT(text, ContainsRegex("^0\nwhole\n0\nwhole\n125\nNo space left on device.*\n125\n"));
+}
+
+TEST(Capture, WiresharkFindsRunningVms) {
+  const std::string text = shell_output(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         mkdir -p "$TMPDIR/config/extcap" && ln -s "$1" "$TMPDIR/config/extcap/adyton-extcap"
+         export WIRESHARK_CONFIG_DIR="$TMPDIR/config"
+         "$ADYTON" run --detach --name shown "$PROBE" wait >/dev/null || exit 8
+         tshark -D 2>/dev/null | grep adyton-
+         tshark -i adyton-shown -w - 2>"$TMPDIR/said" >"$TMPDIR/file" & shark=$!
+         until grep -q 'Capture started' "$TMPDIR/said"; do kill -0 $shark || exit 9; done
+         until [ "$(tshark -r "$TMPDIR/file" 2>/dev/null | wc -l)" -ge 4 ]; do "$ADYTON" exec shown -- /missing 2>/dev/null; done
+         kill -INT $shark; wait $shark; echo $?
+         tshark -r "$TMPDIR/file" -T fields -e frame.protocols 2>/dev/null | sort -u | head -1
+         "$ADYTON" delete -f shown)sh",
+      {ADYTON_EXTCAP});
+  EXPECT_THAT(text, ContainsRegex("^[0-9]+\\. adyton-shown \\(Adyton VM shown: vsock\\)\n0\nvsock\n"));
+}
+
+}  // namespace
+}  // namespace adyton::e2e
