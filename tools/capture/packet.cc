@@ -82,7 +82,7 @@ Result<Packet> read_packet(const observe::Record& record) {
                 .transport_header = record.bytes.subspan(offsetof(observe::VsockPacketRecord, header), kTransportHeaderSize)};
 }
 
-void write_frame(const Packet& packet, uint32_t limit, std::vector<uint8_t>& out) {
+void write_headers(const Packet& packet, std::vector<uint8_t>& out) {
   const MonitorHeader header{.src_cid = packet.src_cid,
                              .dst_cid = packet.dst_cid,
                              .src_port = packet.src_port,
@@ -94,6 +94,10 @@ void write_frame(const Packet& packet, uint32_t limit, std::vector<uint8_t>& out
   out.resize(sizeof(header));
   std::memcpy(out.data(), &header, sizeof(header));
   out.insert(out.end(), packet.transport_header.begin(), packet.transport_header.end());
+}
+
+void write_frame(const Packet& packet, uint32_t limit, std::vector<uint8_t>& out) {
+  write_headers(packet, out);
   out.insert(out.end(), packet.payload.begin(), packet.payload.end());
   if (out.size() > limit) out.resize(limit);
 }

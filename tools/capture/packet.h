@@ -44,6 +44,9 @@ struct Packet {
 // kCorrupt for a record that is no packet. The packet refers to the record's bytes.
 Result<Packet> read_packet(const observe::Record& record);
 
+// The packet's headers in a file, kHeadersSize bytes, into `out`, whose room is used again.
+void write_headers(const Packet& packet, std::vector<uint8_t>& out);
+
 // The packet's bytes in a file, at most `limit` of them, into `out`, whose room is used again.
 void write_frame(const Packet& packet, uint32_t limit, std::vector<uint8_t>& out);
 

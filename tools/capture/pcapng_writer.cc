@@ -58,10 +58,20 @@ class PcapngWriter::Block {
     number(static_cast<uint32_t>(nanoseconds >> 32));
     number(static_cast<uint32_t>(nanoseconds));
   }
+  void append(const void* data, size_t size) {
+    const auto* from = static_cast<const uint8_t*>(data);
+    bytes_.insert(bytes_.end(), from, from + size);
+  }
+  // So many bytes of the block stand somewhere else, at this place of it.
+  void skip(size_t size) {
+    elsewhere_ += size;
+    pad();
+  }
   void padded(const void* data, size_t size) {
     append(data, size);
-    bytes_.resize((bytes_.size() + 3) & ~size_t{3});
+    pad();
   }
+  [[nodiscard]] size_t size() const { return bytes_.size(); }
   void option(uint16_t code, const void* data, size_t size) {
     number(code);
     number(static_cast<uint16_t>(size));
@@ -77,24 +87,23 @@ class PcapngWriter::Block {
     const uint32_t halves[2] = {static_cast<uint32_t>(nanoseconds >> 32), static_cast<uint32_t>(nanoseconds)};
     option(code, halves, sizeof(halves));
   }
+  // The block without what stands elsewhere.
   std::span<const uint8_t> finish() {
     if (options_) {
       number(kEndOfOptions);
       number(uint16_t{0});
     }
-    const auto length = static_cast<uint32_t>(bytes_.size() + sizeof(uint32_t));
+    const auto length = static_cast<uint32_t>(elsewhere_ + bytes_.size() + sizeof(uint32_t));
     number(length);
     std::memcpy(bytes_.data() + sizeof(uint32_t), &length, sizeof(length));
     return bytes_;
   }
 
  private:
-  void append(const void* data, size_t size) {
-    const auto* from = static_cast<const uint8_t*>(data);
-    bytes_.insert(bytes_.end(), from, from + size);
-  }
+  void pad() { bytes_.resize(bytes_.size() + (4 - (bytes_.size() + elsewhere_) % 4) % 4); }
 
   std::vector<uint8_t>& bytes_;
+  size_t elsewhere_ = 0;
   bool options_ = false;
 };
 
@@ -122,18 +131,26 @@ Result<void> PcapngWriter::add_interface(const Interface& interface) {
 }
 
 Result<void> PcapngWriter::packet(uint32_t interface, const Packet& packet, uint64_t lost, const std::string& comment) {
-  write_frame(packet, snaplen_, frame_);
+  // Headers and options are put together; the payload goes straight to the output, as it is most of what there is to copy.
+  write_headers(packet, frame_);
+  const size_t headers = std::min<size_t>(frame_.size(), snaplen_);
+  const auto payload = packet.payload.first(std::min<size_t>(packet.payload.size(), snaplen_ - headers));
   Block block(bytes_, kEnhancedPacket);
   block.number(interface);
   block.time(packet.time);
-  block.number(static_cast<uint32_t>(frame_.size()));
+  block.number(static_cast<uint32_t>(headers + payload.size()));
   block.number(packet.size());
-  block.padded(frame_.data(), frame_.size());
+  block.append(frame_.data(), headers);
+  const size_t before_payload = block.size();
+  block.skip(payload.size());
   if (!comment.empty()) block.option(kComment, comment);
   // Seen from the host, whose capture it is.
   block.option(kPacketFlags, packet.from_host() ? kOutbound : kInbound);
   if (lost > 0) block.option(kPacketDropCount, lost);
-  return write(block);
+  const auto bytes = block.finish();
+  TRY(output_.write(bytes.first(before_payload)));
+  TRY(output_.write(payload));
+  return output_.write(bytes.subspan(before_payload));
 }
 
 Result<void> PcapngWriter::statistics(uint32_t interface, const Interface& totals) {
