@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
+#include <random>
 #include <sstream>
 
 #include "tests/e2e/adyton.h"
@@ -123,6 +125,35 @@ TEST_F(CalculatorCapture, AConnectionCanBeFollowed) {
   std::string all;
   for (const std::string& line : tshark("-X lua_script1:follow=" + streams[0] + " -q")) all += line + "\n";
   EXPECT_THAT(all, AllOf(HasSubstr("host > guest, "), HasSubstr("guest > host, "), HasSubstr("t.o.r...I.C.a.")));
+}
+
+// The plugin reads what a guest chose to send: damaged messages are said to be so, and are no errors of the plugin.
+TEST_F(CalculatorCapture, DamageIsNoErrorOfThePlugin) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  const std::string whole = contents(file());
+  for (int round = 0; round < 5; ++round) {
+    std::string damaged = whole;
+    const auto word = [&](size_t at) {
+      uint32_t value = 0;
+      std::memcpy(&value, whole.data() + at, sizeof(value));
+      return value;
+    };
+    // Blocks of packets: 28 bytes, then 76 of headers, then payload.
+    for (size_t at = 0; at + 28 < whole.size(); at += word(at + 4)) {
+      const uint32_t captured = word(at) == 6 ? word(at + 20) : 0;
+      const uint32_t first = random() % 8 == 0 ? 32 : 76;
+      for (uint64_t i = random() % 4; captured > first && i > 0; --i)
+        damaged[at + 28 + first + random() % (captured - first)] = static_cast<char>(random() % 3 == 0 ? 0xff : random());
+    }
+    const TemporaryFolder folder;
+    const std::string text = shell_output(
+        R"sh(WIRESHARK_CONFIG_DIR="$1" tshark -2 -X lua_script:"$2" -o rpcbinder.maps:"$3" -r "$4" -V >"$1/text" 2>&1 || exit 1
+                          grep -a -i -e 'lua error' -e 'adyton.lua:' "$1/text" || echo fine; wc -l <"$1/text")sh",
+        {folder.path(), ADYTON_LUA, ADYTON_INTERFACES, folder.write("damaged.pcapng", damaged)});
+    EXPECT_THAT(text, ContainsRegex("^fine\n[0-9][0-9][0-9]+\n"));
+  }
 }
 
 TEST_F(CalculatorCapture, TcpdumpAndCapinfosReadIt) {
