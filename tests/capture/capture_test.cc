@@ -196,8 +196,9 @@ TEST(Capture, CtrlCEndsItCleanly) {
       R"sh(export XDG_DATA_HOME="$TMPDIR"
          "$ADYTON" run --detach --name one "$PROBE" wait >/dev/null || exit 8
          for signal in INT TERM; do
+           rm -f "$TMPDIR/said"  # what an earlier one said is not this one's word
            "$ADYTON" capture one -w "$TMPDIR/file" 2>"$TMPDIR/said" & pid=$!
-           until grep -q capturing "$TMPDIR/said"; do :; done
+           until grep -qs capturing "$TMPDIR/said"; do :; done
            kill -$signal $pid
            wait $pid; echo $?
            capinfos -c "$TMPDIR/file" >/dev/null && echo whole
