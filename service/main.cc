@@ -1,6 +1,7 @@
 // The program `adytond`: the virtualization service of one user.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -32,6 +33,14 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Threads come and go with sessions, and allocate little at a time: an arena for each would keep what all have ever used. Large
+// buffers (a VM's logs) go back to the system with their VM.
+void keep_little_memory() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
 Result<UniqueFd> take_signals() {
@@ -84,6 +93,7 @@ int run(int argc, char** argv) {
     fmt::print("adytond {}\n", ADYTON_VERSION);
     return 0;
   }
+  keep_little_memory();
   close_inherited(settings->ready_fd);
   raise_descriptor_limit();
   ::umask(077);

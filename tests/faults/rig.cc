@@ -318,7 +318,7 @@ void Rig::report(const char* fault) {
   fmt::print("{}: {} rounds; after them {}; resident {} KiB at first, {} KiB at last, {:.0f} bytes a round\n", fault, rounds_,
              to_string(census()), resident_.empty() ? 0 : resident_.front() / 1024,
              resident_.empty() ? 0 : resident_.back() / 1024, slope);
-  if (kLong) { EXPECT_LT(slope, 8192) << "the service's memory grows"; }
+  if (kLong) { EXPECT_LT(slope, 4096) << "the service's memory grows"; }
 }
 
 }  // namespace adyton::faults
