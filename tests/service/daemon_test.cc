@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -317,6 +320,31 @@ TEST_F(DaemonTest, SignalsAndSizesReachThePayload) {
   ASSERT_TRUE(vm->signalPayload(SIGKILL));
   callback->wait_for("finished 137");
   ASSERT_TRUE(vm->stop());
+}
+
+// Even if the permissions of the folder let one in: who calls is known from the socket.
+TEST_F(DaemonTest, AnotherUsersClientIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  daemon.start();
+  constexpr uid_t kNobody = 65534;
+  for (const std::string& path : {daemon.folder(), daemon.folder() + "/run"}) ASSERT_EQ(::chmod(path.c_str(), 0711), 0);
+  ASSERT_EQ(::chmod(daemon.socket().c_str(), 0777), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setresgid(kNobody, kNobody, kNobody) != 0 || ::setresuid(kNobody, kNobody, kNobody) != 0) ::_exit(10);
+    Client stranger(daemon);
+    if (!stranger.service) ::_exit(11);
+    const auto list = stranger.service->debugListVms();
+    if (list || list.error().exception() != Exception::kSecurity) ::_exit(12);
+    if (list.error().message().find("user 0") == std::string::npos) ::_exit(13);
+    const auto vm = stranger.service->createVm(raw_config(""), std::nullopt, std::nullopt, std::nullopt);
+    ::_exit(!vm && vm.error().exception() == Exception::kSecurity ? 0 : 14);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+  Client own(daemon);
+  EXPECT_TRUE(own.service->debugListVms());
 }
 
 TEST_F(DaemonTest, EndsWhenNobodyNeedsIt) {
