@@ -13,6 +13,8 @@ if(ADYTON_SANITIZE)
     # ThreadSanitizer does not know fences. Ours stand between atomic accesses only, which it does not take for races.
     target_compile_options(adyton_flags INTERFACE -Wno-tsan)
   endif()
+  # g++ 12 loses sight of what is initialised between the instrumentation's calls.
+  target_compile_options(adyton_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_compile_options(adyton_flags INTERFACE -fsanitize=${ADYTON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(adyton_flags INTERFACE -fsanitize=${ADYTON_SANITIZE})
 endif()

@@ -151,16 +151,6 @@ struct UnstructuredDeclaration final : Declaration {
   std::string rust_type;
 };
 
-// `union NAME { ... }`. The first field is the default one.
-struct UnionDeclaration final : Declaration {
-  UnionDeclaration() : Declaration(Kind::kUnion) {}
-  std::vector<Field> fields;  // a field's tag is its index
-  std::vector<Constant> constants;
-  // The implicit enum NAME.Tag, one enumerator per field, so that other files can refer to it. Not in `nested`: back ends make it as
-  // part of the union.
-  std::unique_ptr<EnumDeclaration> tag;
-};
-
 struct Enumerator {
   std::string name;
   Expression expression;  // empty: the previous one's value plus 1, or 0
@@ -174,6 +164,16 @@ struct EnumDeclaration final : Declaration {
   EnumDeclaration() : Declaration(Kind::kEnum) {}
   TypeKind backing = TypeKind::kByte;  // kByte, kInt or kLong: @Backing(type="...")
   std::vector<Enumerator> enumerators;
+};
+
+// `union NAME { ... }`. The first field is the default one.
+struct UnionDeclaration final : Declaration {
+  UnionDeclaration() : Declaration(Kind::kUnion) {}
+  std::vector<Field> fields;  // a field's tag is its index
+  std::vector<Constant> constants;
+  // The implicit enum NAME.Tag, one enumerator per field, so that other files can refer to it. Not in `nested`: back ends make it as
+  // part of the union.
+  std::unique_ptr<EnumDeclaration> tag;
 };
 
 struct Import {
