@@ -2,11 +2,10 @@
 
 #include <span>
 #include <thread>
-#include <vector>
 
+#include "bench/rpc/binder_service.h"
 #include "bench/rpc/system.h"
 #include "rpc/parcel.h"
-#include "rpc/server.h"
 #include "rpc/session.h"
 
 namespace adyton::bench {
@@ -15,47 +14,9 @@ namespace {
 
 using namespace rpc;
 
-constexpr std::string_view kDescriptor = "adyton.bench.ICalls";
-enum Code : uint32_t { kAdd = kFirstCall, kTake, kGive };
-
-// What the AIDL compiler would write, by hand.
-class Service final : public LocalBinder {
- public:
-  std::string interface_descriptor() override { return std::string(kDescriptor); }
-  Status on_transact(uint32_t code, const Parcel& data, Parcel* reply, uint32_t) override {
-    if (Status token = data.check_interface_token(kDescriptor); !token.is_ok()) return token;
-    switch (code) {
-      case kAdd: {
-        const auto a = data.read_int32();
-        const auto b = data.read_int32();
-        if (!a || !b) return Status::from_transport(TransportError::kNotEnoughData);
-        static_cast<void>(reply->write_status(Status::ok()));
-        reply->write_int32(*a + *b);
-        return Status::ok();
-      }
-      case kTake: {
-        const auto bytes = data.read_vector<uint8_t>();
-        if (!bytes) return bytes.error();
-        static_cast<void>(reply->write_status(Status::ok()));
-        reply->write_int32(static_cast<int32_t>(bytes->size()));
-        return Status::ok();
-      }
-      case kGive: {
-        const auto size = data.read_int32();
-        if (!size) return size.error();
-        const std::vector<uint8_t> bytes(static_cast<size_t>(*size), 'x');
-        static_cast<void>(reply->write_status(Status::ok()));
-        reply->write_vector(std::span(bytes));
-        return Status::ok();
-      }
-      default: return Status::from_transport(TransportError::kUnknownTransaction);
-    }
-  }
-};
-
 class BinderSystem final : public System {
  public:
-  explicit BinderSystem(std::shared_ptr<Session> session) : session_(std::move(session)) {
+  BinderSystem(std::shared_ptr<Session> session, UniqueFd echo) : session_(std::move(session)), echo_(std::move(echo)) {
     auto root = session_->root();
     if (!root) give_up(root.error().to_string());
     root_ = *root;
@@ -63,7 +24,7 @@ class BinderSystem final : public System {
 
   int32_t add(int32_t a, int32_t b) override {
     Parcel data, reply;
-    data.write_interface_token(kDescriptor);
+    data.write_interface_token(kCallsDescriptor);
     data.write_int32(a);
     data.write_int32(b);
     call(kAdd, data, reply);
@@ -71,17 +32,31 @@ class BinderSystem final : public System {
   }
   size_t take(const std::string& bytes) override {
     Parcel data, reply;
-    data.write_interface_token(kDescriptor);
+    data.write_interface_token(kCallsDescriptor);
     data.write_vector(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()));
     call(kTake, data, reply);
     return static_cast<size_t>(reply.read_int32().value());
   }
   size_t give(size_t size) override {
     Parcel data, reply;
-    data.write_interface_token(kDescriptor);
+    data.write_interface_token(kCallsDescriptor);
     data.write_int32(static_cast<int32_t>(size));
     call(kGive, data, reply);
     return reply.read_vector<uint8_t>().value().size();
+  }
+
+  std::optional<std::string> echo(const std::string& line) override {
+    const std::string text = line + "\n";
+    if (::write(echo_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) give_up("the stream is gone");
+    std::string answer;
+    char buffer[256];
+    while (!answer.ends_with('\n')) {
+      const ssize_t got = ::read(echo_.get(), buffer, sizeof(buffer));
+      if (got <= 0) give_up("the stream is gone");
+      answer.append(buffer, static_cast<size_t>(got));
+    }
+    answer.pop_back();
+    return answer;
   }
 
  private:
@@ -92,29 +67,32 @@ class BinderSystem final : public System {
   }
 
   std::shared_ptr<Session> session_;
+  UniqueFd echo_;
   std::shared_ptr<Binder> root_;
 };
 
 }  // namespace
 
 void serve_binder(const std::string& socket_path) {
-  Server server({.max_threads = kMaxThreads, .allow_fds = true, .max_body_size = kMaxMessage});
-  server.set_root(std::make_shared<Service>());
-  auto socket = listen_on(UnixAddress{socket_path});
-  if (!socket) give_up(socket.error().message);
-  if (auto served = server.serve(std::move(*socket)); !served) give_up(served.error().message);
-  for (;;) ::pause();
+  serve_calls(UnixAddress{socket_path}, UnixAddress{socket_path + "-echo"}, /*with_descriptors=*/true);
 }
 
-std::unique_ptr<System> connect_binder(const std::string& socket_path) {
+std::unique_ptr<System> binder_over(const Connector& calls, const Connector& echo, FdPassing passing) {
   for (;;) {
     auto session =
-        Session::connect(UnixAddress{socket_path},
-                         {.outgoing_connections = kMaxThreads, .fd_passing = FdPassing::kUnix, .max_body_size = kMaxMessage});
-    if (session) return std::make_unique<BinderSystem>(std::move(*session));
+        Session::connect(calls, {.outgoing_connections = kMaxThreads, .fd_passing = passing, .max_body_size = kMaxMessage});
+    if (session) {
+      auto stream = echo();
+      if (!stream) give_up(stream.error().message);
+      return std::make_unique<BinderSystem>(std::move(*session), std::move(*stream));
+    }
     if (session.error().code != ErrorCode::kUnavailable) give_up(session.error().message);
     std::this_thread::yield();
   }
+}
+
+std::unique_ptr<System> connect_binder(const std::string& socket_path) {
+  return binder_over(connector_to(UnixAddress{socket_path}), connector_to(UnixAddress{socket_path + "-echo"}), FdPassing::kUnix);
 }
 
 }  // namespace adyton::bench
