@@ -47,6 +47,7 @@ Result<void> Daemon::set_up() {
   records_ = TRY(RecordStore::open(config_.data_directory));
   budget_ = Budget::make(config_.settings.limits);
   vms_ = std::make_unique<VmTable>(*loop_, config_.vmm_program, config_.runtime_directory + "/last-cid", budget_, records_);
+  remove_stale_vm_sockets(config_.runtime_directory);
   vms_->set_vsock_directory(config_.runtime_directory);
   host_ = std::make_unique<Host>(*loop_, config_.vmm_program, config_.version);
   auto janitor = TRY(queues_.make("janitor"));

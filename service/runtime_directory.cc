@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <thread>
 
@@ -22,6 +23,8 @@ namespace {
 constexpr int kFirstSystemdFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kBacklog = 64;
 constexpr const char* kHidden = ".new";
+constexpr std::string_view kVmSocketBegin = "vm-";
+constexpr std::string_view kVmSocketEnd = ".vsock";
 constexpr auto kEndPatience = std::chrono::seconds(5);
 
 const char* absolute(const char* variable) {
@@ -77,6 +80,20 @@ std::optional<int> number_in(const char* variable) {
 }
 
 }  // namespace
+
+std::string vm_socket_path(const std::string& directory, uint32_t cid) {
+  return fmt::format("{}/{}{}{}", directory, kVmSocketBegin, cid, kVmSocketEnd);
+}
+
+void remove_stale_vm_sockets(const std::string& directory) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    std::error_code ignored;  // what cannot be removed is replaced when its number comes up
+    if (name.starts_with(kVmSocketBegin) && name.ends_with(kVmSocketEnd) && entry->is_socket(ignored))
+      std::filesystem::remove(entry->path(), ignored);
+  }
+}
 
 Result<void> make_private_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("cannot make the folder " + path);

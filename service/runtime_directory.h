@@ -1,5 +1,6 @@
 // Where the service is found: a folder of the user's own, with the socket, and a lock that one service at a time holds.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,11 @@ Result<std::string> runtime_directory();
 
 // The same check for any folder; its parent exists.
 Result<void> make_private_directory(const std::string& path);
+
+// Where a VM that names no place has the socket of its vsock ports. A service that was killed leaves them behind; who holds the
+// folder's lock removes them before it has VMs of its own.
+std::string vm_socket_path(const std::string& directory, uint32_t cid);
+void remove_stale_vm_sockets(const std::string& directory);
 
 // The socket that clients connect to, held by one service in a folder at a time. The socket goes with the object; the lock file
 // stays.

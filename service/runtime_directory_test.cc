@@ -39,6 +39,24 @@ TEST(RuntimeDirectory, IsMadeForItsOwnerAlone) {
   ::unsetenv("XDG_RUNTIME_DIR");
 }
 
+TEST(RuntimeDirectory, IsCleanedOfWhatAKilledServiceLeft) {
+  testing::TemporaryDirectory root;
+  const std::string stale = vm_socket_path(root.path(), 2048);
+  const std::string others = stale + "_5001";  // where a user's program listens for that VM's guest
+  for (const std::string& path : {stale, others}) {
+    const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    ASSERT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+  const std::string file = vm_socket_path(root.path(), 2049);
+  ASSERT_TRUE(UniqueFd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).valid());
+  remove_stale_vm_sockets(root.path());
+  EXPECT_FALSE(std::filesystem::exists(stale));
+  EXPECT_TRUE(std::filesystem::exists(others));
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
 TEST(RuntimeDirectory, IsRefusedWhenOthersMayUseIt) {
   testing::TemporaryDirectory root;
   ASSERT_EQ(::mkdir(root.path("open").c_str(), 0755), 0);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "service/runtime_directory.h"
+
 namespace adyton::service {
 namespace {
 
@@ -67,7 +69,7 @@ Outcome<std::shared_ptr<Vm>> VmTable::create(VmSpec spec) {
   }
   const uint32_t cid = TRY(cids_.allocate());
   spec.vsock_required = !spec.vsock_path.empty();
-  if (!spec.vsock_required && !vsock_directory_.empty()) spec.vsock_path = fmt::format("{}/vm-{}.vsock", vsock_directory_, cid);
+  if (!spec.vsock_required && !vsock_directory_.empty()) spec.vsock_path = vm_socket_path(vsock_directory_, cid);
   auto vm = std::make_shared<Vm>(loop_, vmm_program_, cid, std::move(spec), std::move(holdings));
   vm->on_death([this, cid] { gone(cid); });
   vms_.emplace(cid, vm);
