@@ -49,6 +49,22 @@ class CpuHost {
   virtual void send_event() = 0;
 };
 
+// What a CPU has done since it was made.
+struct CpuStatistics {
+  uint64_t translated_blocks = 0;
+  uint64_t translated_instructions = 0;  // of the guest
+  uint64_t tlb_refills = 0;              // misses of the first TLB level that the second one answered
+  uint64_t table_walks = 0;              // and that took a walk of the translation tables
+  uint64_t interrupts = 0;               // IRQs and FIQs taken
+};
+
+// The translated code of a machine.
+struct CodeStatistics {
+  uint64_t bytes = 0;     // in use, of both host code and what belongs to it
+  uint64_t capacity = 0;  // bytes
+  uint64_t flushes = 0;   // times that it was full and all of it was dropped
+};
+
 struct CpuConfig {
   unsigned index = 0;
   uint64_t affinity = 0;    // MPIDR_EL1 affinity fields
@@ -76,6 +92,8 @@ class Cpu {
   virtual arm64::CpuState& state() = 0;
   // Must be called by whoever changed `state()` between two run() calls.
   virtual void state_changed() = 0;
+  // Any thread.
+  [[nodiscard]] virtual CpuStatistics statistics() const = 0;
 };
 
 class Machine {
@@ -84,6 +102,8 @@ class Machine {
   virtual ~Machine() = default;
   // All CPUs are made before the first one runs, and live as long as the machine.
   virtual Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) = 0;
+  // Any thread.
+  [[nodiscard]] virtual CodeStatistics code_statistics() const = 0;
 };
 
 // What the engine found in this host's processor that it can use, for people to read. The error names everything that it needs and does not find.

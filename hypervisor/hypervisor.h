@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/guest_memory.h"
 #include "base/result.h"
@@ -82,6 +83,13 @@ struct InternalErrorExit {
 };
 using Exit = std::variant<InterruptedExit, MmioExit, SystemEventExit, DebugExit, InternalErrorExit>;
 
+// A named count since the VM was made, as KVM_GET_STATS_FD offers them; a dot separates a family from its member ("exits.mmio").
+// What there is depends on the backend.
+struct Statistic {
+  std::string_view name;  // lives as long as the program
+  uint64_t value = 0;
+};
+
 // --- Register ids, as KVM_GET_ONE_REG numbers them (uapi asm/kvm.h).
 constexpr uint64_t kRegArm64 = 0x6000'0000'0000'0000;
 constexpr uint64_t kRegSizeU32 = 0x0020'0000'0000'0000;
@@ -138,6 +146,9 @@ class Vcpu {
   virtual Result<void> get_one_reg(uint64_t id, std::span<uint8_t> value) = 0;
   virtual Result<void> set_one_reg(uint64_t id, std::span<const uint8_t> value) = 0;
 
+  // Any thread.
+  [[nodiscard]] virtual std::vector<Statistic> statistics() const = 0;
+
   Result<uint64_t> get_reg(uint64_t id);  // 32- and 64-bit registers
   Result<void> set_reg(uint64_t id, uint64_t value);
 };
@@ -171,6 +182,9 @@ class Vm {
   virtual Result<void> add_ioeventfd(const IoEventFd& doorbell) = 0;
   // The one with the same address, length and match. KVM_IOEVENTFD_FLAG_DEASSIGN.
   virtual Result<void> remove_ioeventfd(const IoEventFd& doorbell) = 0;
+
+  // Any thread.
+  [[nodiscard]] virtual std::vector<Statistic> statistics() const = 0;
 };
 
 }  // namespace adyton::hypervisor

@@ -133,6 +133,29 @@ class MachineVm final : public control::ControlledVm {
     return vsock_->captures().add(ring.get(), {.ports = what.ports, .max_payload = what.max_payload});
   }
 
+  [[nodiscard]] control::Statistics statistics() const override {
+    control::Statistics all;
+    for (const hypervisor::Statistic& s : machine_->vm().statistics()) {
+      all.vm_names.emplace_back(s.name);
+      all.vm.push_back(s.value);
+    }
+    for (const hypervisor::Vcpu* vcpu : machine_->vcpus()) {
+      const auto counts = vcpu->statistics();
+      if (all.vcpus.empty()) {
+        for (const hypervisor::Statistic& s : counts) all.vcpu_names.emplace_back(s.name);
+      }
+      std::vector<uint64_t>& values = all.vcpus.emplace_back();
+      for (const hypervisor::Statistic& s : counts) values.push_back(s.value);
+    }
+    for (const virtio::MmioTransport* transport : transports_) {
+      const auto counts = transport->statistics();
+      control::DeviceStatistics& device =
+          all.devices.emplace_back(control::DeviceStatistics{std::string(transport->name()), counts.interrupts, {}});
+      for (const auto& q : counts.queues) device.queues.push_back({q.kicks, q.chains, q.bytes_from_guest, q.bytes_to_guest});
+    }
+    return all;
+  }
+
  private:
   Result<void> listen(uint32_t port, control::VsockType type) {
     return vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {

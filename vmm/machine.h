@@ -81,6 +81,7 @@ class Machine {
 
   // --- While it runs.
   [[nodiscard]] Pl011& uart() { return *uart_; }
+  [[nodiscard]] const std::vector<hypervisor::Vcpu*>& vcpus() const { return vcpus_; }
   // All vCPUs stand still outside guest code when pause() returns. Not counted: one resume() undoes any number.
   void pause();
   void resume();

@@ -39,6 +39,7 @@ class ScriptedVcpu final : public hypervisor::Vcpu {
   }
   Result<void> get_one_reg(uint64_t, std::span<uint8_t>) override { return fail(ErrorCode::kNotFound, "none"); }
   Result<void> set_one_reg(uint64_t, std::span<const uint8_t>) override { return fail(ErrorCode::kNotFound, "none"); }
+  [[nodiscard]] std::vector<hypervisor::Statistic> statistics() const override { return {}; }
 
   // No exit: waits for a kick.
   std::function<std::optional<Result<Exit>>(ScriptedVcpu&)> guest;
@@ -71,6 +72,7 @@ class ScriptedVm final : public hypervisor::Vm {
     return {};
   }
   Result<void> remove_ioeventfd(const hypervisor::IoEventFd&) override { return {}; }
+  [[nodiscard]] std::vector<hypervisor::Statistic> statistics() const override { return {}; }
 
   std::vector<std::unique_ptr<ScriptedVcpu>> vcpus;
   std::vector<std::pair<uint32_t, bool>> lines;

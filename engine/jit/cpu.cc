@@ -66,8 +66,17 @@ bool CpuImpl::take_pending_interrupt() {
   } else {
     return false;
   }
+  tallies_.interrupts.add();
   pstate_changed();
   return true;
+}
+
+CpuStatistics CpuImpl::statistics() const {
+  return {.translated_blocks = tallies_.blocks.value(),
+          .translated_instructions = tallies_.instructions.value(),
+          .tlb_refills = tallies_.tlb_refills.value(),
+          .table_walks = tallies_.table_walks.value(),
+          .interrupts = tallies_.interrupts.value()};
 }
 
 bool CpuImpl::serve_requests() {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/mapping.h"
+#include "base/tally.h"
 #include "engine/arm64/exception.h"
 #include "engine/arm64/mmu.h"
 #include "engine/arm64/sysreg.h"
@@ -38,6 +39,7 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   [[nodiscard]] bool irq() const override { return irq_.load(std::memory_order_relaxed); }
   arm64::CpuState& state() override { return exec_.cpu; }
   void state_changed() override;
+  [[nodiscard]] CpuStatistics statistics() const override;
 
   // --- interp::Environment
   interp::Outcome fetch(uint64_t va, uint32_t& insn) override;
@@ -170,6 +172,9 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   SoftTlb tlb_;
   ShootdownInbox inbox_;
   std::atomic<bool> irq_{false}, fiq_{false}, event_{false};
+  struct {
+    Tally blocks, instructions, tlb_refills, table_walks, interrupts;
+  } tallies_;
   TranslationControls controls_;
   arm64::TranslationMode mode_;
   unsigned mode_number_ = 0;

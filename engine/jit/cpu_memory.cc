@@ -121,10 +121,13 @@ CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivilege
   const bool write = kind == AccessKind::kWrite || kind == AccessKind::kAtomicReadWrite;
   const uint64_t tag = (va & kPageMask) | exec_.context[view];
   const TlbEntry& entry = exec_.tlb[view][tlb_index(va)];
-  if ((write ? entry.write_tag : entry.read_tag) == tag || tlb_.refill(view, va, write)) {
+  const bool hit = (write ? entry.write_tag : entry.read_tag) == tag;
+  if (hit || tlb_.refill(view, va, write)) {
+    if (!hit) tallies_.tlb_refills.add();
     return {reinterpret_cast<uint8_t*>(va + entry.addend), 0, false, Outcome::kDone};
   }
 
+  tallies_.table_walks.add();
   const arm64::AccessContext context = access_context(unprivileged);
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, kind, context);
   if (t.fault.type != arm64::FaultType::kNone) return {nullptr, 0, false, data_abort(arm64::data_abort_iss(t, kind, context), va)};

@@ -34,7 +34,11 @@ const InstructionTlbEntry* CpuImpl::instruction_page() {
   const uint64_t va = cpu.pc;
   InstructionTlbEntry& entry = exec_.itlb[view][instruction_tlb_index(va)];
   if (entry.tag == ((va & kPageMask) | exec_.context[view])) return &entry;
-  if (tlb_.refill_instruction(view, va)) return &entry;
+  if (tlb_.refill_instruction(view, va)) {
+    tallies_.tlb_refills.add();
+    return &entry;
+  }
+  tallies_.table_walks.add();
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, arm64::AccessKind::kExecute, {cpu.el, false});
   arm64::Fault fault = t.fault;
   if (fault.type == arm64::FaultType::kNone) {
@@ -115,6 +119,8 @@ const void* CpuImpl::translate_block(CodePage& page, uint16_t page_offset) {
     chunk_.hot = compiled.hot_end;
     chunk_.cold = compiled.cold_end;
     chunk_fresh_ = false;
+    tallies_.blocks.add();
+    tallies_.instructions.add(count);
     return compiled.entry + machine_.code().exec_delta();
   }
 }

@@ -39,6 +39,10 @@ Result<Cpu*> MachineImpl::create_cpu(const CpuConfig& config, CpuHost& host) {
   return cpus_.back().get();
 }
 
+CodeStatistics MachineImpl::code_statistics() const {
+  return {.bytes = code_->used(), .capacity = config_.code_cache_size, .flushes = code_generation()};
+}
+
 void MachineImpl::broadcast(const CpuImpl& sender, const Invalidation& invalidation) {
   for (const auto& cpu : cpus_) {
     if (cpu.get() != &sender) cpu->post(invalidation);

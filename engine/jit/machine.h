@@ -24,6 +24,7 @@ class MachineImpl final : public Machine {
   ~MachineImpl() override;
 
   Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) override;
+  [[nodiscard]] CodeStatistics code_statistics() const override;
 
   [[nodiscard]] const EngineConfig& config() const { return config_; }
   [[nodiscard]] const GuestMemory& memory() const { return memory_; }

@@ -57,6 +57,23 @@ Result<void> SoftVcpu::set_one_reg(uint64_t id, std::span<const uint8_t> value) 
   return {};
 }
 
+std::vector<Statistic> SoftVcpu::statistics() const {
+  const engine::CpuStatistics cpu = cpu_->statistics();
+  return {{"exits.mmio", exits_.mmio.value()},
+          {"exits.irqchip", exits_.irqchip.value()},
+          {"exits.doorbell", exits_.doorbell.value()},
+          {"exits.firmware", exits_.firmware.value()},
+          {"exits.wfi", exits_.wfi.value()},
+          {"exits.wfe", exits_.wfe.value()},
+          {"exits.kick", exits_.kick.value()},
+          {"exits.debug", exits_.debug.value()},
+          {"interrupts", cpu.interrupts},
+          {"translated_blocks", cpu.translated_blocks},
+          {"translated_instructions", cpu.translated_instructions},
+          {"tlb_refills", cpu.tlb_refills},
+          {"table_walks", cpu.table_walks}};
+}
+
 void SoftVcpu::set_irq(bool level) {
   cpu_->set_irq(level);
   if (level) wake_.wake();
@@ -150,16 +167,19 @@ void SoftVcpu::wait_for_event() {
 bool SoftVcpu::handle_mmio(const engine::Exit::Mmio& access) {
   uint64_t value = 0;
   if (access.is_write) {
-    if (shared_.gic->write(access.address, access.size, access.data) ||
-        doorbells_.ring(access.address, access.size, access.data)) {
+    const bool irqchip = shared_.gic->write(access.address, access.size, access.data);
+    if (irqchip || doorbells_.ring(access.address, access.size, access.data)) {
+      (irqchip ? exits_.irqchip : exits_.doorbell).add();
       cpu_->complete_mmio(0);
       return true;
     }
     value = access.data;
   } else if (shared_.gic->read(access.address, access.size, value)) {
+    exits_.irqchip.add();
     cpu_->complete_mmio(value);
     return true;
   }
+  exits_.mmio.add();
   std::memcpy(mmio_data_.data(), &value, sizeof value);
   mmio_size_ = access.size;
   mmio_is_write_ = access.is_write;
@@ -212,16 +232,20 @@ Result<Exit> SoftVcpu::run() {
         break;
       case Reason::kHypercall:
       case Reason::kSecureCall:
+        exits_.firmware.add();
         if (auto result = handle_firmware_call()) return std::move(*result);
         break;
       case Reason::kWaitForInterrupt:
-        if (exit.wait_for_event)
+        if (exit.wait_for_event) {
+          exits_.wfe.add();
           wait_for_event();
-        else
+        } else {
+          exits_.wfi.add();
           wait_for_interrupt();
+        }
         break;
-      case Reason::kKicked: break;
-      case Reason::kDebug: return DebugExit{};
+      case Reason::kKicked: exits_.kick.add(); break;
+      case Reason::kDebug: exits_.debug.add(); return DebugExit{};
       case Reason::kInternalError: {
         const engine::arm64::CpuState& state = cpu_->state();
         return InternalErrorExit{fmt::format("{} (vCPU {}, pc {:#x})", exit.message, index_, state.pc)};

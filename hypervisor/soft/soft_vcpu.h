@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 
+#include "base/tally.h"
 #include "engine/engine.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/soft/generic_timer.h"
@@ -44,6 +45,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   void kick() override;
   Result<void> get_one_reg(uint64_t id, std::span<uint8_t> value) override;
   Result<void> set_one_reg(uint64_t id, std::span<const uint8_t> value) override;
+  [[nodiscard]] std::vector<Statistic> statistics() const override;
 
   // engine::CpuHost, on the vCPU's thread.
   bool read_icc(uint16_t encoding, uint64_t& value) override { return shared_.gic->read_icc(index_, encoding, value); }
@@ -83,6 +85,10 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   IoEventFdTable::Reader doorbells_;
   WakeEvent wake_;
   std::atomic<bool> kicked_ = false;
+  // Why the engine came back.
+  struct {
+    Tally mmio, irqchip, doorbell, firmware, wfi, wfe, kick, debug;
+  } exits_;
 
   // The vCPU thread's own.
   bool on_ = false;

@@ -77,6 +77,12 @@ Result<void> SoftVm::check_spi(uint32_t intid) const {
   return {};
 }
 
+std::vector<Statistic> SoftVm::statistics() const {
+  if (!machine_) return {};
+  const engine::CodeStatistics code = machine_->code_statistics();
+  return {{"code_bytes", code.bytes}, {"code_capacity_bytes", code.capacity}, {"code_flushes", code.flushes}};
+}
+
 Result<void> SoftVm::set_irq_line(uint32_t intid, bool level) {
   TRY(check_spi(intid));
   shared_.gic->set_spi(intid, level);

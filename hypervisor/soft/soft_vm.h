@@ -42,6 +42,7 @@ class SoftVm final : public Vm {
   Result<void> remove_irqfd(int eventfd, uint32_t intid) override;
   Result<void> add_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.add(doorbell); }
   Result<void> remove_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.remove(doorbell); }
+  [[nodiscard]] std::vector<Statistic> statistics() const override;
 
  private:
   Result<void> check_spi(uint32_t intid) const;

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <map>
 #include <thread>
 
 #include "hypervisor/soft/testing/fake_engine.h"
@@ -155,6 +156,26 @@ TEST_F(SoftVmTest, DoorbellsDoNotLeave) {
   cpus_[0]->then_mmio(0xa00'0250, 4, true, 1);
   EXPECT_TRUE(run<MmioExit>(0).is_write);
   EXPECT_EQ(count_of(queue1), 0u);
+}
+
+TEST_F(SoftVmTest, CountsWhyTheGuestWasLeft) {
+  UniqueFd bell(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_TRUE(vm_->add_ioeventfd({.address = 0xa00'0050, .length = 4, .eventfd = bell.get()}));
+  cpus_[0]->then_mmio(kDist + 4, 4, false);
+  cpus_[0]->then_mmio(0xa00'0050, 4, true, 1);
+  cpus_[0]->then_mmio(0xa00'0050, 4, true, 1);
+  cpus_[0]->then_mmio(0x900'0000, 4, false);
+  run<MmioExit>(0);
+  std::map<std::string_view, uint64_t> counts;
+  for (const Statistic& s : vcpus_[0]->statistics()) counts[s.name] = s.value;
+  EXPECT_EQ(counts["exits.irqchip"], 1u);
+  EXPECT_EQ(counts["exits.doorbell"], 2u);
+  EXPECT_EQ(counts["exits.mmio"], 1u);
+  EXPECT_EQ(counts["exits.wfi"], 0u);
+  EXPECT_EQ(counts["interrupts"], 7u) << "the engine's own";
+  for (const Statistic& s : vm_->statistics()) counts[s.name] = s.value;
+  EXPECT_EQ(counts["code_bytes"], 3u);
+  EXPECT_EQ(counts["code_flushes"], 1u);
 }
 
 TEST_F(SoftVmTest, KickInterruptsOnce) {

@@ -3,6 +3,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "vmm/control/statistics_json.h"
+
 namespace adyton::vmm::control {
 namespace {
 
@@ -186,6 +188,7 @@ Json to_json(const Answer& answer) {
 Json to_json(const Capture& c) {
   return {{"type", "capture"}, {"ring", c.ring}, {"ports", c.ports}, {"max_payload", c.max_payload}};
 }
+Json to_json(const ReadStatistics&) { return {{"type", "statistics"}}; }
 
 Json to_json(const Reply& reply) {
   Json json = {{"type", "reply"}, {"id", reply.id}};
@@ -271,6 +274,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = Stop{};
   } else if (type == "describe") {
     request.body = Describe{};
+  } else if (type == "statistics") {
+    request.body = ReadStatistics{};
   } else if (type == "connect") {
     Connect connect{.port = TRY(port_of(json)),
                     .type = TRY(vsock_type(field(json, "socket_type"))),
@@ -293,6 +298,7 @@ Result<Event> decode_event(std::string_view text, size_t fd_count) {
   const std::string type = TRY(type_of(json));
   if (type == "reply") return TRY(decode_reply(json));
   if (type == "description") return TRY(decode_description(json));
+  if (type == "statistics") return TRY(decode_statistics(json));
   if (type == "accepted") {
     if (fd_count != 1) return corrupt("an accepted stream without its descriptor");
     return Accepted{.port = TRY(port_of(json)), .type = TRY(vsock_type(field(json, "socket_type")))};

@@ -2,8 +2,8 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture. Each carries an id and gets exactly one reply
-//   with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
+//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture, statistics. Each carries an id and gets exactly
+//   one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "vmm/control/statistics.h"
 
 namespace adyton::vmm::control {
 
@@ -92,9 +93,14 @@ struct Describe {
   bool operator==(const Describe&) const = default;
 };
 
+// What it has done so far; the answer is a Statistics. Once it is configured.
+struct ReadStatistics {
+  bool operator==(const ReadStatistics&) const = default;
+};
+
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture> body;
+  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture, ReadStatistics> body;
   bool operator==(const Request&) const = default;
 };
 
@@ -142,7 +148,7 @@ struct Description {
   std::vector<SandboxMeasure> sandbox;
   bool operator==(const Description&) const = default;
 };
-using Event = std::variant<Reply, Accepted, Ended, Description, Asked>;
+using Event = std::variant<Reply, Accepted, Ended, Description, Asked, Statistics>;
 
 [[nodiscard]] std::string_view to_string(EndReason reason);
 

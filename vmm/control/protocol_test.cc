@@ -45,6 +45,7 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Capture{.ring = 1, .ports = {1, 4294967295u}, .max_payload = 96}, 2);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
+  expect_round_trip(ReadStatistics{}, 0);
 }
 
 TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
@@ -83,6 +84,33 @@ TEST(ControlProtocol, DescriptionsSurviveTheRoundTrip) {
   auto back = decode_event(*encode(Event(description)), 0);
   ASSERT_TRUE(back);
   EXPECT_EQ(std::get<Description>(*back), description);
+}
+
+TEST(ControlProtocol, StatisticsSurviveTheRoundTrip) {
+  Statistics statistics{.id = 4, .vm_names = {"code_bytes"}, .vm = {UINT64_MAX}, .vcpu_names = {"exits.mmio", "interrupts"}};
+  for (uint64_t cpu = 0; cpu < kMaxCpus; ++cpu) statistics.vcpus.push_back({cpu, UINT64_MAX - cpu});
+  statistics.devices = {{"virtio-blk", 7, {{1, 2, 3, 4}}}, {"virtio-vsock", 8, {{}, {5, 6, 7, 8}, {}}}};
+  statistics.vsock = {.connections = 1, .opened = 2, .refused = 3, .payload_from_guest = 4, .payload_to_guest = 5};
+  auto back = decode_event(*encode(Event(statistics)), 0);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(std::get<Statistics>(*back), statistics);
+}
+
+TEST(ControlProtocol, StatisticsThatDoNotFitTogetherAreRefused) {
+  const Statistics good{.id = 4, .vm_names = {"a"}, .vm = {1}, .vcpu_names = {"b"}, .vcpus = {{1}}, .devices = {{"d", 0, {{}}}}};
+  ASSERT_TRUE(decode_event(*encode(Event(good)), 0));
+  const auto refused = [&](auto change) {
+    Statistics bad = good;
+    change(bad);
+    return !decode_event(*encode(Event(bad)), 0).has_value();
+  };
+  EXPECT_TRUE(refused([](Statistics& s) { s.vm.push_back(2); }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.vcpus[0].clear(); }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.vm_names[0] = "a\n"; }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.vm_names[0] = ""; }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.devices[0].name = std::string(kMaxStatisticName + 1, 'x'); }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.vcpus.resize(kMaxCpus + 1, {1}); }));
+  EXPECT_TRUE(refused([](Statistics& s) { s.devices[0].queues.resize(kMaxQueues + 1); }));
 }
 
 TEST(ControlProtocol, ADescriptorThatWasNotSentIsRefused) {

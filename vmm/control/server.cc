@@ -60,6 +60,12 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     return reply(request.id, UniqueFd());
   }
   if (const auto* body = std::get_if<Capture>(&request.body)) return reply(request.id, capture(*body, std::move(fds)));
+  if (std::holds_alternative<ReadStatistics>(request.body)) {
+    if (!vm_) return reply(request.id, fail(ErrorCode::kInvalidArgument, "the VM is not configured"));
+    Statistics statistics = vm_->statistics();
+    statistics.id = request.id;
+    return send(std::move(statistics));
+  }
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};

@@ -32,6 +32,8 @@ class ControlledVm {
   virtual void answer(uint32_t question, UniqueFd socket) = 0;
   // The reader's end of the ring's wake socket.
   virtual Result<UniqueFd> capture(UniqueFd ring, const Capture& what) = 0;
+  // All but the id.
+  [[nodiscard]] virtual Statistics statistics() const = 0;
 };
 
 class VmFactory {

@@ -31,6 +31,7 @@ class FakeFactory final : public VmFactory {
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
       return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     }
+    [[nodiscard]] Statistics statistics() const override { return {.vm_names = {"code_bytes"}, .vm = {42}}; }
 
     void connect_hybrid(uint32_t port, UniqueFd socket) override {
       factory_.hybrid_port = port;
@@ -131,6 +132,18 @@ TEST_F(ControlServerTest, ConfiguresStartsAndReportsTheEnd) {
   thread.join();
   EXPECT_TRUE(outcome);
   EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, TellsWhatItHasDoneOnceItIsConfigured) {
+  send({.id = 5, .body = ReadStatistics{}});
+  EXPECT_TRUE(receive_reply().error);
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 6, .body = ReadStatistics{}});
+  const Event event = receive();
+  ASSERT_TRUE(std::holds_alternative<Statistics>(event));
+  EXPECT_EQ(std::get<Statistics>(event).id, 6u);
+  EXPECT_EQ(std::get<Statistics>(event).vm, std::vector<uint64_t>{42});
 }
 
 TEST_F(ControlServerTest, DescribesItselfAtAnyTime) {

@@ -40,7 +40,8 @@ MmioTransport::MmioTransport(const GuestMemory& memory, IrqLine& irq, std::uniqu
       offered_features_(device_->features() | kFeatureVersion1 | kFeatureIndirectDesc | kFeatureEventIdx |
                         (options_.access_platform ? kFeatureAccessPlatform : 0)),
       registers_(doorbells_.size()),
-      queues_(doorbells_.size()) {
+      queues_(doorbells_.size()),
+      kicks_(doorbells_.size()) {
   device_->attach(*this);
 }
 
@@ -197,7 +198,9 @@ void MmioTransport::activate() {
     if (!queues_[i].enabled()) continue;
     auto watch = loop_->watch(doorbells_[i].get(), EPOLLIN, [this, i](uint32_t) {
       uint64_t count;
-      if (::read(doorbells_[i].get(), &count, sizeof(count)) == sizeof(count)) device_->queue_notified(static_cast<uint16_t>(i));
+      if (::read(doorbells_[i].get(), &count, sizeof(count)) != sizeof(count)) return;
+      kicks_[i].add();
+      device_->queue_notified(static_cast<uint16_t>(i));
     });
     if (!watch) {
       fail_device(watch.error().message);
@@ -236,6 +239,7 @@ void MmioTransport::ring(size_t queue) {
 void MmioTransport::raise(uint32_t bits) {
   const std::lock_guard lock(irq_mutex_);
   interrupt_status_ |= bits;
+  interrupts_.add();
   irq_.set(true);
 }
 
@@ -258,6 +262,18 @@ void MmioTransport::fail_device(std::string_view reason) {
   // Section 2.1.2: once DRIVER_OK is set, needing a reset is announced as a configuration change.
   const uint32_t before = status_.fetch_or(kStatusNeedsReset);
   if (!(before & kStatusNeedsReset) && (before & kStatusDriverOk)) raise(kInterruptConfigChange);
+}
+
+MmioTransport::Statistics MmioTransport::statistics() const {
+  Statistics statistics{.interrupts = interrupts_.value(), .queues = {}};
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    const Virtqueue& queue = queues_[i];
+    statistics.queues.push_back({.kicks = kicks_[i].value(),
+                                 .chains = queue.chains(),
+                                 .bytes_from_guest = queue.bytes_from_guest(),
+                                 .bytes_to_guest = queue.bytes_to_guest()});
+  }
+  return statistics;
 }
 
 std::string MmioTransport::fault_reason() const {

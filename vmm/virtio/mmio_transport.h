@@ -15,6 +15,7 @@
 
 #include "base/guest_memory.h"
 #include "base/result.h"
+#include "base/tally.h"
 #include "base/unique_fd.h"
 #include "vmm/irq_line.h"
 #include "vmm/mmio_device.h"
@@ -55,6 +56,15 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   // The thread that the device lives on. Without start(), the caller turns it with run_once().
   [[nodiscard]] EventLoop& loop() override { return *loop_; }
   [[nodiscard]] Device& device() { return *device_; }
+  struct Statistics {
+    struct Queue {
+      uint64_t kicks = 0, chains = 0, bytes_from_guest = 0, bytes_to_guest = 0;
+    };
+    uint64_t interrupts = 0;
+    std::vector<Queue> queues;
+  };
+  // Since it was made. Any thread.
+  [[nodiscard]] Statistics statistics() const;
   // Why the device needs a reset; empty when it does not.
   [[nodiscard]] std::string fault_reason() const;
 
@@ -109,12 +119,14 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   // Interrupt state and line change together.
   mutable std::mutex irq_mutex_;
   uint32_t interrupt_status_ = 0;
+  Tally interrupts_;  // added to under irq_mutex_
 
   mutable std::mutex fault_mutex_;
   std::string fault_reason_;
 
   // On the loop's thread.
-  std::vector<Virtqueue> queues_;
+  std::vector<Virtqueue> queues_;  // their number never changes
+  std::vector<Tally> kicks_;       // by queue
   std::vector<EventLoop::WatchId> watches_;
 };
 

@@ -108,6 +108,21 @@ TEST_F(MmioTransportTest, MovesRequestsThroughTheQueues) {
   }
 }
 
+TEST_F(MmioTransportTest, CountsWhatItMovesAcrossResets) {
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(driver->initialize());
+    for (uint8_t i = 0; i < 10; ++i) ASSERT_EQ(exchange(1, {i, 2, 3}).size(), 3u);
+  }
+  const auto statistics = transport->statistics();
+  EXPECT_EQ(statistics.interrupts, 20u);
+  ASSERT_EQ(statistics.queues.size(), transport->queue_count());
+  EXPECT_EQ(statistics.queues[1].chains, 20u);
+  EXPECT_GE(statistics.queues[1].kicks, 20u);
+  EXPECT_EQ(statistics.queues[1].bytes_from_guest, 60u);
+  EXPECT_EQ(statistics.queues[1].bytes_to_guest, 60u);
+  EXPECT_EQ(statistics.queues[0].chains, 0u);
+}
+
 TEST_F(MmioTransportTest, ServesWhatWasAvailableBeforeDriverOk) {
   driver->reset();
   driver->write32(reg::kStatus, kStatusAcknowledge | kStatusDriver);

@@ -148,6 +148,9 @@ void Virtqueue::push(const Chain& chain, uint32_t written) {
   __atomic_store_n(field<uint32_t>(used_, entry), chain.head(), __ATOMIC_RELAXED);
   __atomic_store_n(field<uint32_t>(used_, entry + 4), written, __ATOMIC_RELAXED);
   ++next_used_;
+  chains_.add();
+  bytes_from_guest_.add(chain.readable_bytes());
+  bytes_to_guest_.add(written);
   // Release: the data and the entry are visible before the index that offers them (section 2.7.8.2).
   __atomic_store_n(field<uint16_t>(used_, kRingIndex), next_used_, __ATOMIC_RELEASE);
 }

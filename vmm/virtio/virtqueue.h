@@ -13,6 +13,7 @@
 
 #include "base/guest_memory.h"
 #include "base/result.h"
+#include "base/tally.h"
 #include "vmm/virtio/chain.h"
 
 namespace adyton::vmm::virtio {
@@ -56,6 +57,12 @@ class Virtqueue {
   void disable_doorbells();
   [[nodiscard]] bool enable_doorbells();
 
+  // What was given back to the driver since the queue was made, whatever resets there were: chains, and their bytes in each
+  // direction. Any thread.
+  [[nodiscard]] uint64_t chains() const { return chains_.value(); }
+  [[nodiscard]] uint64_t bytes_from_guest() const { return bytes_from_guest_.value(); }
+  [[nodiscard]] uint64_t bytes_to_guest() const { return bytes_to_guest_.value(); }
+
  private:
   struct Descriptor {
     uint64_t address;
@@ -80,6 +87,7 @@ class Virtqueue {
   uint16_t known_avail_ = 0;  // the driver's index as last read
   uint16_t next_used_ = 0;
   uint16_t signalled_used_ = 0;  // next_used_ at the last should_interrupt()
+  Tally chains_, bytes_from_guest_, bytes_to_guest_;
 };
 
 }  // namespace adyton::vmm::virtio

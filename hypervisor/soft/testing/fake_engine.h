@@ -65,6 +65,7 @@ class FakeCpu final : public engine::Cpu {
   [[nodiscard]] bool fiq() const { return fiq_; }
   engine::arm64::CpuState& state() override { return state_; }
   void state_changed() override { ++state_changes; }
+  [[nodiscard]] engine::CpuStatistics statistics() const override { return {.interrupts = 7}; }
 
   [[nodiscard]] const engine::CpuConfig& config() const { return config_; }
   engine::CpuHost& host() { return host_; }
@@ -89,6 +90,7 @@ class FakeMachine final : public engine::Machine {
     cpus_.push_back(owned_.back().get());
     return owned_.back().get();
   }
+  [[nodiscard]] engine::CodeStatistics code_statistics() const override { return {.bytes = 3, .capacity = 10, .flushes = 1}; }
 
  private:
   std::vector<FakeCpu*>& cpus_;

@@ -1,0 +1,51 @@
+// What a VM tells of its work: counts since it was made, in the answer to the control protocol's `statistics`.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace adyton::vmm::control {
+
+inline constexpr size_t kMaxStatistics = 64;     // named counts of a VM or vCPU
+inline constexpr size_t kMaxStatisticName = 64;  // bytes: letters, digits, '_' and '.'
+inline constexpr size_t kMaxDevices = 64;
+inline constexpr size_t kMaxQueues = 64;  // of one device
+
+// One virtqueue, numbered by its place.
+struct QueueStatistics {
+  uint64_t kicks = 0;             // doorbells that the device was woken by
+  uint64_t chains = 0;            // descriptor chains given back to the driver
+  uint64_t bytes_from_guest = 0;  // in these
+  uint64_t bytes_to_guest = 0;
+  bool operator==(const QueueStatistics&) const = default;
+};
+
+struct DeviceStatistics {
+  std::string name;         // "virtio-blk"
+  uint64_t interrupts = 0;  // that it raised
+  std::vector<QueueStatistics> queues;
+  bool operator==(const DeviceStatistics&) const = default;
+};
+
+struct VsockStatistics {
+  uint64_t connections = 0;         // now
+  uint64_t opened = 0;              // of both sides, since the start
+  uint64_t refused = 0;             // a RST was the answer to a REQUEST
+  uint64_t payload_from_guest = 0;  // bytes
+  uint64_t payload_to_guest = 0;    // bytes
+  bool operator==(const VsockStatistics&) const = default;
+};
+
+struct Statistics {
+  uint32_t id = 0;  // the request's
+  // Names of the backend's counts (hypervisor::Statistic), and their values, in the same order.
+  std::vector<std::string> vm_names;
+  std::vector<uint64_t> vm;
+  std::vector<std::string> vcpu_names;
+  std::vector<std::vector<uint64_t>> vcpus;
+  std::vector<DeviceStatistics> devices;  // in the order of their addresses
+  VsockStatistics vsock;
+  bool operator==(const Statistics&) const = default;
+};
+
+}  // namespace adyton::vmm::control
