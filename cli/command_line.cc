@@ -302,6 +302,7 @@ class CommandLine {
     top_ = add("top", "Show what virtual machines use, again and again");
     top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();
     top_->add_flag("--once", top_options_.once, "Look twice, print once");
+    top_->add_flag("--json", top_options_.json, "Print all counters once, as JSON");
     add_capture();
     doctor_ = add("doctor", "Say what this machine offers and what is missing");
     doctor_->add_flag("--json", doctor_options_.json, "As JSON");

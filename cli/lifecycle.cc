@@ -14,15 +14,7 @@
 namespace adyton::cli {
 namespace {
 
-int failed(const Error& error) {
-  say(error.message);
-  return guest::kExitError;
-}
-
-int print_line(const std::string& text) {
-  if (std::fputs((text + "\n").c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return 0;
-  return failed(fail_errno("cannot write standard output").error());
-}
+int print_line(const std::string& text) { return print(text + "\n"); }
 
 // Waits for the first thing that decides whether a VM has started.
 class StartWatcher : public VirtualMachineCallback {

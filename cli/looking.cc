@@ -2,35 +2,19 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <poll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/message.h"
 #include "cli/service.h"
 #include "cli/user.h"
-#include "guest/exec_protocol.h"
 #include "sdk/size.h"
 
 namespace adyton::cli {
 namespace {
 
 using nlohmann::json;
-
-int failed(const Error& error) {
-  say(error.message);
-  return guest::kExitError;
-}
-
-int print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
-  return failed(fail_errno("cannot write standard output").error());
-}
 
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
 
@@ -187,26 +171,6 @@ std::string format_machine(const Capabilities& capabilities, const ResourceUsage
   return format_table(rows);
 }
 
-std::string format_top(const std::vector<VirtualMachineInfo>& before, const std::vector<VirtualMachineInfo>& now,
-                       std::chrono::milliseconds elapsed) {
-  std::vector<std::vector<std::string>> rows = {
-      {"NAME", "CID", "STATE", "CPUS", "CPU%", "MEMORY", "RESIDENT", "CPU TIME", "UPTIME"}};
-  for (const auto& vm : now) {
-    auto used = vm.cpu_time;
-    auto over = vm.uptime;
-    for (const auto& earlier : before) {
-      if (earlier.cid != vm.cid || earlier.pid != vm.pid) continue;
-      used -= earlier.cpu_time;
-      over = elapsed;
-    }
-    const double share = over.count() > 0 ? 100.0 * static_cast<double>(used.count()) / static_cast<double>(over.count()) : 0;
-    rows.push_back({vm.name, std::to_string(vm.cid), std::string(to_string(vm.state)), std::to_string(vm.cpu_count),
-                    fmt::format("{:.1f}", share), sdk::format_size(vm.memory_bytes), sdk::format_size(vm.resident_bytes),
-                    format_duration(vm.cpu_time), format_duration(vm.uptime)});
-  }
-  return format_table(rows);
-}
-
 int list(const ListOptions& options) {
   const auto manager = connect_to_service();
   if (!manager) return failed(manager.error());
@@ -251,37 +215,6 @@ int info(const InfoOptions& options) {
                     {"Memory:", sdk::format_size(config->getMemoryBytes())},
                     {"Runs:", config->getPayload().value_or(config->getRootDirectory().value_or(
                                   config->getKernel().value_or(config->getFirmware().value_or("-"))))}}));
-}
-
-int top(const TopOptions& options) {
-  const auto signals = take_signals();  // before there are threads that a signal could go to
-  if (!signals) return failed(signals.error());
-  const auto manager = connect_to_service();
-  if (!manager) return failed(manager.error());
-  const bool terminal = ::isatty(STDOUT_FILENO) == 1 && !options.once;
-  using Clock = std::chrono::steady_clock;
-  std::vector<VirtualMachineInfo> before;
-  Clock::time_point looked;
-  for (bool first = true;; first = false) {
-    auto now = (*manager)->listRunning();
-    if (!now) return failed(now.error());
-    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - looked);
-    looked = Clock::now();
-    if (!first || !options.once) {
-      const std::string table = format_top(before, *now, elapsed);
-      if (const int code = print((terminal ? "\033[H\033[J" : "") + table); code != 0) return code;
-      if (options.once) return 0;
-    }
-    before = std::move(*now);
-    pollfd wake{.fd = signals->get(), .events = POLLIN, .revents = 0};
-    while (::poll(&wake, 1, static_cast<int>(options.interval.count())) > 0) {
-      signalfd_siginfo signal{};
-      if (::read(signals->get(), &signal, sizeof(signal)) != sizeof(signal)) break;
-      const auto number = static_cast<int>(signal.ssi_signo);
-      if (number == SIGWINCH || number == SIGCONT || number == SIGUSR1 || number == SIGUSR2) break;
-      return number == SIGINT ? 0 : 128 + number;
-    }
-  }
 }
 
 }  // namespace adyton::cli

@@ -11,7 +11,6 @@ namespace adyton::cli {
 
 int list(const ListOptions& options);
 int info(const InfoOptions& options);
-int top(const TopOptions& options);
 
 // ---- how they speak; the rest is for tests --------------------------------------------------------------------------------
 
@@ -25,8 +24,5 @@ std::string format_duration(std::chrono::milliseconds time);
 std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool json);
 std::string format_info(const VirtualMachineInfo& info, bool json);
 std::string format_machine(const Capabilities& capabilities, const ResourceUsage& usage, bool json);
-// `before` is the look that was taken `elapsed` ago.
-std::string format_top(const std::vector<VirtualMachineInfo>& before, const std::vector<VirtualMachineInfo>& now,
-                       std::chrono::milliseconds elapsed);
 
 }  // namespace adyton::cli

@@ -78,14 +78,5 @@ TEST(Machine, SaysWhatIsMissingAndWhy) {
   EXPECT_EQ(json::parse(format_machine(capabilities, {}, true))["isolation"][1]["reason"], "no pKVM here");
 }
 
-TEST(Top, SharesAreOfTheTimeBetweenTwoLooks) {
-  VirtualMachineInfo now = some_vm();
-  now.cpu_time += std::chrono::milliseconds(1500);
-  EXPECT_THAT(format_top({some_vm()}, {now}, std::chrono::milliseconds(1000)), HasSubstr("150.0"));
-  // One that is new has its own life to divide by.
-  now.uptime = std::chrono::milliseconds(11'000);
-  EXPECT_THAT(format_top({}, {now}, std::chrono::milliseconds(1000)), HasSubstr("50.0"));
-}
-
 }  // namespace
 }  // namespace adyton::cli

@@ -20,6 +20,7 @@
 #include "cli/prepare.h"
 #include "cli/progress.h"
 #include "cli/run.h"
+#include "cli/top.h"
 #include "guest/exec_protocol.h"
 #include "sdk/installation.h"
 
@@ -34,12 +35,6 @@ void fill_standard_streams() {
     if (fd > STDERR_FILENO) ::close(fd);
     if (fd > STDERR_FILENO || fd < 0) return;
   }
-}
-
-int print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
-  say(fail_errno("cannot write standard output").error().message);
-  return guest::kExitError;
 }
 
 int prepare(const PrepareOptions& options) {

@@ -118,6 +118,7 @@ struct LogsOptions {
 struct TopOptions {
   std::chrono::milliseconds interval{1000};
   bool once = false;
+  bool json = false;
 };
 
 // Packets of running VMs' vsock.

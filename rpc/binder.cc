@@ -52,6 +52,8 @@ Status Binder::ping() {
   return transact(kPing, Parcel(), &reply);
 }
 
+std::string_view LocalBinder::method_name(uint32_t) const { return {}; }
+
 Status LocalBinder::transact(uint32_t code, const Parcel& data, Parcel* reply, uint32_t flags) {
   // A call from this process that serves nobody else is served as one of this process itself.
   std::optional<Caller> caller;

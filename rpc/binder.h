@@ -79,6 +79,10 @@ class LocalBinder : public Binder {
   bool unlink_to_death(uint64_t cookie) final;
   LocalBinder* local() final { return this; }
 
+  // The AIDL name of a method; empty for codes that are none, and for objects without generated code. Lives as long as the
+  // program.
+  [[nodiscard]] virtual std::string_view method_name(uint32_t code) const;
+
   // Writes what `dumpsys` shows for AIDL services; nothing unless overridden.
   virtual Status dump(int fd, const std::vector<std::string>& arguments);
 

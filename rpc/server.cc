@@ -213,6 +213,7 @@ Result<std::shared_ptr<SessionCore>> Server::Impl::make_session(uint32_t version
           .limits = options_.limits,
           .send_patience = options_.send_timeout,
           .caller = peer,
+          .observer = options_.observer,
           .max_threads = options_.max_threads,
           .id = id,
           .root = std::move(root),

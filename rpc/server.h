@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "rpc/binder.h"
+#include "rpc/call_observer.h"
 #include "rpc/endpoint.h"
 #include "rpc/session_options.h"
 
@@ -38,6 +39,8 @@ struct ServerOptions {
   std::chrono::milliseconds send_timeout{0};
   // TLS on every connection, if given; no descriptors then, whatever allow_fds says.
   std::shared_ptr<const TlsContext> tls;
+  // Hears of the calls that are served; may be null.
+  std::shared_ptr<CallObserver> observer;
 };
 
 // Each connection has a thread here; one session's peer cannot delay another's. A session ends with its first connection that

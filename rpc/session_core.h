@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "rpc/call_observer.h"
 #include "rpc/connection.h"
 #include "rpc/node_table.h"
 #include "rpc/session_options.h"
@@ -32,6 +33,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
     ObjectLimits limits;
     std::chrono::milliseconds send_patience{0};
     Caller caller;  // the peer; `session` is filled in
+    std::shared_ptr<CallObserver> observer;  // of the calls that are served here; may be null
     // What a server answers to the session's own calls.
     uint32_t max_threads = 1;
     wire::SessionId id{};
@@ -99,6 +101,7 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
   Result<Parcel> read_parcel(Connection& connection, size_t size, uint32_t parcel_size);
   Result<> run_call(Connection& connection, std::shared_ptr<Binder> target, const wire::Transaction& transaction, Parcel data);
   Result<> run_oneways(Connection& connection, NodeTable::OnewayCall call);
+  void observe(Binder& target, uint32_t code, bool oneway, ServedCall::Clock::time_point begin, bool succeeded);
   Status answer_for_session(const wire::Transaction& transaction, Parcel* reply);
   Result<> send_reply(Connection& connection, uint64_t target_address, Status status, const Parcel& reply);
 

@@ -1,4 +1,5 @@
 // SessionCore: the calls from the peer.
+#include <algorithm>
 #include <array>
 #include <tuple>
 #include <utility>
@@ -7,6 +8,15 @@
 #include "rpc/session_core_parts.h"
 
 namespace adyton::rpc {
+namespace {
+
+// A reply begins with its exception, an int32; 0: none.
+bool holds_exception(const Parcel& reply) {
+  const auto bytes = reply.bytes();
+  return bytes.size() >= 4 && std::ranges::any_of(bytes.first(4), [](uint8_t byte) { return byte != 0; });
+}
+
+}  // namespace
 
 Result<> SessionCore::handle(Connection& connection, const wire::Header& header) {
   switch (header.command) {
@@ -84,11 +94,24 @@ Result<> SessionCore::run_call(Connection& connection, std::shared_ptr<Binder> t
   {
     const Frame frame(*this, connection, Frame::Doing::kServing);
     const CallerScope caller(config_.caller);
+    const auto begin = ServedCall::Clock::now();
     status = target->transact(transaction.code, data, &reply, transaction.flags);
+    if (config_.observer) observe(*target, transaction.code, false, begin, status.is_ok() && !holds_exception(reply));
     // Its proxies go with it, and what that gives back goes with the reply.
     data = Parcel();
   }
   return send_reply(connection, transaction.address, std::move(status), reply);
+}
+
+void SessionCore::observe(Binder& target, uint32_t code, bool oneway, ServedCall::Clock::time_point begin, bool succeeded) {
+  LocalBinder* const local = target.local();
+  if (local == nullptr) return;
+  config_.observer->served({.target = *local,
+                            .code = code,
+                            .oneway = oneway,
+                            .succeeded = succeeded,
+                            .begin = begin,
+                            .end = ServedCall::Clock::now()});
 }
 
 Result<> SessionCore::run_oneways(Connection& connection, NodeTable::OnewayCall call) {
@@ -100,7 +123,9 @@ Result<> SessionCore::run_oneways(Connection& connection, NodeTable::OnewayCall 
       const Frame frame(*this, connection, Frame::Doing::kServingOneway);
       const CallerScope caller(config_.caller);
       // Nobody is told how it went.
+      const auto begin = ServedCall::Clock::now();
       static_cast<void>(target->transact(call.code, call.data, nullptr, call.flags));
+      if (config_.observer) observe(*target, call.code, true, begin, true);
       call.data = Parcel();
     }
     std::optional<NodeTable::OnewayCall> next;

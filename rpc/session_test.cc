@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "rpc/parcel.h"
@@ -336,6 +339,50 @@ TEST(Session, TheLimitCanBeRaisedOnBothSides) {
   auto back = reply.read_vector<uint8_t>();
   ASSERT_TRUE(back);
   EXPECT_TRUE(std::equal(bytes.rbegin(), bytes.rend(), back->begin(), back->end()));
+}
+
+// Answers with an exception to odd codes.
+class Fickle final : public LocalBinder {
+ public:
+  std::string interface_descriptor() override { return "adyton.test.IFickle"; }
+  Status on_transact(uint32_t code, const Parcel&, Parcel* reply, uint32_t flags) override {
+    if (flags & kOneway) return Status::ok();
+    return reply->write_status(code % 2 ? Status::from_exception(Exception::kIllegalState, "odd") : Status::ok());
+  }
+};
+
+TEST(Session, AnObserverHearsOfServedCalls) {
+  class Observer final : public CallObserver {
+   public:
+    void served(const ServedCall& call) override {
+      EXPECT_EQ(call.target.interface_descriptor(), "adyton.test.IFickle");
+      EXPECT_LE(call.begin, call.end);
+      const std::lock_guard lock(mutex);
+      calls.emplace_back(call.code, call.oneway, call.succeeded);
+      changed.notify_all();
+    }
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<std::tuple<uint32_t, bool, bool>> calls;
+  };
+  const auto observer = std::make_shared<Observer>();
+  Server server({.observer = observer});
+  server.set_root(std::make_shared<Fickle>());
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  ASSERT_TRUE(server.add_bootstrap(UniqueFd(ends[0])));
+  auto session = Session::connect(connector_over(std::make_shared<UniqueFd>(ends[1])));
+  ASSERT_TRUE(session) << session.error().message;
+  auto root = *(*session)->root();
+  Parcel reply;
+  ASSERT_TRUE(root->transact(2, Parcel(), &reply).is_ok());
+  ASSERT_TRUE(root->transact(3, Parcel(), &reply).is_ok());
+  ASSERT_TRUE(root->transact(5, Parcel(), nullptr, kOneway).is_ok());
+  std::unique_lock lock(observer->mutex);
+  observer->changed.wait(lock, [&] { return observer->calls.size() == 3; });
+  EXPECT_EQ(observer->calls[0], std::tuple(2u, false, true));
+  EXPECT_EQ(observer->calls[1], std::tuple(3u, false, false));
+  EXPECT_EQ(observer->calls[2], std::tuple(5u, true, true));
 }
 
 TEST(Session, ObjectsStayInTheirSession) {

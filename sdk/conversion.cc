@@ -148,6 +148,35 @@ VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   return made;
 }
 
+VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statistics) {
+  const auto named = [](const std::vector<aidl::NamedCount>& counts) {
+    std::map<std::string, uint64_t> made;
+    for (const auto& count : counts) made[count.name] = static_cast<uint64_t>(count.value);
+    return made;
+  };
+  VirtualMachineStatistics made;
+  for (const auto& thread : statistics.threads) made.thread_times[thread.name] += std::chrono::milliseconds(thread.cpuTimeMillis);
+  made.counts = named(statistics.counts);
+  for (const auto& vcpu : statistics.vcpus) made.vcpus.push_back(named(vcpu.counts));
+  for (const auto& device : statistics.devices) {
+    auto& shown = made.devices.emplace_back();
+    shown.name = device.name;
+    shown.interrupts = static_cast<uint64_t>(device.interrupts);
+    for (const auto& queue : device.queues) {
+      shown.queues.push_back({.kicks = static_cast<uint64_t>(queue.kicks),
+                              .chains = static_cast<uint64_t>(queue.chains),
+                              .bytes_from_guest = static_cast<uint64_t>(queue.bytesFromGuest),
+                              .bytes_to_guest = static_cast<uint64_t>(queue.bytesToGuest)});
+    }
+  }
+  made.vsock = {.connections = static_cast<uint64_t>(statistics.vsock.connections),
+                .opened = static_cast<uint64_t>(statistics.vsock.opened),
+                .refused = static_cast<uint64_t>(statistics.vsock.refused),
+                .bytes_from_guest = static_cast<uint64_t>(statistics.vsock.bytesFromGuest),
+                .bytes_to_guest = static_cast<uint64_t>(statistics.vsock.bytesToGuest)};
+  return made;
+}
+
 Error to_error(const rpc::Status& status) {
   if (status.exception() == rpc::Exception::kIllegalState) {
     return {ErrorCode::kUnavailable,

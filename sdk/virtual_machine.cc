@@ -128,6 +128,11 @@ Result<VirtualMachineInfo> VirtualMachine::getInfo() {
   return sdk::from_aidl(TRY(checked(run->vm().getInfo())));
 }
 
+Result<VirtualMachineStatistics> VirtualMachine::getStatistics() {
+  const auto run = TRY(impl_->live_run());
+  return sdk::from_aidl(TRY(checked(run->vm().getStatistics())));
+}
+
 void VirtualMachine::setCallback(std::shared_ptr<VirtualMachineCallback> callback, Executor executor) {
   const std::lock_guard lock(impl_->mutex_);
   std::swap(impl_->callback_, callback);  // the old one ends behind the lock

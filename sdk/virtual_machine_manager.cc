@@ -22,7 +22,19 @@ std::shared_ptr<VirtualMachine> make_vm(const std::shared_ptr<sdk::Connection>& 
 
 // The service has the other rules; a name that is no text does not even reach it.
 Result<void> check_encoding(const std::string& name) {
-  if (!rpc::utf16_from_utf8(name)) return fail(ErrorCode::kInvalidArgument, "the name of a virtual machine is UTF-8, and this one is not");
+  if (!rpc::utf16_from_utf8(name))
+    return fail(ErrorCode::kInvalidArgument, "the name of a virtual machine is UTF-8, and this one is not");
+  return {};
+}
+
+// Those that end meanwhile are left out.
+template <typename Visit>
+Result<void> for_each_running(aidl::IVirtualizationService& service, Visit visit) {
+  for (const auto& vm : TRY(checked(service.debugListVms()))) {
+    const auto object = service.getVm(vm.name);
+    if (!object || !*object) continue;
+    if (const auto info = (*object)->getInfo()) visit(**object, *info);
+  }
   return {};
 }
 
@@ -125,13 +137,17 @@ Result<ResourceUsage> VirtualMachineManager::resourceUsage() {
 
 Result<std::vector<VirtualMachineInfo>> VirtualMachineManager::listRunning() {
   std::vector<VirtualMachineInfo> infos;
-  for (const auto& vm : TRY(checked(impl_->connection->service().debugListVms()))) {
-    // Those that end meanwhile are left out.
-    const auto object = impl_->connection->service().getVm(vm.name);
-    if (!object || !*object) continue;
-    if (const auto info = (*object)->getInfo()) infos.push_back(sdk::from_aidl(*info));
-  }
+  TRY(for_each_running(impl_->connection->service(), [&](auto&, const auto& info) { infos.push_back(sdk::from_aidl(info)); }));
   return infos;
+}
+
+Result<std::vector<VirtualMachineManager::Activity>> VirtualMachineManager::listActivity() {
+  std::vector<Activity> all;
+  TRY(for_each_running(impl_->connection->service(), [&](auto& vm, const auto& info) {
+    Activity& activity = all.emplace_back(Activity{.info = sdk::from_aidl(info), .statistics = {}});
+    if (const auto statistics = vm.getStatistics()) activity.statistics = sdk::from_aidl(*statistics);
+  }));
+  return all;
 }
 
 Result<std::vector<std::string>> VirtualMachineManager::listRecords() {

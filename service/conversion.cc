@@ -196,6 +196,44 @@ aidl::VirtualMachineDebugInfo to_debug_info(const VmInfo& info) {
   return out;
 }
 
+aidl::VirtualMachineStatistics to_aidl(const VmStatistics& statistics) {
+  const auto named = [](const std::vector<std::string>& names, const std::vector<uint64_t>& values) {
+    std::vector<aidl::NamedCount> counts(names.size());
+    for (size_t i = 0; i < names.size(); ++i) {
+      counts[i].name = names[i];
+      counts[i].value = static_cast<int64_t>(values[i]);
+    }
+    return counts;
+  };
+  aidl::VirtualMachineStatistics out;
+  for (const ThreadUsage& thread : statistics.threads) {
+    aidl::ThreadUsage& usage = out.threads.emplace_back();
+    usage.name = thread.name;
+    usage.cpuTimeMillis = thread.cpu_time.count();
+  }
+  const vmm::control::Statistics& counts = statistics.counts;
+  out.counts = named(counts.vm_names, counts.vm);
+  for (const auto& values : counts.vcpus) out.vcpus.emplace_back().counts = named(counts.vcpu_names, values);
+  for (const auto& device : counts.devices) {
+    aidl::DeviceStatistics& shown = out.devices.emplace_back();
+    shown.name = device.name;
+    shown.interrupts = static_cast<int64_t>(device.interrupts);
+    for (const auto& queue : device.queues) {
+      aidl::QueueStatistics& carried = shown.queues.emplace_back();
+      carried.kicks = static_cast<int64_t>(queue.kicks);
+      carried.chains = static_cast<int64_t>(queue.chains);
+      carried.bytesFromGuest = static_cast<int64_t>(queue.bytes_from_guest);
+      carried.bytesToGuest = static_cast<int64_t>(queue.bytes_to_guest);
+    }
+  }
+  out.vsock.connections = static_cast<int64_t>(counts.vsock.connections);
+  out.vsock.opened = static_cast<int64_t>(counts.vsock.opened);
+  out.vsock.refused = static_cast<int64_t>(counts.vsock.refused);
+  out.vsock.bytesFromGuest = static_cast<int64_t>(counts.vsock.payload_from_guest);
+  out.vsock.bytesToGuest = static_cast<int64_t>(counts.vsock.payload_to_guest);
+  return out;
+}
+
 aidl::VirtualMachineRecord to_aidl(const Record& record) {
   aidl::VirtualMachineRecord out;
   out.name = record.name;

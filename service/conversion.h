@@ -9,9 +9,11 @@
 #include "adyton/virtualizationservice/VirtualMachineInfo.h"
 #include "adyton/virtualizationservice/VirtualMachineRecord.h"
 #include "adyton/virtualizationservice/VirtualMachineRecordConfig.h"
+#include "adyton/virtualizationservice/VirtualMachineStatistics.h"
 #include "rpc/status.h"
 #include "service/failure.h"
 #include "service/record_store.h"
+#include "service/vm_statistics.h"
 #include "service/vm_types.h"
 
 namespace adyton::service {
@@ -26,6 +28,7 @@ Outcome<VmSpec> spec_from(const virtualizationservice::VirtualMachineConfig& con
 
 virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);
 virtualizationservice::VirtualMachineDebugInfo to_debug_info(const VmInfo& info);
+virtualizationservice::VirtualMachineStatistics to_aidl(const VmStatistics& statistics);
 virtualizationservice::VirtualMachineRecord to_aidl(const Record& record);
 virtualizationservice::VirtualMachineRecordConfig to_aidl(const RecordConfig& config);
 RecordConfig from_aidl(const virtualizationservice::VirtualMachineRecordConfig& config);

@@ -13,13 +13,14 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-rpc::ServerOptions server_options() {
+rpc::ServerOptions server_options(std::shared_ptr<rpc::CallObserver> observer) {
   rpc::ServerOptions options;
   options.max_threads = 8;
   options.allow_fds = true;
   options.max_body_size = kMaxRpcBody;
   options.max_client_threads = 8;
   options.send_timeout = 10s;
+  options.observer = std::move(observer);
   return options;
 }
 
@@ -51,7 +52,7 @@ Result<void> Daemon::set_up() {
   vms_->set_vsock_directory(config_.runtime_directory);
   host_ = std::make_unique<Host>(*loop_, config_.vmm_program, config_.version);
   auto janitor = TRY(queues_.make("janitor"));
-  server_ = std::make_unique<rpc::Server>(server_options());
+  server_ = std::make_unique<rpc::Server>(server_options(calls_));
   foundation_ = std::make_unique<Foundation>(Foundation{.loop = *loop_,
                                                         .queues = queues_,
                                                         .janitor = std::move(janitor),
@@ -66,9 +67,30 @@ Result<void> Daemon::set_up() {
     if (caller.uid != ::geteuid()) return refusal;
     return root;
   });
+  TRY(serve_metrics());
   listening_.reset(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 3));
   if (!listening_.valid()) return fail_errno("cannot use the service's socket");
   return server_->serve(socket_.take());
+}
+
+Result<void> Daemon::serve_metrics() {
+  collector_ = std::make_unique<Collector>(Collector::Sources{.loop = *loop_,
+                                                              .vms = *vms_,
+                                                              .calls = calls_,
+                                                              .client_count = [this] { return server_->session_count(); },
+                                                              .version = config_.version});
+  const auto serve = [this](UniqueFd listening) -> Result<void> {
+    return loop_->call([&]() -> Result<void> {
+      metrics_.push_back(TRY(MetricsServer::start(
+          *loop_, std::move(listening), [this](MetricsServer::Deliver deliver) { collector_->collect(std::move(deliver)); })));
+      return {};
+    });
+  };
+  UniqueFd on_path = TRY(listen_on_path(config_.runtime_directory + "/" + kMetricsSocketName));
+  TRY(serve(std::move(on_path)));
+  if (!config_.settings.metrics_port) return {};
+  UniqueFd on_port = TRY(listen_on_loopback(*config_.settings.metrics_port));
+  return serve(std::move(on_port));
 }
 
 Daemon::~Daemon() {
@@ -77,6 +99,8 @@ Daemon::~Daemon() {
   if (vms_) {
     loop_->await<bool>([&](auto done) { vms_->kill_all([done] { done(true); }); });
   }
+  if (!metrics_.empty()) ::unlink((config_.runtime_directory + "/" + kMetricsSocketName).c_str());
+  if (loop_) loop_->call([&] { metrics_.clear(); });
   // Ends the sessions, and with them the clients' references, whose ends are tasks of the loop.
   if (server_) {
     server_->shutdown();

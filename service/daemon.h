@@ -9,6 +9,9 @@
 #include "service/call_queue.h"
 #include "service/event_loop.h"
 #include "service/host.h"
+#include "service/metrics/call_metrics.h"
+#include "service/metrics/collector.h"
+#include "service/metrics/metrics_server.h"
 #include "service/record_store.h"
 #include "service/runtime_directory.h"
 #include "service/service_object.h"
@@ -41,6 +44,7 @@ class Daemon {
  private:
   Daemon(DaemonConfig config, ServiceSocket socket) : config_(std::move(config)), socket_(std::move(socket)) {}
   Result<void> set_up();
+  Result<void> serve_metrics();
   [[nodiscard]] bool idle();
   // Whether the service was idle to the last, and nobody can find it any more.
   bool withdraw();
@@ -56,7 +60,10 @@ class Daemon {
   std::unique_ptr<VmTable> vms_;
   std::unique_ptr<Host> host_;
   std::unique_ptr<Foundation> foundation_;
+  std::shared_ptr<CallMetrics> calls_ = std::make_shared<CallMetrics>();
   std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<Collector> collector_;
+  std::vector<std::unique_ptr<MetricsServer>> metrics_;
 };
 
 }  // namespace adyton::service

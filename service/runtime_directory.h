@@ -11,6 +11,7 @@
 namespace adyton::service {
 
 inline constexpr const char* kLockName = "adytond.lock";
+inline constexpr const char* kMetricsSocketName = "metrics.sock";
 
 // ADYTON_RUNTIME_DIR, or $XDG_RUNTIME_DIR/adyton, or /tmp/adyton-UID. Made (0700) when missing. kPermission unless it is a real
 // folder, ours, and closed to others.

@@ -45,6 +45,10 @@ Result<void> set(Settings& settings, std::string_view key, std::string_view valu
     settings.idle_exit = std::chrono::seconds(TRY(parse_number(value, 1'000'000'000)));
     return {};
   }
+  if (key == "metrics_port") {
+    settings.metrics_port = static_cast<uint16_t>(TRY(parse_number(value, UINT16_MAX)));
+    return {};
+  }
   return fail(ErrorCode::kNotFound, fmt::format("there is no setting '{}'", key));
 }
 
@@ -87,6 +91,7 @@ const char* const kUsage =
     "  --max-cpus N            CPUs of all VMs together (256)\n"
     "  --max-memory SIZE       memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
     "  --idle-exit SECONDS     end after so long without a client and a VM; 0: never (60)\n"
+    "  --metrics-port N        serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
     "  --ready-fd N            write a byte there once programs may connect\n"
     "  --vmm PROGRAM           the adyton-vmm to run VMs with\n"
     "  --help, --version\n"

@@ -15,6 +15,7 @@ namespace adyton::service {
 struct Settings {
   Limits limits;
   std::chrono::seconds idle_exit{60};  // 0: never
+  std::optional<uint16_t> metrics_port;  // of 127.0.0.1, beside the Unix socket
   std::optional<int> ready_fd;         // a byte is written there once clients may connect
   std::optional<std::string> vmm;      // this adyton-vmm instead of the one beside us
   bool help = false;

@@ -245,6 +245,9 @@ void Vm::on_event(Event event, std::vector<UniqueFd> fds) {
     on_description(*description);
   } else if (const auto* asked = std::get_if<Asked>(&event)) {
     on_asked(*asked);
+  } else if (auto* counts = std::get_if<Statistics>(&event)) {
+    if (auto node = statistics_.extract(counts->id))
+      node.mapped().done(VmStatistics{.threads = threads_of(process_->pid()), .counts = std::move(*counts)});
   } else if (auto* ended = std::get_if<Ended>(&event)) {
     on_ended(std::move(*ended));
   }
@@ -276,6 +279,8 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
     if (fds.empty()) return done(fail(ErrorCode::kInternal, "the VM's process sent no stream"));
     if (!fds.front().valid()) return done(fail(ErrorCode::kExhausted, kNoDescriptors));
     done(std::move(fds.front()));
+  } else if (auto failed = statistics_.extract(reply.id)) {
+    failed.mapped().done(fail(ErrorCode::kUnavailable, reply.error ? one_line(reply.error->message) : "the VM did not answer"));
   }
 }
 
@@ -325,18 +330,39 @@ void Vm::on_ended(Ended ended) {
   });
 }
 
+template <typename T>
+void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done) {
+  if ((this->*requests).size() >= kMaxRequests)
+    return done(fail(ErrorCode::kExhausted, fmt::format("{} requests to the VM are waiting already", kMaxRequests)));
+  const auto sent = send(std::move(body), fds);
+  if (!sent) return done(std::unexpected(Failure(sent.error())));
+  const uint32_t id = *sent;
+  Timer timer(loop_, times_.connect, [weak = weak_from_this(), requests, id] {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (auto node = ((*self).*requests).extract(id))
+      node.mapped().done(fail(ErrorCode::kUnavailable, "the VM's process did not answer in time"));
+  });
+  (this->*requests).emplace(id, Pending<T>{.done = std::move(done), .timer = std::move(timer)});
+}
+
+void Vm::statistics(Done<VmStatistics> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("tell what it has done"));
+  ask(ReadStatistics{}, {}, &Vm::statistics_, std::move(done));
+}
+
 // ---- vsock ---------------------------------------------------------------------------------------------------------------
 
 void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
   if (phase_ != Phase::kRunning) return done(wrong_state("connect"));
   if (port < kMinVsockPort)
     return done(fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port)));
-  ask(Connect{.port = port, .type = type, .socket = {}}, {}, std::move(done));
+  ask(Connect{.port = port, .type = type, .socket = {}}, {}, &Vm::connects_, std::move(done));
 }
 
 void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
   if (phase_ == Phase::kConfiguring || phase_ == Phase::kStarting) {
-    if (start_waiters_.size() >= kMaxConnects)
+    if (start_waiters_.size() >= kMaxRequests)
       return done(fail(ErrorCode::kExhausted, "too many captures wait for the VM to start"));
     // A std::function must be copyable.
     start_waiters_.emplace_back([this, ring = std::make_shared<UniqueFd>(std::move(memory)), what = std::move(what),
@@ -352,22 +378,7 @@ void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> don
                      fmt::format("a capture has at most {} ports, not {}", vmm::control::kMaxCapturePorts, what.ports.size())));
   const int fd = memory.get();
   what.ring = 0;
-  ask(std::move(what), std::span(&fd, 1), std::move(done));
-}
-
-void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Done<UniqueFd> done) {
-  if (connects_.size() >= kMaxConnects)
-    return done(fail(ErrorCode::kExhausted, fmt::format("{} connections to the VM are being made already", connects_.size())));
-  const auto sent = send(std::move(body), fds);
-  if (!sent) return done(std::unexpected(Failure(sent.error())));
-  const uint32_t id = *sent;
-  Timer timer(loop_, times_.connect, [weak = weak_from_this(), id] {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (auto node = self->connects_.extract(id))
-      node.mapped().done(fail(ErrorCode::kUnavailable, "the VM's process did not answer in time"));
-  });
-  connects_.emplace(id, Pending{.done = std::move(done), .timer = std::move(timer)});
+  ask(std::move(what), std::span(&fd, 1), &Vm::connects_, std::move(done));
 }
 
 Outcome<> Vm::listen(uint32_t port, StreamHandler handler, VsockType type) {

@@ -23,6 +23,7 @@
 #include "service/payload_connection.h"
 #include "service/record_store.h"
 #include "service/stream_log.h"
+#include "service/vm_statistics.h"
 #include "service/vm_types.h"
 #include "service/vmm_process.h"
 #include "vmm/control/protocol.h"
@@ -55,10 +56,10 @@ class GuestAgent {
 class Vm : public std::enable_shared_from_this<Vm> {
  public:
   struct Times {
-    std::chrono::milliseconds start{60'000};  // for the VMM to configure and start
-    std::chrono::milliseconds stop{5'000};    // for a guest that was asked to end
-    std::chrono::milliseconds exit{1'000};    // for a VMM that closed its control socket
-    std::chrono::milliseconds connect{10'000};
+    std::chrono::milliseconds start{60'000};    // for the VMM to configure and start
+    std::chrono::milliseconds stop{5'000};      // for a guest that was asked to end
+    std::chrono::milliseconds exit{1'000};      // for a VMM that closed its control socket
+    std::chrono::milliseconds connect{10'000};  // and other requests to a VMM that runs
   };
   // What is given back when the VM is dead.
   struct Holdings {
@@ -70,7 +71,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   using Done = std::function<void(Outcome<T>)>;
 
   static constexpr size_t kMaxListeners = 56;  // with our own the VMM's 64 are not reached
-  static constexpr size_t kMaxConnects = 64;   // at a time
+  static constexpr size_t kMaxRequests = 64;   // of one kind to the VMM at a time
 
   Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings);
   Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Holdings holdings, Times times);
@@ -102,6 +103,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void connect(uint32_t port, Done<UniqueFd> done, VsockType type = VsockType::kStream);
   // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
+  void statistics(Done<VmStatistics> done);
 
   Outcome<> listen(uint32_t port, StreamHandler handler, VsockType type = VsockType::kStream);
   void unlisten(uint32_t port);
@@ -121,16 +123,18 @@ class Vm : public std::enable_shared_from_this<Vm> {
 
  private:
   enum class Phase : uint8_t { kNew, kConfiguring, kStarting, kRunning, kEnding, kDead };
+  template <typename T>
   struct Pending {
-    Done<UniqueFd> done;
+    Done<T> done;
     Timer timer;
   };
+  template <typename T>
+  using Requests = std::map<uint32_t, Pending<T>>;  // that the VMM has not answered yet, by id
 
   Outcome<> launch();
   Result<void> add_console();
   void choose_ports();
   // Sends a request whose reply carries a descriptor.
-  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Done<UniqueFd> done);
   Outcome<> open_vsock_socket();
   void on_vsock_client(uint32_t port, UniqueFd client);
   void on_asked(const vmm::control::Asked& asked);
@@ -139,6 +143,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool receive_one();
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
   void on_reply(const vmm::control::Reply& reply, std::vector<UniqueFd> fds);
+  template <typename T>
+  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done);
   void on_description(const vmm::control::Description& description);
   void on_accepted(uint32_t port, UniqueFd stream);
   void on_ended(vmm::control::Ended ended);
@@ -181,7 +187,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
   std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
-  std::map<uint32_t, Pending> connects_;                       // by request
+  Requests<UniqueFd> connects_;
+  Requests<VmStatistics> statistics_;
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on

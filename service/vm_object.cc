@@ -161,4 +161,10 @@ rpc::Reply<> VmObject::setDetached(bool detached) {
   return {};
 }
 
+rpc::Reply<virtualizationservice::VirtualMachineStatistics> VmObject::getStatistics() {
+  auto statistics = loop_.await<Outcome<VmStatistics>>([&](auto done) { vm_->statistics(done); });
+  if (!statistics) return refuse(statistics.error());
+  return to_aidl(*statistics);
+}
+
 }  // namespace adyton::service

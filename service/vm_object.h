@@ -50,6 +50,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<int64_t> getMemoryBalloon() override;
   rpc::Reply<> setMemoryBalloon(int64_t bytes) override;
   rpc::Reply<> setDetached(bool detached) override;
+  rpc::Reply<virtualizationservice::VirtualMachineStatistics> getStatistics() override;
 
  private:
   EventLoop& loop_;

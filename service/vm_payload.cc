@@ -242,6 +242,8 @@ void Vm::die() {
   auto connects = std::move(connects_);
   for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
+  auto statistics = std::move(statistics_);
+  for (auto& [id, pending] : statistics) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   if (const auto done = std::exchange(start_done_, nullptr))
     done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
   const auto observers = std::exchange(observers_, {});

@@ -82,6 +82,9 @@ class VmTest : public ::testing::Test {
     return loop->await<Outcome<UniqueFd>>(
         [&](auto done) { vm->connect(port, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); });
   }
+  Outcome<VmStatistics> statistics() {
+    return loop->await<Outcome<VmStatistics>>([&](auto done) { vm->statistics(done); });
+  }
   VmState state() {
     return loop->call([&] { return vm->state(); });
   }
@@ -345,6 +348,25 @@ TEST_F(VmTest, CapturesGoThroughToTheVmm) {
   ASSERT_EQ(::pread(back->get(), bytes, 4, 0), 4);
   EXPECT_EQ(std::string(bytes, 4), "ring");
   EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(VmTest, TellsWhatItHasDone) {
+  make("");
+  EXPECT_EQ(statistics().error().problem, Problem::kWrongState);
+  ASSERT_TRUE(start());
+  const auto done = statistics();
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->counts.vcpus, (std::vector<std::vector<uint64_t>>{{1, 2, 3, 7, 8, 9}, {4, 5, 6, 10, 11, 12}}));
+  EXPECT_EQ(done->counts.vsock.payload_from_guest, 4u);
+  EXPECT_FALSE(done->threads.empty());
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(statistics().error().problem, Problem::kWrongState);
+}
+
+TEST_F(VmTest, AVmmThatDoesNotTellIsNotWaitedForForEver) {
+  make("at=statistics:nothing", {}, {}, {.connect = 50ms});
+  ASSERT_TRUE(start());
+  EXPECT_THAT(statistics().error().error.message, HasSubstr("in time"));
 }
 
 TEST_F(VmTest, ListenersGetTheConnectionsOfTheGuest) {

@@ -141,6 +141,21 @@ rpc::Reply<aidl::VirtualMachineInfo> FakeVm::getInfo() {
   info.deathMessage = message_;
   return info;
 }
+rpc::Reply<aidl::VirtualMachineStatistics> FakeVm::getStatistics() {
+  if (!alive()) return rpc::fail(rpc::Exception::kIllegalState, "it does not run");
+  aidl::VirtualMachineStatistics statistics;
+  statistics.threads.emplace_back().name = "vcpu0";
+  statistics.threads.back().cpuTimeMillis = 12;
+  auto& counts = statistics.vcpus.emplace_back().counts;
+  for (const char* name : {"exits.mmio", "exits.wfi", "interrupts"}) {
+    counts.emplace_back().name = name;
+    counts.back().value = 5;
+  }
+  statistics.vsock.bytesFromGuest = 100;
+  statistics.devices.emplace_back().name = "virtio-rng";
+  statistics.devices.back().queues.emplace_back().kicks = 3;
+  return statistics;
+}
 rpc::Reply<> FakeVm::registerCallback(const std::shared_ptr<aidl::IVirtualMachineCallback>& callback) {
   const std::lock_guard lock(mutex_);
   callbacks_.push_back(callback);

@@ -93,6 +93,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<int64_t> getMemoryBalloon() override { return int64_t{1} << 20; }
   rpc::Reply<> setMemoryBalloon(int64_t) override { return {}; }
   rpc::Reply<> setDetached(bool value) override;
+  rpc::Reply<aidl::VirtualMachineStatistics> getStatistics() override;
 
  private:
   using Callback = std::function<void(aidl::IVirtualMachineCallback&)>;

@@ -63,6 +63,16 @@ class FakeVmm {
         if (act("start", request->id)) continue;
         say(vmm::control::Reply{.id = request->id, .error = {}});
         started();
+      } else if (std::holds_alternative<ReadStatistics>(request->body)) {
+        if (act("statistics", request->id)) continue;
+        say(Statistics{
+            .id = request->id,
+            .vm_names = {"code_bytes", "code_capacity_bytes"},
+            .vm = {4096, 8192},
+            .vcpu_names = {"exits.mmio", "exits.wfi", "interrupts", "translated_instructions", "tlb_refills", "table_walks"},
+            .vcpus = {{1, 2, 3, 7, 8, 9}, {4, 5, 6, 10, 11, 12}},
+            .devices = {{"virtio-blk", 7, {{8, 9, 10, 11}}}},
+            .vsock = {1, 2, 3, 4, 5}});
       } else if (auto* connect = std::get_if<Connect>(&request->body)) {
         if (connect->port == 2000) continue;  // never answers
         if (connect->port == 2001) {

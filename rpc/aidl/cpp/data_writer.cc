@@ -64,8 +64,9 @@ std::string member_name(const std::string& name, const Declaration& declaration)
   static constexpr auto kData = std::to_array<std::string_view>({"write_to", "read_from", "to_string"});
   static constexpr auto kUnion = std::to_array<std::string_view>(
       {"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
-  static constexpr auto kInterface = std::to_array<std::string_view>(
-      {"from_binder", "as_binder", "is_alive", "local", "dump", "interface_descriptor", "link_to_death", "unlink_to_death"});
+  static constexpr auto kInterface =
+      std::to_array<std::string_view>({"from_binder", "as_binder", "is_alive", "local", "dump", "interface_descriptor",
+                                       "link_to_death", "unlink_to_death", "method_name"});
   const auto in = [&](const auto& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
   bool taken = name == declaration.name;
   if (declaration.as_parcelable() != nullptr) taken = taken || in(kData);

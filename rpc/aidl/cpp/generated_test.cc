@@ -291,6 +291,8 @@ TEST(GeneratedInterfaceTest, LocalObjectsAreThemselves) {
   EXPECT_EQ(IKitchen::from_binder(std::make_shared<Cook>()), nullptr);
   EXPECT_EQ(service->as_binder(), service);
   EXPECT_EQ(service->interface_descriptor(), "com.example.kitchen.IKitchen");
+  EXPECT_EQ(service->method_name(IKitchen::TRANSACTION_repeatChar), "repeatChar");
+  EXPECT_EQ(service->method_name(adyton::rpc::kLastCall), "");
 }
 
 // An object that implements an interface without its stub.

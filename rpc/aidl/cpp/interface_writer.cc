@@ -98,10 +98,11 @@ void CppInterfaceWriter::companions(const InterfaceDeclaration& interface) {
   header_.blank();
   header_.line("// Derive your service from it.");
   header_.line("class {0}Stub : public adyton::rpc::Stub<{0}> {{", name);
-  if (versioned()) {
+  if (versioned() || !interface.methods.empty()) {
     header_.indent();
     header_.label("public:");
-    header_.text("adyton::rpc::Reply<int32_t> getInterfaceVersion() final { return kVersion; }");
+    if (!interface.methods.empty()) header_.text("[[nodiscard]] std::string_view method_name(uint32_t code) const override;");
+    if (versioned()) header_.text("adyton::rpc::Reply<int32_t> getInterfaceVersion() final { return kVersion; }");
     if (hashed()) header_.text("adyton::rpc::Reply<std::string> getInterfaceHash() final { return std::string(kHash); }");
     header_.outdent();
     header_.blank();
@@ -135,6 +136,7 @@ void CppInterfaceWriter::define(const InterfaceDeclaration& interface) {
   source_.line("std::shared_ptr<{0}> {0}::from_binder(std::shared_ptr<adyton::rpc::Binder> binder) {{", name);
   source_.line("  return adyton::rpc::interface_of<{0}, {0}Stub, {0}Proxy>(std::move(binder));", name);
   source_.text("}");
+  define_method_name(interface);
   define_dispatch(interface);
   define_proxy(interface);
   define_default(interface);
@@ -166,6 +168,22 @@ void CppInterfaceWriter::define_dispatch(const InterfaceDeclaration& interface) 
     source_.outdent();
     source_.text("}");
   }
+  source_.outdent();
+  source_.text("}");
+}
+
+void CppInterfaceWriter::define_method_name(const InterfaceDeclaration& interface) {
+  if (interface.methods.empty()) return;
+  source_.blank();
+  source_.line("std::string_view {}Stub::method_name(uint32_t code) const {{", name_in_namespace(interface));
+  source_.indent();
+  source_.text("switch (code) {");
+  source_.indent();
+  for (const Method& method : interface.methods)
+    source_.line("case {}: return {};", transaction_name(method), string_literal(method.name));
+  source_.text("default: return {};");
+  source_.outdent();
+  source_.text("}");
   source_.outdent();
   source_.text("}");
 }

@@ -27,6 +27,7 @@ class CppInterfaceWriter {
   [[nodiscard]] std::vector<std::string> parameters(const Method& method, const InterfaceDeclaration& interface,
                                                     bool named) const;
   void declare_methods(const InterfaceDeclaration& interface, bool pure);
+  void define_method_name(const InterfaceDeclaration& interface);
   void define_dispatch(const InterfaceDeclaration& interface);
   void define_case(const Method& method, const InterfaceDeclaration& interface);
   void define_proxy(const InterfaceDeclaration& interface);

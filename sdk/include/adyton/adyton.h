@@ -4,3 +4,4 @@
 #include "adyton/virtual_machine.h"
 #include "adyton/virtual_machine_config.h"
 #include "adyton/virtual_machine_manager.h"
+#include "adyton/virtual_machine_statistics.h"

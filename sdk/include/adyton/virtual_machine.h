@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "adyton/virtual_machine_config.h"
+#include "adyton/virtual_machine_statistics.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -132,6 +133,8 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   [[nodiscard]] Result<VmStatus> getStatus();
   // kNotFound before the first run().
   [[nodiscard]] Result<VirtualMachineInfo> getInfo();
+  // kUnavailable unless it runs.
+  [[nodiscard]] Result<VirtualMachineStatistics> getStatistics();
 
   // Events are told to one callback; a later call replaces it. Without an executor they run on one thread of the library, in
   // which any method may be called. Events that come before the call are lost.

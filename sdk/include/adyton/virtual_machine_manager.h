@@ -55,6 +55,12 @@ class VirtualMachineManager {
   Result<ResourceUsage> resourceUsage();
   // All running VMs of this user, of all programs, by cid.
   Result<std::vector<VirtualMachineInfo>> listRunning();
+  // The same, with what they have done.
+  struct Activity {
+    VirtualMachineInfo info;
+    std::optional<VirtualMachineStatistics> statistics;  // none: it does not run yet, or its process does not answer
+  };
+  Result<std::vector<Activity>> listActivity();
   // All that have a record, by name.
   Result<std::vector<std::string>> listRecords();
 

@@ -6,6 +6,7 @@ import adyton.virtualizationservice.IsolationLevel;
 import adyton.virtualizationservice.MemoryTrimLevel;
 import adyton.virtualizationservice.VirtualMachineInfo;
 import adyton.virtualizationservice.VirtualMachineState;
+import adyton.virtualizationservice.VirtualMachineStatistics;
 import adyton.virtualizationservice.VsockCaptureFilter;
 import adyton.virtualizationservice.VsockType;
 
@@ -91,4 +92,7 @@ interface IVirtualMachine {
     /** As connectVsock() and listenVsock(), for connections of `type`. */
     ParcelFileDescriptor connectVsockOfType(int port, VsockType type);
     void listenVsockOfType(int port, VsockType type, IVsockListener listener);
+
+    /** EX_ILLEGAL_STATE unless it runs. */
+    VirtualMachineStatistics getStatistics();
 }
