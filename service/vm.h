@@ -134,7 +134,6 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Outcome<> launch();
   Result<void> add_console();
   void choose_ports();
-  // Sends a request whose reply carries a descriptor.
   Outcome<> open_vsock_socket();
   void on_vsock_client(uint32_t port, UniqueFd client);
   void on_asked(const vmm::control::Asked& asked);
@@ -143,6 +142,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool receive_one();
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
   void on_reply(const vmm::control::Reply& reply, std::vector<UniqueFd> fds);
+  // Sends a request; its answer, or that there was none in time, goes to `done`.
   template <typename T>
   void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done);
   void on_description(const vmm::control::Description& description);
