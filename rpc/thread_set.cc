@@ -6,18 +6,26 @@
 
 namespace adyton::rpc {
 
-// Threads that were on their way out when nobody could wait for them.
+// Threads that were on their way out when nobody could wait for them. Never destroyed: a session may end while the process does,
+// and its last thread comes here then.
 class ThreadSet::Leftovers {
  public:
   static Leftovers& instance() {
-    static Leftovers leftovers;
-    return leftovers;
+    static auto* const leftovers = new Leftovers;
+    struct AtExit {
+      ~AtExit() { leftovers->end(); }
+    };
+    static const AtExit at_exit;
+    return *leftovers;
   }
-  ~Leftovers() { join_all(std::move(entries_)); }
 
   void add(std::shared_ptr<Entry> entry) {
     const std::lock_guard lock(mutex_);
-    entries_.push_back(std::move(entry));
+    if (ending_) {
+      entry->thread.detach();
+    } else {
+      entries_.push_back(std::move(entry));
+    }
   }
   void join_done() {
     Entries done;
@@ -29,8 +37,19 @@ class ThreadSet::Leftovers {
   }
 
  private:
+  void end() {
+    Entries entries;
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      entries.swap(entries_);
+    }
+    join_all(std::move(entries));
+  }
+
   std::mutex mutex_;
   Entries entries_;
+  bool ending_ = false;
 };
 
 ThreadSet::~ThreadSet() {
