@@ -153,6 +153,12 @@ class MachineVm final : public control::ControlledVm {
           all.devices.emplace_back(control::DeviceStatistics{std::string(transport->name()), counts.interrupts, {}});
       for (const auto& q : counts.queues) device.queues.push_back({q.kicks, q.chains, q.bytes_from_guest, q.bytes_to_guest});
     }
+    const vsock::Muxer::Statistics traffic = vsock_->muxer().statistics();
+    all.vsock = {.connections = traffic.connections,
+                 .opened = traffic.opened,
+                 .refused = traffic.refused,
+                 .payload_from_guest = traffic.bytes_from_guest,
+                 .payload_to_guest = traffic.bytes_to_guest};
     return all;
   }
 

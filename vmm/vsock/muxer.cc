@@ -151,8 +151,26 @@ Result<Muxer::Handle> Muxer::add(const Connection& connection, UniqueFd socket) 
 
 void Muxer::remove(Handle channel) {
   if (channel->timer) loop_->cancel(*channel->timer);
+  if (channel->opened) closed_.add();
   channels_.erase(key_of(channel->connection));
   (channel->queued ? ready_ : idle_).erase(channel);
+}
+
+void Muxer::opened(Handle channel) {
+  channel->opened = true;
+  opened_.add();
+}
+
+Muxer::Statistics Muxer::statistics() const {
+  Statistics statistics;
+  // In this order, so that no connection is seen to close without having been opened.
+  const uint64_t closed = closed_.value();
+  statistics.opened = opened_.value();
+  statistics.connections = statistics.opened - std::min(closed, statistics.opened);
+  statistics.refused = refused_.value();
+  statistics.bytes_from_guest = bytes_from_guest_.value();
+  statistics.bytes_to_guest = bytes_to_guest_.value();
+  return statistics;
 }
 
 void Muxer::set_timer(Handle channel, std::chrono::milliseconds delay) {
@@ -236,6 +254,7 @@ void Muxer::reply_reset(const PacketHeader& header) {
   reply.type = header.type;
   reply.op = Op::kRst;
   replies_.push_back(reply);
+  if (header.op == Op::kRequest) refused_.add();
 }
 
 void Muxer::on_guest_packet(const PacketHeader& header, std::span<const iovec> payload) {
@@ -276,7 +295,10 @@ void Muxer::on_guest_packet(const PacketHeader& header, std::span<const iovec> p
     if (!is_reset) reply_reset(header);
     return;
   }
-  apply(channel, channel->connection.on_packet(header), payload);
+  const bool connecting = channel->connection.connecting();
+  const Connection::Effects effects = channel->connection.on_packet(header);
+  if (connecting && effects.reset_by_guest) refused_.add();
+  apply(channel, effects, payload);
 }
 
 void Muxer::on_request(const PacketHeader& header) {
@@ -297,6 +319,7 @@ std::optional<Muxer::Handle> Muxer::accept(const PacketHeader& request, UniqueFd
     const Connection::Identity identity{guest_cid_, request.src_port, request.dst_port, request.type};
     auto channel = add(Connection::accept(identity, request, buffer_bytes(request.type)), std::move(socket));
     if (channel) {
+      opened(*channel);
       settle(*channel);
       return *channel;
     }
@@ -335,9 +358,11 @@ void Muxer::on_answer(uint32_t id, UniqueFd socket) {
 }
 
 void Muxer::apply(Handle channel, const Connection::Effects& effects, std::span<const iovec> payload) {
+  bytes_from_guest_.add(effects.payload);
   // An empty packet may be the end of a message.
   if (effects.payload > 0 || effects.end_of_message) on_sent(channel, channel->backend->send(payload, effects.end_of_message));
   if (effects.established) {
+    opened(channel);
     if (channel->timer) loop_->cancel(*std::exchange(channel->timer, std::nullopt));
     auto watched = channel->backend->watch(*loop_, [this, channel](uint32_t events) { on_socket(channel, events); });
     if (!watched) channel->connection.abort();
@@ -413,6 +438,7 @@ size_t Muxer::produce_data(Handle channel, std::span<RxSlot> slots) {
   }
   if (received.kind == Kind::kBroken) connection.abort();
   if (received.kind != Kind::kData) return 0;
+  bytes_to_guest_.add(received.bytes);
 
   size_t used = 0;
   for (size_t left = received.bytes; left > 0; ++used) {

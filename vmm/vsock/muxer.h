@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/tally.h"
 #include "base/unique_fd.h"
 #include "vmm/virtio/event_loop.h"
 #include "vmm/vsock/backend.h"
@@ -69,6 +70,14 @@ class Muxer {
     PacketType type = PacketType::kStream;
   };
   using Asker = std::function<void(const Question&)>;
+  // Since the muxer was made, whatever resets there were.
+  struct Statistics {
+    uint64_t connections = 0;       // now, of those opened
+    uint64_t opened = 0;            // accepted by the other side, whichever asked
+    uint64_t refused = 0;           // a RST was the answer to a REQUEST, of either side
+    uint64_t bytes_from_guest = 0;  // payload that the host's side could take
+    uint64_t bytes_to_guest = 0;    // payload
+  };
   // What one connection may send before it is another's turn.
   static constexpr uint32_t kTurnBytes = 256 * 1024;
   // Sees every packet in both directions; the header's source tells which. The guest may still be changing the payload of its
@@ -115,6 +124,8 @@ class Muxer {
   size_t produce(std::span<RxSlot> slots);
 
   [[nodiscard]] uint64_t guest_cid() const { return guest_cid_; }
+  // From any thread.
+  [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] size_t connection_count() const { return channels_.size(); }
   // Bytes of a seqpacket message.
   [[nodiscard]] uint32_t longest_message() const { return longest_message_; }
@@ -130,6 +141,7 @@ class Muxer {
     bool guest_ended = false;  // the host shall see the end of the stream once the buffer is empty
     bool queued = false;       // in ready_ rather than idle_
     bool announce = false;     // say OK in the hybrid protocol when the guest accepts
+    bool opened = false;       // both sides have agreed to it: counted
     std::optional<virtio::EventLoop::TimerId> timer;
   };
   // A request of the guest that waits for answer().
@@ -165,6 +177,7 @@ class Muxer {
   void reply_reset(const PacketHeader& header);
   Result<Handle> add(const Connection& connection, UniqueFd socket);
   void remove(Handle channel);
+  void opened(Handle channel);
   void greet(Handle channel);
   void apply(Handle channel, const Connection::Effects& effects, std::span<const iovec> payload);
   void on_socket(Handle channel, uint32_t events);
@@ -204,6 +217,7 @@ class Muxer {
   std::vector<iovec> scatter_;
   std::unique_ptr<uint8_t[]> overflow_;  // longest_message_ bytes, from the first seqpacket connection on
   Tap tap_;
+  Tally opened_, closed_, refused_, bytes_from_guest_, bytes_to_guest_;
 
   std::mutex listeners_mutex_;
   struct Listening {
