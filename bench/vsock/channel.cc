@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -123,17 +124,20 @@ void serve(int fd) {
   }
 }
 
-void measure(const std::function<int()>& open, int max_streams, double milliseconds) {
+void measure(const std::function<int()>& open, int max_streams, double milliseconds, const std::string& rows) {
   const double least = milliseconds / 1000;
-  const auto result = [](const char* name, int streams, double value, const char* unit) {
+  std::vector<int> fds;
+  const auto row = [&](const char* kind, const char* unit, const std::function<double()>& work) {
+    const std::string name = std::string(kind) + '.' + std::to_string(fds.size());
+    if (!rows.empty() && ("," + rows + ",").find("," + name + ",") == std::string::npos) return;
+    const double value = work();
     if (value < 0) {
-      std::printf("fail %s.%d the stream broke\n", name, streams);
+      std::printf("fail %s the stream broke\n", name.c_str());
     } else {
-      std::printf("result %s.%d %.3f %s -\n", name, streams, value, unit);
+      std::printf("result %s %.3f %s -\n", name.c_str(), value, unit);
     }
     std::fflush(stdout);
   };
-  std::vector<int> fds;
   for (const int streams : {1, 4, 16, 64}) {
     if (streams > max_streams) break;
     while (static_cast<int>(fds.size()) < streams) {
@@ -145,13 +149,15 @@ void measure(const std::function<int()>& open, int max_streams, double milliseco
       fds.push_back(fd);
     }
     if (streams == 1) {
-      const double echoes = rate(fds, 32, least, [](int fd, uint64_t n) { return do_echo(fd, 64, n); });
-      result("latency", streams, echoes > 0 ? 1e6 / echoes : -1, "us");
+      row("latency", "us", [&] {
+        const double echoes = rate(fds, 32, least, [](int fd, uint64_t n) { return do_echo(fd, 64, n); });
+        return echoes > 0 ? 1e6 / echoes : -1;
+      });
     }
     constexpr double kMiB = 1 << 20;
     const uint64_t first = std::max<uint64_t>((uint64_t{4} << 20) / static_cast<uint64_t>(streams), 1 << 17);
-    result("up", streams, rate(fds, first, least, do_up) / kMiB, "MiB/s");
-    result("down", streams, rate(fds, first, least, do_down) / kMiB, "MiB/s");
+    row("up", "MiB/s", [&] { return rate(fds, first, least, do_up) / kMiB; });
+    row("down", "MiB/s", [&] { return rate(fds, first, least, do_down) / kMiB; });
   }
   for (const int fd : fds) ::close(fd);
 }

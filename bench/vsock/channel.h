@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace adyton::bench {
 
@@ -28,7 +29,7 @@ bool receive_all(int fd, void* bytes, size_t size);
 void serve(int fd);
 
 // The guest's end. Opens streams with `open`, at most `max_streams` at a time, and prints lines "result NAME VALUE UNIT".
-// `milliseconds`: how long a measurement lasts at least.
-void measure(const std::function<int()>& open, int max_streams, double milliseconds);
+// `milliseconds`: how long a measurement lasts at least. `rows`: names with commas between them, as "up.1,down.4"; all when empty.
+void measure(const std::function<int()>& open, int max_streams, double milliseconds, const std::string& rows = {});
 
 }  // namespace adyton::bench

@@ -1,7 +1,7 @@
 // One program for both ends of bench/vsock/run.
 //
-//   as the first process of a guest: the kernel's command line says vsock, serial or tcp (bench=NAME), and how long (bench_ms=N)
-//   channel-bench local MS                  both ends on this machine, over Unix socket pairs
+//   as the first process of a guest: the kernel's command line says vsock, serial or tcp (bench=NAME), how long (bench_ms=N), and which rows (bench_rows=NAMES)
+//   channel-bench local MS [ROWS]               both ends on this machine, over Unix socket pairs
 //   channel-bench serve unix PATH | tcp PORT   the host's end
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -103,15 +103,16 @@ int open_tcp() {
   load_modules();
   const std::string channel = option("bench");
   const double milliseconds = std::atof(option("bench_ms").c_str());
+  const std::string rows = option("bench_rows");
   if (channel == "vsock") {
-    measure(open_vsock, 64, milliseconds);
+    measure(open_vsock, 64, milliseconds, rows);
   } else if (channel == "serial") {
-    measure(open_serial, 1, milliseconds);
+    measure(open_serial, 1, milliseconds, rows);
   } else if (channel == "tcp") {
     if (!set_address("eth0", SIOCSIFADDR, "10.0.2.15") || !set_address("eth0", SIOCSIFNETMASK, "255.255.255.0") ||
         !set_address("eth0", SIOCSIFFLAGS, nullptr))
       std::printf("fail eth0 %s\n", std::strerror(errno));
-    measure(open_tcp, 64, milliseconds);
+    measure(open_tcp, 64, milliseconds, rows);
   }
   std::printf("guest-bench: done\n");
   std::fflush(stdout);
@@ -120,7 +121,7 @@ int open_tcp() {
   for (;;) ::pause();
 }
 
-int run_local(double milliseconds) {
+int run_local(double milliseconds, const std::string& rows) {
   const auto open = [] {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
@@ -133,7 +134,7 @@ int run_local(double milliseconds) {
     ::close(ends[1]);
     return ends[0];
   };
-  measure(open, 64, milliseconds);
+  measure(open, 64, milliseconds, rows);
   std::printf("guest-bench: done\n");
   return 0;
 }
@@ -184,8 +185,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   if (::getpid() == 1) run_in_guest();
   const std::string mode = argc > 1 ? argv[1] : "";
-  if (mode == "local" && argc == 3) return run_local(std::atof(argv[2]));
+  if (mode == "local" && (argc == 3 || argc == 4)) return run_local(std::atof(argv[2]), argc == 4 ? argv[3] : "");
   if (mode == "serve" && argc == 4) return run_server(argv[2], argv[3]);
-  std::fprintf(stderr, "usage: channel-bench local MILLISECONDS | serve unix PATH | serve tcp PORT\n");
+  std::fprintf(stderr, "usage: channel-bench local MILLISECONDS [ROWS] | serve unix PATH | serve tcp PORT\n");
   return 2;
 }
