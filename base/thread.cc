@@ -1,6 +1,7 @@
 #include "base/thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include <atomic>
@@ -13,6 +14,11 @@ std::atomic<ThreadStartHook> start_hook = nullptr;
 }
 
 void set_thread_start_hook(ThreadStartHook hook) { start_hook = hook; }
+
+unsigned available_processors() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
+}
 
 namespace thread_internals {
 

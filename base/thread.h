@@ -15,6 +15,9 @@ namespace adyton {
 using ThreadStartHook = void (*)(const char* name);
 void set_thread_start_hook(ThreadStartHook hook);
 
+// On which the calling thread may run; 1 when the kernel does not say. One system call, sched_getaffinity.
+unsigned available_processors();
+
 namespace thread_internals {
 
 // What a new thread inherits: signals are for the program's main thread. Those that tell of what the thread itself did, and

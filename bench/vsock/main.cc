@@ -1,7 +1,8 @@
 // One program for both ends of bench/vsock/run.
 //
-//   as the first process of a guest: the kernel's command line says vsock, serial or tcp (bench=NAME), how long (bench_ms=N), and which rows (bench_rows=NAMES)
-//   channel-bench local MS [ROWS]               both ends on this machine, over Unix socket pairs
+//   as the first process of a guest: the kernel's command line says vsock, serial or tcp (bench=NAME), how long (bench_ms=N), and
+//                                              which rows (bench_rows=NAMES)
+//   channel-bench local MS [ROWS]              both ends on this machine, over Unix socket pairs
 //   channel-bench serve unix PATH | tcp PORT   the host's end
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -4,12 +4,12 @@
 #include <atomic>
 #include <memory>
 
+#include "base/adaptive_poll.h"
 #include "base/tally.h"
 #include "engine/engine.h"
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/soft/generic_timer.h"
 #include "hypervisor/soft/gic.h"
-#include "hypervisor/soft/halt_poll.h"
 #include "hypervisor/soft/io_eventfd_table.h"
 #include "hypervisor/soft/psci.h"
 #include "hypervisor/soft/timer_queue.h"
@@ -96,7 +96,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   std::array<uint8_t, 8> mmio_data_{};
   uint8_t mmio_size_ = 0;
   bool mmio_is_write_ = false;
-  HaltPoll halt_poll_;
+  AdaptivePoll halt_poll_;
   uint64_t events_seen_ = 0;
   uint64_t last_wfe_ = 0;
   unsigned wfe_streak_ = 0;

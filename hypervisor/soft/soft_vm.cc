@@ -1,16 +1,12 @@
 #include "hypervisor/soft/soft_vm.h"
 
 #include <fmt/format.h>
-#include <sched.h>
+
+#include "base/thread.h"
 
 namespace adyton::hypervisor::soft {
 namespace {
 constexpr unsigned kMaxVcpus = 256;
-
-unsigned available_processors() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? static_cast<unsigned>(CPU_COUNT(&set)) : 1;
-}
 
 }  // namespace
 

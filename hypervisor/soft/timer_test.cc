@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "hypervisor/soft/generic_timer.h"
-#include "hypervisor/soft/halt_poll.h"
 #include "hypervisor/soft/testing/fake_engine.h"
 #include "hypervisor/soft/timer_queue.h"
 
@@ -150,19 +149,6 @@ TEST_F(TimerQueueTest, WakesByItself) {
   queue_.arm(0, 1000);
   fake_time = 1000;  // whichever side of the thread's look this falls, the sleep was for a microsecond
   wait_for(0, 1);
-}
-
-TEST(HaltPoll, FollowsWhatHappened) {
-  HaltPoll poll;
-  EXPECT_EQ(poll.window(), 0u);
-  poll.waited(20'000);
-  EXPECT_EQ(poll.window(), HaltPoll::kFirstWindow) << "a short sleep was worth polling";
-  poll.waited(5'000);
-  EXPECT_EQ(poll.window(), HaltPoll::kFirstWindow) << "it was";
-  for (int i = 0; i < 10; ++i) poll.waited(HaltPoll::kMaxWindow);
-  EXPECT_EQ(poll.window(), HaltPoll::kMaxWindow);
-  poll.waited(4'000'000);
-  EXPECT_EQ(poll.window(), 0u) << "idle";
 }
 
 TEST(Counter, RoundsUpAndIsBounded) {

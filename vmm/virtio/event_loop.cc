@@ -1,5 +1,6 @@
 #include "vmm/virtio/event_loop.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -10,7 +11,8 @@
 namespace adyton::vmm::virtio {
 namespace {
 constexpr uint64_t kWakeId = 0;
-}
+
+}  // namespace
 
 Result<std::unique_ptr<EventLoop>> EventLoop::create(Now now) {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -174,9 +176,29 @@ bool EventLoop::run_tasks() {
   return !tasks.empty();
 }
 
+int EventLoop::poll(std::span<epoll_event> events) {
+  const auto end = Clock::now() + std::chrono::nanoseconds(poll_.window());
+  do {
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+    if (count != 0) return count;
+    ::sched_yield();  // whoever is to cause the event may need this processor
+  } while (Clock::now() < end);
+  return 0;
+}
+
+int EventLoop::wait(std::span<epoll_event> events, int timeout_ms) {
+  if (timeout_ms == 0 || !may_poll_)
+    return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  const auto start = Clock::now();
+  int count = poll_.window() > 0 ? poll(events) : 0;
+  if (count == 0) count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  poll_.waited(static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - start).count()));
+  return count;
+}
+
 bool EventLoop::run_once(int timeout_ms) {
   std::array<epoll_event, 64> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), wait_timeout(timeout_ms));
+  const int count = wait(events, wait_timeout(timeout_ms));
   bool any = false;
   for (int i = 0; i < count; ++i) {
     const epoll_event event = events[static_cast<size_t>(i)];

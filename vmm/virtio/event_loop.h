@@ -4,6 +4,9 @@
 // thread and needs no lock, and a disk that stalls does not stop the console. Without start() there is no thread: a test calls
 // run_once().
 //
+// The thread polls for a moment before it sleeps while events follow each other closely (base/adaptive_poll.h): a message's way
+// to the guest and back wakes it twice.
+//
 // Threading: post() and run_sync() from any thread. Everything else on the loop's thread, or anywhere while there is no thread.
 // Handlers may add and remove watches and timers, their own included. Every signal is blocked on the thread.
 #pragma once
@@ -17,12 +20,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/adaptive_poll.h"
 #include "base/result.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 
 namespace adyton::vmm::virtio {
@@ -78,6 +84,9 @@ class EventLoop {
   bool run_timers();
   [[nodiscard]] int wait_timeout(int timeout_ms);
   void wake();
+  // What epoll reports within `timeout_ms`: the number of events.
+  int wait(std::span<epoll_event> events, int timeout_ms);
+  int poll(std::span<epoll_event> events);
   [[nodiscard]] bool on_thread() const { return thread_.get_id() == std::this_thread::get_id(); }
   Watch* find(WatchId id);
 
@@ -90,6 +99,9 @@ class EventLoop {
   std::map<TimerId, Task> timers_;
   uint64_t next_timer_ = 0;
   std::jthread thread_;
+  // On a machine with one processor, whoever polls keeps the others from working. Asked here: later a sandbox may forbid it.
+  const bool may_poll_ = available_processors() > 1;
+  AdaptivePoll poll_;
 
   std::mutex mutex_;
   std::condition_variable sync_done_;
