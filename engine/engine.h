@@ -3,8 +3,10 @@
 // One Machine per VM, one Cpu per vCPU. run() executes guest code on the calling thread until something outside the CPU is needed
 // and says what. Threading: run(), state() and complete_mmio() belong to the vCPU's thread; kick(), set_irq() and set_fiq() may be called from any.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,13 @@ struct Exit {
     bool is_write = false;
   } mmio;
   bool wait_for_event = false;   // kWaitForInterrupt came from WFE: bounded sleep
+  // kDebug: the exception as a debugger above the guest would find it in ESR_EL2 (EC 0x30 breakpoint, 0x32 step, 0x34 watchpoint, 0x3c BRK) and
+  // FAR_EL2 (watchpoints: an address that is watched and was about to be accessed). The PC is that of the instruction, which has not been executed
+  // (breakpoints, watchpoints, BRK), or of the next one (step).
+  struct Debug {
+    uint32_t syndrome = 0;
+    uint64_t far = 0;
+  } debug;
   const char* message = "";
 };
 
@@ -79,6 +88,19 @@ struct EngineConfig {
   uint64_t code_cache_size = 512ull << 20;
 };
 
+// What a debugger outside the guest wants of one CPU. The guest does not see it in its own debug registers, which keep working.
+struct DebugControl {
+  static constexpr unsigned kBreakpoints = 16, kWatchpoints = 16;
+  // run() comes back after one instruction, or after the exception that it takes. Interrupts wait, so that a step is never into their handler.
+  bool single_step = false;
+  // BRK leaves run() instead of being taken by the guest.
+  bool software_breakpoints = false;
+  // DBGBVR/DBGBCR and DBGWVR/DBGWCR as Arm ARM D19.3 lays them out: E, PMC/PAC, HMC, SSC, and for watchpoints LSC, BAS and MASK. Breakpoints are unlinked address
+  // matches; an enabled one of another type never hits.
+  std::array<uint64_t, kBreakpoints> breakpoint_value{}, breakpoint_control{};
+  std::array<uint64_t, kWatchpoints> watchpoint_value{}, watchpoint_control{};
+};
+
 class Cpu {
  public:
   virtual ~Cpu() = default;
@@ -94,6 +116,11 @@ class Cpu {
   virtual void state_changed() = 0;
   // Any thread.
   [[nodiscard]] virtual CpuStatistics statistics() const = 0;
+
+  // --- For a debugger; between two run() calls, on the vCPU's thread or with that thread standing still.
+  virtual void set_debug(const DebugControl& control) = 0;
+  // Where `va` leads at EL1 in the present translation regime, whatever the permissions; nothing changes in the guest's tables. None: it is not mapped.
+  [[nodiscard]] virtual std::optional<GuestPhysAddr> debug_translate(uint64_t va) = 0;
 };
 
 class Machine {
@@ -104,6 +131,9 @@ class Machine {
   virtual Result<Cpu*> create_cpu(const CpuConfig& config, CpuHost& host) = 0;
   // Any thread.
   [[nodiscard]] virtual CodeStatistics code_statistics() const = 0;
+  // Somebody outside the guest changed instructions in [pa, pa + size): no CPU that enters a block afterwards runs the old ones. Any thread that is
+  // not in run().
+  virtual void invalidate_code(GuestPhysAddr pa, uint64_t size) = 0;
 };
 
 // What the engine found in this host's processor that it can use, for people to read. The error names everything that it needs and does not find.

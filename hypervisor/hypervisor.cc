@@ -23,6 +23,12 @@ Result<void> check_scalar(uint64_t id) {
 }
 }  // namespace
 
+Result<void> Vcpu::set_guest_debug(const GuestDebug&) { return fail(ErrorCode::kUnsupported, "this hypervisor cannot debug a guest"); }
+
+Result<GuestPhysAddr> Vcpu::translate(uint64_t) {
+  return fail(ErrorCode::kUnsupported, "this hypervisor does not tell where a guest's virtual addresses lead");
+}
+
 Result<uint64_t> Vcpu::get_reg(uint64_t id) {
   TRY(check_scalar(id));
   std::array<uint8_t, 8> bytes{};

@@ -5,9 +5,10 @@
 //
 // Order of use: set_memory, create_vcpu for every index, create_irqchip, then Vcpu::run on one thread per vCPU.
 // Threading: everything before the first run() on one thread. Afterwards Vm's methods may be called from any thread; Vcpu's
-// belong to the vCPU's own thread, except kick(). No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs'
+// belong to the vCPU's own thread, except kick(); a debugger may call those that are for between two run() calls while that thread stands still. No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs'
 // threads.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -36,6 +37,8 @@ struct Capabilities {
   unsigned max_intid = 0;              // interrupt ids below this may be asked of create_irqchip
   unsigned physical_address_bits = 0;  // KVM_CAP_ARM_VM_IPA_SIZE
   bool guest_debug = false;            // KVM_CAP_SET_GUEST_DEBUG
+  unsigned hardware_breakpoints = 0;   // KVM_CAP_GUEST_DEBUG_HW_BPS
+  unsigned hardware_watchpoints = 0;   // KVM_CAP_GUEST_DEBUG_HW_WPS
   bool el2 = false;                    // KVM_CAP_ARM_EL2: guests may use virtualization themselves
 };
 
@@ -75,8 +78,12 @@ struct SystemEventExit {
 };
 // kick() was called. KVM_RUN's EINTR.
 struct InterruptedExit {};
-// A breakpoint, watchpoint or single step that KVM_SET_GUEST_DEBUG asked for. KVM_EXIT_DEBUG.
-struct DebugExit {};
+// A breakpoint, watchpoint or single step that KVM_SET_GUEST_DEBUG asked for. KVM_EXIT_DEBUG with struct kvm_debug_exit_arch. The PC is that of the
+// instruction, which has not been executed; after a step it is that of the next one.
+struct DebugExit {
+  uint32_t hsr = 0;  // ESR_EL2: the class in bits 31:26 is 0x30 breakpoint, 0x32 step, 0x34 watchpoint, 0x3c BRK with its number in bits 15:0
+  uint64_t far = 0;  // FAR_EL2, for watchpoints: an address that is watched and was about to be accessed
+};
 // The backend cannot go on with this vCPU. KVM_EXIT_INTERNAL_ERROR.
 struct InternalErrorExit {
   std::string message;
@@ -113,6 +120,20 @@ constexpr uint64_t kRegSpsrEl1 = core_register(kRegSizeU64, 288);
 constexpr uint64_t reg_v(unsigned n) { return core_register(kRegSizeU128, 336 + 16 * n); }  // n = 0..31
 constexpr uint64_t kRegFpsr = core_register(kRegSizeU32, 848);
 constexpr uint64_t kRegFpcr = core_register(kRegSizeU32, 852);
+// KVM_SET_GUEST_DEBUG: struct kvm_guest_debug with struct kvm_guest_debug_arch. The guest does not see it in its own debug registers.
+struct GuestDebug {
+  static constexpr unsigned kMaxHardwareRegisters = 16;  // KVM_ARM_MAX_DBG_REGS
+  bool enable = false;           // KVM_GUESTDBG_ENABLE: without it the rest is ignored
+  // KVM_GUESTDBG_SINGLESTEP: run() returns after one instruction, or after the exception that it takes. Interrupts wait meanwhile (x86's
+  // KVM_GUESTDBG_BLOCKIRQ).
+  bool single_step = false;
+  bool software_breakpoints = false;  // KVM_GUESTDBG_USE_SW_BP: BRK makes a DebugExit instead of an exception in the guest
+  // KVM_GUESTDBG_USE_HW: DBGBVR, DBGBCR, DBGWVR and DBGWCR (Arm ARM D19.3), as many as the capabilities say; unlinked.
+  bool hardware = false;
+  std::array<uint64_t, kMaxHardwareRegisters> dbg_bcr{}, dbg_bvr{}, dbg_wcr{}, dbg_wvr{};
+  bool operator==(const GuestDebug&) const = default;
+};
+
 constexpr uint64_t reg_sysreg(unsigned op0, unsigned op1, unsigned crn, unsigned crm, unsigned op2) {
   return kRegArm64 | kRegSizeU64 | kRegArm64Sysreg | (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 }
@@ -148,6 +169,14 @@ class Vcpu {
 
   // Any thread.
   [[nodiscard]] virtual std::vector<Statistic> statistics() const = 0;
+  // --- For debuggers; between two run() calls, on any thread as long as run() is not called meanwhile.
+  // Replaces what was asked for before. kUnsupported unless Capabilities::guest_debug.
+  virtual Result<void> set_guest_debug(const GuestDebug& debug);
+  // Where the guest's virtual address leads in the vCPU's present translation regime, at EL1 and whatever the permissions. Changes nothing, the access flag
+  // included. KVM_TRANSLATE. kNotFound: it is not mapped.
+  virtual Result<GuestPhysAddr> translate(uint64_t va);
+  // PSCI has it on. KVM_GET_MP_STATE.
+  [[nodiscard]] virtual bool powered_on() const { return true; }
 
   Result<uint64_t> get_reg(uint64_t id);  // 32- and 64-bit registers
   Result<void> set_reg(uint64_t id, uint64_t value);
@@ -169,6 +198,9 @@ class Vm {
 
   // Once, after the last create_vcpu.
   virtual Result<void> create_irqchip(const IrqchipConfig& config) = 0;
+
+  // Somebody outside the guest wrote to [address, address + size): the vCPUs execute what is there now. Any thread that is not in run().
+  virtual void memory_written(GuestPhysAddr address, uint64_t size) = 0;
 
   // The level of the wire of an SPI (`intid` 32 and up). Any thread. KVM_IRQ_LINE with KVM_ARM_IRQ_TYPE_SPI.
   virtual Result<void> set_irq_line(uint32_t intid, bool level) = 0;

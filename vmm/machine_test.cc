@@ -61,6 +61,7 @@ class ScriptedVm final : public hypervisor::Vm {
     return vcpus.back().get();
   }
   Result<void> create_irqchip(const hypervisor::IrqchipConfig&) override { return {}; }
+  void memory_written(GuestPhysAddr, uint64_t) override {}
   Result<void> set_irq_line(uint32_t intid, bool level) override {
     lines.emplace_back(intid, level);
     return {};

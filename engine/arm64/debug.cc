@@ -25,6 +25,9 @@ bool privilege_matches(uint64_t control, unsigned el) {
   return el == 0 ? (privilege & 2) != 0 : (privilege & 1) != 0;
 }
 
+// A value register's address: the top bits are a sign extension of bit 48 (RESS); bits 1:0 are RES0.
+uint64_t sign_extended(uint64_t value) { return static_cast<uint64_t>(static_cast<int64_t>(value << 15) >> 15); }
+
 bool context_matches(const CpuState& cpu, unsigned index, bool linked) {
   if (index < kBreakpoints - kContextBreakpoints || index >= kBreakpoints) return false;
   const uint64_t control = cpu.dbgbcr[index];
@@ -41,9 +44,7 @@ bool breakpoint_hit(const CpuState& cpu, unsigned index, uint64_t pc) {
       if (!context_matches(cpu, (control >> 16) & 0xf, true)) return false;
       [[fallthrough]];
     case kAddressMatch: {
-      // The top bits are a sign extension of bit 48 (RESS); bits 1:0 are RES0.
-      const auto value = static_cast<uint64_t>(static_cast<int64_t>(cpu.dbgbvr[index] << 15) >> 15);
-      return (value & ~3ull) == (pc & ~3ull);
+      return (sign_extended(cpu.dbgbvr[index]) & ~3ull) == (pc & ~3ull);
     }
     case kContextIdMatch: return context_matches(cpu, index, false);
     default: return false;  // linked context breakpoints hit only through others; VMID and CONTEXTIDR_EL2 need EL2
@@ -52,12 +53,18 @@ bool breakpoint_hit(const CpuState& cpu, unsigned index, uint64_t pc) {
 
 WatchpointHit watchpoint_hit(const CpuState& cpu, unsigned index, const WatchpointAccess& access) {
   const uint64_t control = cpu.dbgwcr[index];
+  if (((control >> 20) & 1) && !context_matches(cpu, (control >> 16) & 0xf, true)) return {};
+  return unlinked_watchpoint_hit(cpu.dbgwvr[index], control, access);
+}
+
+}  // namespace
+
+WatchpointHit unlinked_watchpoint_hit(uint64_t value, uint64_t control, const WatchpointAccess& access) {
   if (!(control & kCpuEnable) || !privilege_matches(control, access.el)) return {};
   const bool loads = (control >> 3) & 1, stores = (control >> 4) & 1;
   if (!((loads && access.read) || (stores && access.write))) return {};
-  if (((control >> 20) & 1) && !context_matches(cpu, (control >> 16) & 0xf, true)) return {};
 
-  const uint64_t base = static_cast<uint64_t>(static_cast<int64_t>(cpu.dbgwvr[index] << 15) >> 15) & ~3ull;
+  const uint64_t base = sign_extended(value) & ~3ull;
   const uint64_t last = access.va + access.size - 1;
   const unsigned mask = (control >> 24) & 0x1f, select = (control >> 5) & 0xff;
   if (mask >= 3) {  // 1 and 2 are reserved; with a mask BAS must be all ones
@@ -74,7 +81,17 @@ WatchpointHit watchpoint_hit(const CpuState& cpu, unsigned index, const Watchpoi
   return {};
 }
 
-}  // namespace
+WatchedRange watched_range(uint64_t value, uint64_t control) {
+  const uint64_t base = sign_extended(value) & ~3ull;
+  const unsigned mask = (control >> 24) & 0x1f;
+  if (mask < 3) return {base, 8};
+  return {base & ~((1ull << mask) - 1), 1ull << mask};
+}
+
+bool address_breakpoint_hits(const CpuState& cpu, uint64_t value, uint64_t control, uint64_t pc) {
+  return (control & kCpuEnable) && ((control >> 20) & 0xf) == kAddressMatch && privilege_matches(control, cpu.el) &&
+         (sign_extended(value) & ~3ull) == (pc & ~3ull);
+}
 
 bool debug_exceptions_enabled_from(const CpuState& cpu, unsigned el, bool masked) {
   if ((cpu.oslsr_el1 & kOslsrLocked) || double_locked(cpu)) return false;

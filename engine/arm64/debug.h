@@ -52,6 +52,16 @@ struct WatchpointHit {
 // Take kWatchpointLower with watchpoint_iss() and FAR = far.
 [[nodiscard]] WatchpointHit watchpoint_matches(const CpuState& cpu, const WatchpointAccess& access);
 
+// Does one breakpoint, an unlinked address match, hit at `pc` and the current EL? For a debugger outside the guest, who has registers of his own.
+[[nodiscard]] bool address_breakpoint_hits(const CpuState& cpu, uint64_t value, uint64_t control, uint64_t pc);
+// The same for one unlinked watchpoint.
+[[nodiscard]] WatchpointHit unlinked_watchpoint_hit(uint64_t value, uint64_t control, const WatchpointAccess& access);
+// The first byte that a watchpoint may watch, and how many from there on.
+struct WatchedRange {
+  uint64_t first = 0, size = 0;
+};
+[[nodiscard]] WatchedRange watched_range(uint64_t value, uint64_t control);
+
 // DFSC/IFSC "debug exception".
 constexpr uint32_t kDebugFaultStatus = 0x22;
 [[nodiscard]] uint32_t watchpoint_iss(bool write, bool cache_maintenance);

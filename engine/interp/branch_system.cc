@@ -58,6 +58,7 @@ Outcome generate_exception(CpuState& cpu, Environment& environment, uint32_t ins
       cpu.pc += 4;
       return environment.secure_monitor_call(immediate);
     case 0b001'00:  // BRK
+      if (environment.breakpoint_taken_outside(immediate)) return Outcome::kExit;
       arm64::take_sync_exception(cpu, ExceptionClass::kBrk, immediate, cpu.pc);
       return Outcome::kException;
     default:

@@ -53,6 +53,8 @@ class Environment {
 
   virtual Outcome hypervisor_call(uint16_t immediate) = 0;   // PC is already past the HVC
   virtual Outcome secure_monitor_call(uint16_t immediate) = 0;
+  // BRK: true when somebody outside the guest takes it (the outcome is then kExit, PC stays on it), false when the guest does.
+  virtual bool breakpoint_taken_outside(uint16_t immediate) = 0;
   virtual Outcome wait_for_interrupt() = 0;                  // PC is already past the WFI
   virtual Outcome wait_for_event() = 0;
   virtual void send_event() = 0;

@@ -37,6 +37,7 @@ class CodePage {
   [[nodiscard]] const void* entry_point(uint16_t page_offset) const {
     return __atomic_load_n(&entries_[page_offset / 4], __ATOMIC_ACQUIRE);
   }
+  [[nodiscard]] unsigned mode() const { return mode_; }
   // Changes with every invalidation; a translation that began under another generation must not be published.
   [[nodiscard]] uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 

@@ -89,12 +89,17 @@ bool CpuImpl::serve_requests() {
     interrupt_mask_changed();
     return true;
   }
+  if (outside_.control.single_step) [[unlikely]] {
+    interrupt_mask_changed();  // it is looked at when the step is over
+    return false;
+  }
   take_pending_interrupt();
   return false;
 }
 
 bool CpuImpl::step() {
   device_.replayed = 0;
+  if (outside_.breakpoints && !device_.answered && stopped_by_debugger()) return false;
   const Outcome outcome = interp::step(exec_.cpu, *this);
   if (outcome == Outcome::kExit) return false;
   device_.answered = 0;
@@ -106,7 +111,8 @@ Exit CpuImpl::run() {
   drain_inbox();
   exit_ = {};
   leaving_ = false;
-  const bool interpret = machine_.config().interpret;
+  if (device_.answered && device_.pc != exec_.cpu.pc) device_.answered = 0;  // a debugger sent it elsewhere
+  const bool interpret = machine_.config().interpret || outside_.control.single_step;
   const uint32_t host_mxcsr = _mm_getcsr();
   for (;;) {
     if ((exec_.requests.load(std::memory_order_relaxed) | exec_.recheck) && serve_requests()) break;
@@ -118,7 +124,7 @@ Exit CpuImpl::run() {
       tlb_.flush_instructions(kPrivilegedView);
     }
     if (interpret || device_.answered) {
-      if (!step()) break;
+      if (!(outside_.control.single_step ? debug_step() : step())) break;
       continue;
     }
     in_translated_code_ = true;

@@ -40,6 +40,8 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   arm64::CpuState& state() override { return exec_.cpu; }
   void state_changed() override;
   [[nodiscard]] CpuStatistics statistics() const override;
+  void set_debug(const DebugControl& control) override;
+  [[nodiscard]] std::optional<GuestPhysAddr> debug_translate(uint64_t va) override;
 
   // --- interp::Environment
   interp::Outcome fetch(uint64_t va, uint32_t& insn) override;
@@ -56,6 +58,7 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   interp::Outcome system_instruction(uint16_t encoding, uint32_t insn, uint64_t value) override;
   interp::Outcome hypervisor_call(uint16_t immediate) override;
   interp::Outcome secure_monitor_call(uint16_t immediate) override;
+  bool breakpoint_taken_outside(uint16_t immediate) override;
   interp::Outcome wait_for_interrupt() override;
   interp::Outcome wait_for_event() override;
   void send_event() override;
@@ -130,9 +133,24 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   [[nodiscard]] bool debugging() const;
   // A breakpoint or step exception due before the instruction at cpu.pc has been taken.
   bool take_debug_exception();
-  // A watchpoint exception has been taken for this access.
-  bool watched(uint64_t va, unsigned size, arm64::AccessKind kind, bool unprivileged);
+  // kException: a watchpoint exception has been taken for this access. kExit: a watchpoint of the debugger's stopped it. Else kDone.
+  interp::Outcome watched(uint64_t va, unsigned size, arm64::AccessKind kind, bool unprivileged) {
+    if (!mode_.single_step && !outside_.watchpoints) [[likely]] return interp::Outcome::kDone;
+    return check_watchpoints(va, size, kind, unprivileged);
+  }
+  interp::Outcome check_watchpoints(uint64_t va, unsigned size, arm64::AccessKind kind, bool unprivileged);
   interp::Outcome execute_watched(uint32_t insn);
+  // --- the debugger outside the guest (cpu_debug.cc)
+  // run() returns kDebug.
+  interp::Outcome debug_exit(arm64::ExceptionClass ec, uint32_t iss, uint64_t far = 0);
+  // One of the debugger's breakpoints is at cpu.pc: run() returns.
+  bool stopped_by_debugger();
+  // Runs one instruction for single step. False when run() must return, which it must unless the instruction is to run again.
+  bool debug_step();
+  // Pages that hold breakpoints are translated instruction by instruction, pages that hold watchpoints are never in the TLB.
+  [[nodiscard]] bool holds_breakpoint(uint64_t va) const;
+  [[nodiscard]] bool holds_watchpoint(uint64_t va) const;
+  [[nodiscard]] unsigned page_mode(uint64_t va) const;
   // Merges the host's cumulative floating-point flags into FPSR.
   void collect_fp_flags();
   // Where to go on after an instruction that did not just complete.
@@ -190,12 +208,20 @@ class CpuImpl final : public Cpu, public interp::Environment, public arm64::Syst
   bool stepped_exclusive_ = false;       // the last single-stepped instruction was a load-exclusive
   Exit exit_;
 
+  // The debugger outside the guest; the flags say what of `control` is in use.
+  struct Outside {
+    DebugControl control;
+    bool breakpoints = false, watchpoints = false;
+    bool step_done = false;  // the stepped instruction left run() for another reason: the step is reported by the next run()
+  } outside_;
+
   // Device accesses of the current instruction: those answered are replayed when it runs again.
   struct DeviceAccesses {
     std::array<uint64_t, 4> answers{};
     unsigned answered = 0;
     unsigned replayed = 0;
     bool waiting = false;
+    uint64_t pc = 0;         // of that instruction
   } device_;
 };
 

@@ -1,7 +1,6 @@
 // Memory as one instruction sees it: translation, faults, devices, atomics and exclusives.
 #include <cstring>
 
-#include "engine/arm64/debug.h"
 #include "engine/jit/cpu.h"
 #include "engine/jit/machine.h"
 
@@ -103,18 +102,6 @@ void compare_exchange(uint8_t* memory, void* expected, const void* desired) {
 
 }  // namespace
 
-bool CpuImpl::watched(uint64_t va, unsigned size, AccessKind kind, bool unprivileged) {
-  arm64::CpuState& cpu = exec_.cpu;
-  if (!mode_.single_step || !arm64::watchpoints_armed(cpu)) return false;
-  const bool write = kind != AccessKind::kRead;
-  const arm64::WatchpointHit hit =
-      arm64::watchpoint_matches(cpu, {arm64::strip_tag(cpu, va, false), size, kind != AccessKind::kWrite, write, access_context(unprivileged).el});
-  if (!hit.hit) return false;
-  arm64::take_sync_exception(cpu, arm64::ExceptionClass::kWatchpointLower, arm64::watchpoint_iss(write, false), cpu.pc, hit.far);
-  pstate_changed();
-  return true;
-}
-
 CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivileged) {
   const arm64::CpuState& cpu = exec_.cpu;
   const View view = cpu.el == 0 || unprivileged ? kUserView : kPrivilegedView;
@@ -137,7 +124,7 @@ CpuImpl::Location CpuImpl::locate(uint64_t va, AccessKind kind, bool unprivilege
   arm64::Translation cached = t;
   if (context.pan && t.user_read) cached.priv_read = false;
   if (context.pan && t.user_write) cached.priv_write = false;
-  tlb_.insert(view, va, cached, page.data(), !guarded);
+  if (!outside_.watchpoints || !holds_watchpoint(va)) [[likely]] tlb_.insert(view, va, cached, page.data(), !guarded);
   return {page.data() + (t.pa & (kPageSize - 1)), t.pa, guarded && write, Outcome::kDone};
 }
 
@@ -172,7 +159,7 @@ Outcome CpuImpl::fetch(uint64_t va, uint32_t& insn) {
 
 Outcome CpuImpl::read(uint64_t va, unsigned size, Access access, void* data) {
   if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, false);
-  if (watched(va, size, AccessKind::kRead, access.unprivileged)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kRead, access.unprivileged); stop != Outcome::kDone) return stop;
   if (crosses_page(va, size)) {
     const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
     Location low = locate(va, AccessKind::kRead, access.unprivileged);
@@ -209,7 +196,7 @@ void CpuImpl::store_to(const Location& where, Store store) {
 
 Outcome CpuImpl::write(uint64_t va, unsigned size, Access access, const void* data) {
   if ((access.acquire || access.release || access.exclusive || access.atomic) && va % size) return alignment_abort(va, true);
-  if (watched(va, size, AccessKind::kWrite, access.unprivileged)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kWrite, access.unprivileged); stop != Outcome::kDone) return stop;
   if (crosses_page(va, size)) {
     const unsigned first = static_cast<unsigned>(kPageSize - (va & (kPageSize - 1)));
     Location low = locate(va, AccessKind::kWrite, access.unprivileged);
@@ -231,7 +218,7 @@ Outcome CpuImpl::write(uint64_t va, unsigned size, Access access, const void* da
 
 Outcome CpuImpl::atomic(uint64_t va, unsigned size, Access, interp::AtomicOp op, uint64_t operand, uint64_t& old_value) {
   if (va % size) return alignment_abort(va, true);
-  if (watched(va, size, AccessKind::kAtomicReadWrite, false)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kAtomicReadWrite, false); stop != Outcome::kDone) return stop;
   Location where = locate(va, AccessKind::kAtomicReadWrite, false);
   if (where.outcome != Outcome::kDone) return where.outcome;
   // Atomics on Device memory are IMPLEMENTATION DEFINED; like most systems, abort.
@@ -250,7 +237,7 @@ Outcome CpuImpl::atomic(uint64_t va, unsigned size, Access, interp::AtomicOp op,
 
 Outcome CpuImpl::compare_and_swap(uint64_t va, unsigned size, Access, void* expected, const void* desired) {
   if (va % size) return alignment_abort(va, true);
-  if (watched(va, size, AccessKind::kAtomicReadWrite, false)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kAtomicReadWrite, false); stop != Outcome::kDone) return stop;
   Location where = locate(va, AccessKind::kAtomicReadWrite, false);
   if (where.outcome != Outcome::kDone) return where.outcome;
   if (!where.host) return external_abort(va, AccessKind::kAtomicReadWrite, false);
@@ -303,7 +290,7 @@ bool CpuImpl::compare_and_swap_pair(uint32_t insn) {
 
 Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void* data) {
   if (va % size) return alignment_abort(va, false);
-  if (watched(va, size, AccessKind::kRead, access.unprivileged)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kRead, access.unprivileged); stop != Outcome::kDone) return stop;
   // The page is translated for writing where that is allowed, so that arming it and the later store agree; a read-only page cannot be stored to at all.
   Location where = locate(va, AccessKind::kRead, access.unprivileged);
   if (where.outcome != Outcome::kDone) return where.outcome;
@@ -329,7 +316,7 @@ Outcome CpuImpl::load_exclusive(uint64_t va, unsigned size, Access access, void*
 
 Outcome CpuImpl::store_exclusive(uint64_t va, unsigned size, Access access, const void* data, bool& failed) {
   if (va % size) return alignment_abort(va, true);
-  if (watched(va, size, AccessKind::kWrite, access.unprivileged)) return Outcome::kException;
+  if (Outcome stop = watched(va, size, AccessKind::kWrite, access.unprivileged); stop != Outcome::kDone) return stop;
   Location where = locate(va, AccessKind::kWrite, access.unprivileged);
   if (where.outcome != Outcome::kDone) return where.outcome;
   if (!where.host) return external_abort(va, AccessKind::kWrite, access.unprivileged);
@@ -369,6 +356,7 @@ Outcome CpuImpl::device_access(uint64_t pa, unsigned size, bool is_write, uint64
   exit_.reason = Exit::Reason::kMmio;
   exit_.mmio = {pa, data, static_cast<uint8_t>(size), is_write};
   device_.waiting = true;
+  device_.pc = exec_.cpu.pc;
   return Outcome::kExit;
 }
 

@@ -42,7 +42,7 @@ const InstructionTlbEntry* CpuImpl::instruction_page() {
   const arm64::Translation t = arm64::translate(cpu, machine_.memory(), va, arm64::AccessKind::kExecute, {cpu.el, false});
   arm64::Fault fault = t.fault;
   if (fault.type == arm64::FaultType::kNone) {
-    if (CodePage* page = machine_.pages().page(t.pa & kPageMask, mode_number_)) {
+    if (CodePage* page = machine_.pages().page(t.pa & kPageMask, page_mode(va))) {
       tlb_.insert_instruction(view, va, t, page->entry_points(), page);
       return &entry;
     }
@@ -99,9 +99,11 @@ const void* CpuImpl::translate_block(CodePage& page, uint16_t page_offset) {
   PageLinks links(page, machine_.thunks().for_compiler.translate);
   const arm64::KnownBlocks known{page.entry_points(), machine_.thunks().for_compiler.translate};
   unsigned limit = arm64::Translator::kMaxInstructions;
+  arm64::TranslationMode mode = mode_;
+  mode.single_step = page.mode() != mode_number_ || mode_.single_step;  // a page with the debugger's breakpoints
   for (;;) {
     const uint64_t generation = page.generation();
-    const unsigned count = translator_.translate(page.words(), page_offset, mode_, known, limit);
+    const unsigned count = translator_.translate(page.words(), page_offset, mode, known, limit);
     x64::CompiledBlock compiled;
     if (!chunk_.hot || !compiler_.compile(block_, page_offset, view, links, chunk_.hot, chunk_.hot_end, chunk_.cold, chunk_.cold_end,
                                           machine_.code().exec_delta(), compiled)) {
@@ -153,6 +155,7 @@ const void* CpuImpl::interpret_and_go_on(uint32_t insn) {
   arm64::CpuState& cpu = exec_.cpu;
   cpu.pc += exec_.page_offset;
   device_.replayed = 0;
+  if (outside_.breakpoints && stopped_by_debugger()) return after(Outcome::kExit);
   return after(mode_.single_step ? execute_watched(insn) : interp::execute(cpu, *this, insn));
 }
 

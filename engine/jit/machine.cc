@@ -43,6 +43,11 @@ CodeStatistics MachineImpl::code_statistics() const {
   return {.bytes = code_->used(), .capacity = config_.code_cache_size, .flushes = code_generation()};
 }
 
+void MachineImpl::invalidate_code(GuestPhysAddr pa, uint64_t size) {
+  std::shared_lock lock(code_lock_);  // the pages stay
+  pages_->invalidate(pa, size);
+}
+
 void MachineImpl::broadcast(const CpuImpl& sender, const Invalidation& invalidation) {
   for (const auto& cpu : cpus_) {
     if (cpu.get() != &sender) cpu->post(invalidation);

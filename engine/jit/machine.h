@@ -32,6 +32,8 @@ class MachineImpl final : public Machine {
   [[nodiscard]] ExclusiveMonitor& monitor() { return monitor_; }
   [[nodiscard]] const std::vector<std::unique_ptr<CpuImpl>>& cpus() const { return cpus_; }
 
+  void invalidate_code(GuestPhysAddr pa, uint64_t size) override;
+
   // Queues `invalidation` at every vCPU but `sender`.
   void broadcast(const CpuImpl& sender, const Invalidation& invalidation);
   // Returns when all that was broadcast before has been applied wherever guest code runs. `sender` keeps serving its own queue.

@@ -74,6 +74,29 @@ std::vector<Statistic> SoftVcpu::statistics() const {
           {"table_walks", cpu.table_walks}};
 }
 
+Result<void> SoftVcpu::set_guest_debug(const GuestDebug& debug) {
+  engine::DebugControl control;
+  if (debug.enable) {
+    control.single_step = debug.single_step;
+    control.software_breakpoints = debug.software_breakpoints;
+    if (debug.hardware) {
+      control.breakpoint_control = debug.dbg_bcr;
+      control.breakpoint_value = debug.dbg_bvr;
+      control.watchpoint_control = debug.dbg_wcr;
+      control.watchpoint_value = debug.dbg_wvr;
+    }
+  }
+  single_step_ = control.single_step;
+  cpu_->set_debug(control);
+  return {};
+}
+
+Result<GuestPhysAddr> SoftVcpu::translate(uint64_t va) {
+  const auto pa = cpu_->debug_translate(va);
+  if (!pa) return fail(ErrorCode::kNotFound, fmt::format("the guest has nothing at virtual address {:#x}", va));
+  return *pa;
+}
+
 void SoftVcpu::set_irq(bool level) {
   cpu_->set_irq(level);
   if (level) wake_.wake();
@@ -196,7 +219,7 @@ std::optional<Exit> SoftVcpu::handle_firmware_call() {
     case Action::kStandby:
       state.x[0] = static_cast<uint64_t>(outcome.value);
       cpu_->state_changed();
-      if (outcome.action == Action::kStandby) wait_for_interrupt();
+      if (outcome.action == Action::kStandby && !single_step_) wait_for_interrupt();
       return std::nullopt;
     case Action::kCpuOff:
       on_ = false;
@@ -236,6 +259,7 @@ Result<Exit> SoftVcpu::run() {
         if (auto result = handle_firmware_call()) return std::move(*result);
         break;
       case Reason::kWaitForInterrupt:
+        if (single_step_) break;
         if (exit.wait_for_event) {
           exits_.wfe.add();
           wait_for_event();
@@ -245,7 +269,9 @@ Result<Exit> SoftVcpu::run() {
         }
         break;
       case Reason::kKicked: exits_.kick.add(); break;
-      case Reason::kDebug: exits_.debug.add(); return DebugExit{};
+      case Reason::kDebug:
+        exits_.debug.add();
+        return DebugExit{.hsr = exit.debug.syndrome, .far = exit.debug.far};
       case Reason::kInternalError: {
         const engine::arm64::CpuState& state = cpu_->state();
         return InternalErrorExit{fmt::format("{} (vCPU {}, pc {:#x})", exit.message, index_, state.pc)};

@@ -46,6 +46,9 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   Result<void> get_one_reg(uint64_t id, std::span<uint8_t> value) override;
   Result<void> set_one_reg(uint64_t id, std::span<const uint8_t> value) override;
   [[nodiscard]] std::vector<Statistic> statistics() const override;
+  Result<void> set_guest_debug(const GuestDebug& debug) override;
+  Result<GuestPhysAddr> translate(uint64_t va) override;
+  [[nodiscard]] bool powered_on() const override { return on_; }
 
   // engine::CpuHost, on the vCPU's thread.
   bool read_icc(uint16_t encoding, uint64_t& value) override { return shared_.gic->read_icc(index_, encoding, value); }
@@ -92,6 +95,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
 
   // The vCPU thread's own.
   bool on_ = false;
+  bool single_step_ = false;  // waiting is no part of a step
   bool mmio_pending_ = false;
   std::array<uint8_t, 8> mmio_data_{};
   uint8_t mmio_size_ = 0;

@@ -16,7 +16,9 @@ SoftVm::SoftVm(const SoftConfig& config, EnginePort engine) : config_(config), e
                    .max_vcpus = kMaxVcpus,
                    .max_intid = 1020,
                    .physical_address_bits = 48,
-                   .guest_debug = false,
+                   .guest_debug = true,
+                   .hardware_breakpoints = engine::DebugControl::kBreakpoints,
+                   .hardware_watchpoints = engine::DebugControl::kWatchpoints,
                    .el2 = false};
   shared_.counter = engine_.counter;
   shared_.reset = engine_.reset;
@@ -77,6 +79,10 @@ std::vector<Statistic> SoftVm::statistics() const {
   if (!machine_) return {};
   const engine::CodeStatistics code = machine_->code_statistics();
   return {{"code_bytes", code.bytes}, {"code_capacity_bytes", code.capacity}, {"code_flushes", code.flushes}};
+}
+
+void SoftVm::memory_written(GuestPhysAddr address, uint64_t size) {
+  if (machine_) machine_->invalidate_code(address, size);
 }
 
 Result<void> SoftVm::set_irq_line(uint32_t intid, bool level) {

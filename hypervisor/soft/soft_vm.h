@@ -37,6 +37,7 @@ class SoftVm final : public Vm {
   Result<void> set_memory(const GuestMemory& memory) override;
   Result<Vcpu*> create_vcpu(unsigned index) override;
   Result<void> create_irqchip(const IrqchipConfig& config) override;
+  void memory_written(GuestPhysAddr address, uint64_t size) override;
   Result<void> set_irq_line(uint32_t intid, bool level) override;
   Result<void> add_irqfd(int eventfd, uint32_t intid) override;
   Result<void> remove_irqfd(int eventfd, uint32_t intid) override;

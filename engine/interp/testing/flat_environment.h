@@ -80,6 +80,7 @@ class FlatEnvironment final : public Environment, private arm64::SystemEffects {
   Outcome write_system_register(uint16_t encoding, uint32_t insn, uint64_t value) override;
   Outcome system_instruction(uint16_t encoding, uint32_t insn, uint64_t value) override;
   Outcome hypervisor_call(uint16_t immediate) override;
+  bool breakpoint_taken_outside(uint16_t) override { return false; }
   Outcome secure_monitor_call(uint16_t immediate) override;
   Outcome wait_for_interrupt() override;
   Outcome wait_for_event() override;

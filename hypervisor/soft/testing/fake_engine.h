@@ -66,11 +66,14 @@ class FakeCpu final : public engine::Cpu {
   engine::arm64::CpuState& state() override { return state_; }
   void state_changed() override { ++state_changes; }
   [[nodiscard]] engine::CpuStatistics statistics() const override { return {.interrupts = 7}; }
+  void set_debug(const engine::DebugControl& control) override { debug = control; }
+  std::optional<GuestPhysAddr> debug_translate(uint64_t va) override { return va < (1ull << 32) ? std::optional(va + 0x1000) : std::nullopt; }
 
   [[nodiscard]] const engine::CpuConfig& config() const { return config_; }
   engine::CpuHost& host() { return host_; }
 
   std::vector<uint64_t> answers;  // of complete_mmio
+  engine::DebugControl debug;
   std::atomic<int> kicks = 0, state_changes = 0;
 
  private:
@@ -91,6 +94,7 @@ class FakeMachine final : public engine::Machine {
     return owned_.back().get();
   }
   [[nodiscard]] engine::CodeStatistics code_statistics() const override { return {.bytes = 3, .capacity = 10, .flushes = 1}; }
+  void invalidate_code(GuestPhysAddr, uint64_t) override {}
 
  private:
   std::vector<FakeCpu*>& cpus_;
