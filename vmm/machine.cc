@@ -85,6 +85,7 @@ Result<void> Machine::assemble() {
   if (config_.firmware_memory) TRY(memory_.add_ram(board::kFirmwareBase, board::kFirmwareSize));
   TRY(vm_->set_memory(memory_));
   for (unsigned i = 0; i < config_.cpus; ++i) vcpus_.push_back(TRY(vm_->create_vcpu(i)));
+  held_.resize(config_.cpus);
   TRY(vm_->create_irqchip({board::kGicDistributorBase, board::kGicRedistributorBase, board::kIntidCount}));
 
   uart_irq_ = std::make_unique<SpiLine>(*vm_, board::kUartIntid);
@@ -177,6 +178,10 @@ Result<void> Machine::start(std::function<void(const End&)> ended) {
   TRY(rtc_->start());
   std::lock_guard lock(join_mutex_);
   for (hypervisor::Vcpu* vcpu : vcpus_) {
+    {
+      std::lock_guard counting(mutex_);
+      ++started_;
+    }
     threads_.push_back(TRY(start_thread(fmt::format("vcpu{}", vcpu->index()), [this, vcpu] { run_vcpu(*vcpu); })));
   }
   return {};
@@ -184,34 +189,34 @@ Result<void> Machine::start(std::function<void(const End&)> ended) {
 
 void Machine::run_vcpu(hypervisor::Vcpu& vcpu) {
   ::prctl(PR_SET_TIMERSLACK, kTimerSlackNanoseconds);
-  bool go_on = wait_while_paused();
+  bool go_on = wait_while_paused(vcpu.index());
   while (go_on) {
     auto exit = vcpu.run();
     if (!exit) {
       end({EndReason::kInternalError, std::move(exit).error().message});
       break;
     }
-    go_on = std::visit([this](auto& reason) { return handle(reason); }, *exit);
+    go_on = std::visit([this, &vcpu](auto& reason) { return handle(vcpu.index(), reason); }, *exit);
   }
   std::lock_guard lock(mutex_);
   ++parked_;
   changed_.notify_all();
 }
 
-bool Machine::wait_while_paused() {
+bool Machine::wait_while_paused(unsigned vcpu) {
   std::unique_lock lock(mutex_);
-  if (paused_ && !stopping_) {
+  if ((paused_ || held_[vcpu]) && !stopping_) {
     ++parked_;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !paused_ || stopping_; });
+    changed_.wait(lock, [this, vcpu] { return (!paused_ && !held_[vcpu]) || stopping_; });
     --parked_;
   }
   return !stopping_;
 }
 
-bool Machine::handle(hypervisor::InterruptedExit&) { return wait_while_paused(); }
+bool Machine::handle(unsigned vcpu, hypervisor::InterruptedExit&) { return wait_while_paused(vcpu); }
 
-bool Machine::handle(hypervisor::MmioExit& exit) {
+bool Machine::handle(unsigned, hypervisor::MmioExit& exit) {
   if (exit.is_write)
     bus_.write(exit.address, exit.data);
   else
@@ -219,7 +224,7 @@ bool Machine::handle(hypervisor::MmioExit& exit) {
   return true;
 }
 
-bool Machine::handle(hypervisor::SystemEventExit& exit) {
+bool Machine::handle(unsigned, hypervisor::SystemEventExit& exit) {
   using Type = hypervisor::SystemEventExit::Type;
   end({exit.type == Type::kShutdown ? EndReason::kShutdown
        : exit.type == Type::kReset  ? EndReason::kReset
@@ -228,9 +233,23 @@ bool Machine::handle(hypervisor::SystemEventExit& exit) {
   return false;
 }
 
-bool Machine::handle(hypervisor::DebugExit&) { return wait_while_paused(); }
+bool Machine::handle(unsigned vcpu, hypervisor::DebugExit& exit) {
+  {
+    std::lock_guard lock(mutex_);
+    // When two vCPUs stop at once, the first one counts: the other one is at its breakpoint, and will be there again.
+    if (debugger_ && !debug_stop_ && !held_[vcpu]) {
+      debug_stop_ = DebugStop{vcpu, exit};
+      held_.assign(held_.size(), true);
+      for (hypervisor::Vcpu* other : vcpus_) {
+        if (other->index() != vcpu) other->kick();
+      }
+      debugger_();
+    }
+  }
+  return wait_while_paused(vcpu);
+}
 
-bool Machine::handle(hypervisor::InternalErrorExit& exit) {
+bool Machine::handle(unsigned, hypervisor::InternalErrorExit& exit) {
   end({EndReason::kInternalError, std::move(exit.message)});
   return false;
 }
@@ -246,6 +265,7 @@ void Machine::end(End end) {
   if (ended_) ended_(*end_);
   std::lock_guard lock(mutex_);
   end_reported_ = true;
+  if (debugger_) debugger_();
   changed_.notify_all();
 }
 
@@ -253,13 +273,45 @@ void Machine::pause() {
   std::unique_lock lock(mutex_);
   paused_ = true;
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
-  changed_.wait(lock, [this] { return parked_ == threads_.size() || !paused_ || stopping_; });
+  changed_.wait(lock, [this] { return parked_ == started_ || !paused_ || stopping_; });
 }
 
 void Machine::resume() {
   std::lock_guard lock(mutex_);
   paused_ = false;
   changed_.notify_all();
+}
+
+void Machine::set_debugger(std::function<void()> stopped) {
+  std::lock_guard lock(mutex_);
+  debugger_ = std::move(stopped);
+  debug_stop_.reset();
+}
+
+void Machine::hold() {
+  std::unique_lock lock(mutex_);
+  held_.assign(held_.size(), true);
+  for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
+  changed_.wait(lock, [this] { return parked_ == started_ || stopping_; });
+}
+
+void Machine::release(const std::vector<bool>& which) {
+  std::lock_guard lock(mutex_);
+  debug_stop_.reset();
+  for (size_t i = 0; i < held_.size() && i < which.size(); ++i) {
+    if (which[i]) held_[i] = false;
+  }
+  changed_.notify_all();
+}
+
+std::optional<Machine::DebugStop> Machine::debug_stop() {
+  std::lock_guard lock(mutex_);
+  return debug_stop_;
+}
+
+std::optional<Machine::End> Machine::ended() {
+  std::lock_guard lock(mutex_);
+  return end_;
 }
 
 void Machine::stop() {

@@ -85,6 +85,25 @@ class Machine {
   // All vCPUs stand still outside guest code when pause() returns. Not counted: one resume() undoes any number.
   void pause();
   void resume();
+  // --- For a debugger, of which there is one at a time.
+  struct DebugStop {
+    unsigned vcpu = 0;
+    hypervisor::DebugExit exit;
+  };
+  // From now on a DebugExit holds every vCPU. `stopped` is called, on any thread and with locks held, when that happened and when the machine has ended: it may
+  // do no more than wake somebody up, who asks debug_stop() and ended(). Empty: nobody debugs any more.
+  void set_debugger(std::function<void()> stopped);
+  // Holds every vCPU until release(), whether it is paused or not; before start() too. Returns when all stand still (or the machine ends): their registers may
+  // then be used on this thread.
+  void hold();
+  // Lets those of the vCPUs go on whose entry is true.
+  void release(const std::vector<bool>& which);
+  // The first DebugExit since the last release().
+  [[nodiscard]] std::optional<DebugStop> debug_stop();
+  [[nodiscard]] std::optional<End> ended();
+  // Ends it as kStopped; unlike stop() it does not wait for the threads.
+  void end_now() { end({EndReason::kStopped, {}}); }
+
   // Ends it, as kStopped unless it has ended already. Returns when no vCPU runs any more.
   void stop();
   // Until the guest or stop() ends it.
@@ -97,12 +116,12 @@ class Machine {
   [[nodiscard]] const GuestRegion* region_at(GuestPhysAddr base) const;
   void run_vcpu(hypervisor::Vcpu& vcpu);
   // Deals with an exit; false when the vCPU is done.
-  bool handle(hypervisor::InterruptedExit& exit);
-  bool handle(hypervisor::MmioExit& exit);
-  bool handle(hypervisor::SystemEventExit& exit);
-  bool handle(hypervisor::DebugExit& exit);
-  bool handle(hypervisor::InternalErrorExit& exit);
-  bool wait_while_paused();
+  bool handle(unsigned vcpu, hypervisor::InterruptedExit& exit);
+  bool handle(unsigned vcpu, hypervisor::MmioExit& exit);
+  bool handle(unsigned vcpu, hypervisor::SystemEventExit& exit);
+  bool handle(unsigned vcpu, hypervisor::DebugExit& exit);
+  bool handle(unsigned vcpu, hypervisor::InternalErrorExit& exit);
+  bool wait_while_paused(unsigned vcpu);
   void end(End end);
 
   struct Slot {
@@ -125,8 +144,12 @@ class Machine {
   std::function<void(const End&)> ended_;
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::function<void()> debugger_;
+  std::optional<DebugStop> debug_stop_;
+  std::vector<bool> held_;  // by the debugger, each vCPU
   bool paused_ = false, stopping_ = false, end_reported_ = false;
-  unsigned parked_ = 0;  // vCPU threads that wait or have finished
+  unsigned started_ = 0;  // vCPU threads
+  unsigned parked_ = 0;  // of which that many wait or have finished
   std::optional<End> end_;
   std::mutex join_mutex_;
   std::vector<std::jthread> threads_;
