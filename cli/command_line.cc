@@ -135,6 +135,9 @@ struct RunFlags {
            "--vsock-uds", run.vsock_uds,
            "Make a Unix socket for the VM's vsock ports here: 'CONNECT PORT' reaches the guest, and PATH_PORT is reached by it")
         ->type_name("PATH");
+    app.add_option("--gdb", run.gdb, "Let gdb debug the guest: 'target remote' there, at any time; on this machine only")
+        ->type_name("unix:PATH|[HOST]:PORT");
+    app.add_flag("--gdb-wait", run.gdb_wait, "With --gdb: the guest starts when gdb lets it");
     app.add_option("--console-log", run.console_log, "Write the guest's serial console to this file")->type_name("FILE");
     app.add_option("--timeout", timeout, "End the VM after this time, with exit code 125")->type_name("SECONDS");
     app.add_flag("--tty,-t", tty, "Give the payload a terminal (automatic when stdin and stdout are terminals)");
@@ -178,6 +181,7 @@ struct RunFlags {
     if (run.workdir && !run.workdir->starts_with('/'))
       return bad(fmt::format("--workdir '{}' is not an absolute path", *run.workdir));
     if (run.quiet && run.verbose) return bad("--quiet and --verbose exclude each other");
+    if (run.gdb_wait && !run.gdb) return bad("--gdb-wait needs --gdb");
     if (run.no_service && (run.detach || run.name))
       return bad("--detach and --name are the service's: they do nothing with --no-service");
     if (run.detach && (run.tty.value_or(false) || run.timeout || run.console_log))
@@ -291,6 +295,11 @@ class CommandLine {
   }
 
   void add_looking() {
+    debug_ = add("gdb", "Let gdb debug a virtual machine that runs");
+    debug_->add_option("NAME", debug_options_.name, "The virtual machine")->required();
+    debug_->add_option("ADDRESS", debug_options_.address, "unix:PATH, :PORT or HOST:PORT, where HOST is this machine")->capture_default_str();
+    debug_->footer(
+        "Prints what to tell gdb-multiarch. The guest stands still from gdb's first word on; 'detach' lets it go on.");
     list_ = add("list", "List virtual machines");
     list_->alias("ls");
     list_->add_flag("--running,-r", list_options_.running, "Only those that run");
@@ -371,6 +380,7 @@ class CommandLine {
     if (logs_->parsed()) return logs_options_;
     if (list_->parsed()) return list_options_;
     if (info_->parsed()) return info_options_;
+    if (debug_->parsed()) return debug_options_;
     if (top_->parsed()) {
       if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
@@ -435,6 +445,7 @@ class CommandLine {
   std::string copy_to_;
   ConsoleOptions console_options_;
   LogsOptions logs_options_;
+  DebugOptions debug_options_{.name = {}, .address = ":0"};
   TopOptions top_options_;
   double top_seconds_ = 1;
   CaptureOptions capture_options_;
@@ -455,6 +466,7 @@ class CommandLine {
   CLI::App* logs_ = nullptr;
   CLI::App* list_ = nullptr;
   CLI::App* info_ = nullptr;
+  CLI::App* debug_ = nullptr;
   CLI::App* top_ = nullptr;
   CLI::App* capture_ = nullptr;
   CLI::App* doctor_ = nullptr;

@@ -140,6 +140,10 @@ void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
     return;
   }
   if (phase_ != Phase::kConfiguring || reply.id != 1) return;
+  if (const UniqueFd debugger = std::move(config_.debugger); debugger.valid()) {
+    const int fd = debugger.get();
+    (void)send_request(AttachDebugger{.listener = 0, .hold = config_.wait_for_debugger}, std::span(&fd, 1));
+  }
   if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) {
     events.emplace_back(VmBroken{sent.error().message});
     return;

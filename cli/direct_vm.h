@@ -19,6 +19,8 @@ struct DirectVmConfig {
   std::vector<UniqueFd> fds;                  // what `vm` refers to
   std::optional<guest::ExecRequest> request;  // none: a VM of the user's own
   std::string vsock_uds;                      // where its ports are reached (vmm/hybrid); empty: nowhere
+  UniqueFd debugger;                          // a listening socket, if one may connect
+  bool wait_for_debugger = false;
 };
 
 class DirectVm final : public VmHandle {

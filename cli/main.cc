@@ -10,6 +10,7 @@
 
 #include "cli/attach.h"
 #include "cli/capture.h"
+#include "cli/debugger.h"
 #include "cli/doctor.h"
 #include "cli/exec.h"
 #include "cli/lifecycle.h"
@@ -80,6 +81,7 @@ struct Execute {
   int operator()(const CopyOptions& options) const { return copy(options); }
   int operator()(const ConsoleOptions& options) const { return console(options); }
   int operator()(const LogsOptions& options) const { return logs(options); }
+  int operator()(const DebugOptions& options) const { return debug(options); }
   int operator()(const TopOptions& options) const { return top(options); }
   int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const AidlOptions& options) const { return run_aidlc(options); }

@@ -45,6 +45,8 @@ struct RunOptions {
   bool detach = false;
   bool remove = false;      // nothing of the VM stays when it ends
   bool no_service = false;  // in a process of our own, which nobody else sees
+  std::optional<std::string> gdb;  // where a debugger may connect
+  bool gdb_wait = false;           // the guest starts when one says so
   std::optional<std::string> name;
   std::optional<std::string> vsock_uds;  // absolute path of the Unix socket of its vsock ports
   std::vector<std::string> command;      // the payload and its arguments
@@ -115,6 +117,11 @@ struct LogsOptions {
   bool follow = false;
 };
 
+struct DebugOptions {
+  std::string name;
+  std::string address;  // unix:PATH, :PORT or HOST:PORT
+};
+
 struct TopOptions {
   std::chrono::milliseconds interval{1000};
   bool once = false;
@@ -153,7 +160,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, TopOptions, CaptureOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
+                 LogsOptions, DebugOptions, TopOptions, CaptureOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);

@@ -8,6 +8,7 @@
 
 #include "cli/channel.h"
 #include "cli/console_log.h"
+#include "cli/debugger.h"
 #include "cli/direct_vm.h"
 #include "cli/lifecycle.h"
 #include "cli/message.h"
@@ -43,12 +44,14 @@ Result<User> make_user(const RunOptions& options, bool tty) {
 
 // In an adyton-vmm process of our own.
 Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                           Progress& progress) {
+                           Progress& progress, UniqueFd debugger) {
   auto prepared = prepare_direct(config, progress);
   if (!prepared) return std::move(prepared).error();
   User user = TRY(make_user(options, tty));
   user.config.console = std::move(prepared->console);
-  user.config.wait_for_power_off = prepared->wait_for_power_off;
+  user.config.wait_for_power_off = prepared->wait_for_power_off || options.gdb;  // which the debugger is told of
+  prepared->vm.debugger = std::move(debugger);
+  prepared->vm.wait_for_debugger = options.gdb_wait;
   const std::string program = TRY(find_vmm());
   VmProcess process = TRY(VmProcess::spawn(program));
   if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
@@ -60,7 +63,7 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
 
 // As a VM of the service, where others see it.
 Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                               Progress& progress) {
+                               Progress& progress, UniqueFd debugger) {
   // What takes long is done while signals still end us as they end any program.
   if (!options.raw()) TRY(prepare_cache(progress));
   User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
@@ -68,12 +71,14 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   const bool keep = options.name && !options.remove;
   auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
   user.config.wait_for_power_off =
-      std::any_of(options.disks.begin(), options.disks.end(), [](const DiskOption& disk) { return !disk.read_only; });
+      options.gdb || std::any_of(options.disks.begin(), options.disks.end(), [](const DiskOption& disk) { return !disk.read_only; });
   SerialConsole console = TRY(make_console(user.config.payload));
   user.config.console = std::move(console.ours);
   VirtualMachine::RunOptions run;
   run.progress = report_to(progress);
   run.vsock_socket = options.vsock_uds.value_or("");
+  run.debugger = std::move(debugger);
+  run.wait_for_debugger = options.gdb_wait;
   if (options.raw()) {
     run.console_input.reset(::fcntl(console.theirs.get(), F_DUPFD_CLOEXEC, 3));
     if (!run.console_input.valid()) return fail_errno("cannot use the serial console");
@@ -101,8 +106,16 @@ Outcome run_vm(const RunOptions& options) {
 
   const auto config = make_config(options, tty);
   if (!config) return error(config.error().message);
-  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress)
-                                    : run_in_service(options, tty, *config, log, progress);
+  std::optional<DebugListener> debugger;  // its path ends with us
+  if (options.gdb) {
+    auto listener = DebugListener::open(*options.gdb);
+    if (!listener) return error(listener.error().message);
+    debugger.emplace(std::move(*listener));
+    if (!options.quiet) say("in gdb-multiarch: target remote " + debugger->target());
+  }
+  UniqueFd listener = debugger ? debugger->take() : UniqueFd();
+  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress, std::move(listener))
+                                    : run_in_service(options, tty, *config, log, progress, std::move(listener));
   progress.clear();
   return outcome ? std::move(*outcome) : error(outcome.error().message);
 }

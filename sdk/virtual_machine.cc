@@ -200,6 +200,11 @@ Result<void> VirtualMachine::resume() {
   return checked(run->vm().resume());
 }
 
+Result<void> VirtualMachine::attachDebugger(UniqueFd listener) {
+  const auto run = TRY(impl_->live_run());
+  return checked(run->vm().attachDebugger(listener, /*hold=*/false));
+}
+
 std::optional<int> VirtualMachine::getPayloadExitCode() {
   std::shared_ptr<sdk::VmRun> run;
   {

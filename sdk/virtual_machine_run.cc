@@ -143,6 +143,10 @@ Result<void> VirtualMachine::Impl::run(const std::shared_ptr<VirtualMachine>& se
     if (auto alive = weak.lock()) alive->impl().deliver(std::move(alive), std::move(event));
   }));
   TRY(listen(*run));
+  if (options.debugger.valid()) {
+    TRY(checked(run->vm().attachDebugger(options.debugger, options.wait_for_debugger)));
+    options.debugger.reset();
+  }
   TRY(checked(run->vm().start()));
   {
     const std::lock_guard lock(mutex_);

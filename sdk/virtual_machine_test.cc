@@ -377,6 +377,18 @@ TEST_F(VirtualMachineTest, CapturesPassARingToTheVmAndItsWakesBack) {
   EXPECT_EQ(read_some(wake->get()), "w");
 }
 
+TEST_F(VirtualMachineTest, DebuggersGetASocket) {
+  const auto null = [] { return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)); };
+  auto vm = *manager->createTemporary(*builder().build());
+  EXPECT_FALSE(vm->attachDebugger(null())) << "it does not run";
+  VirtualMachine::RunOptions options;
+  options.debugger = null();
+  options.wait_for_debugger = true;
+  ASSERT_TRUE(vm->run(std::move(options)));
+  EXPECT_TRUE(vm->attachDebugger(null()));
+  EXPECT_EQ(fake.service().last_vm()->debuggers, (std::vector<bool>{true, false}));
+}
+
 TEST_F(VirtualMachineTest, StreamsGoBothWays) {
   auto vm = *manager->createTemporary(
       *builder().setDebugLevel(DebugLevel::kFull).setVmOutputCaptured(true).setVmConsoleInputSupported(true).build());

@@ -125,6 +125,7 @@ Outcome<> take_payload(VmSpec& spec, const aidl::VirtualMachineAppConfig& config
   for (const aidl::PayloadMount& mount : payload.mounts)
     request.mounts.push_back({.serial = mount.serial, .target = mount.target, .read_only = mount.readOnly});
   spec.set_clock = payload.setClock;
+  spec.debuggable = config.debugLevel == aidl::DebugLevel::FULL;
   spec.boot_timeout = std::chrono::milliseconds(config.bootTimeoutMillis);
   return {};
 }

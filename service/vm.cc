@@ -267,6 +267,10 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
   if (reply.id == configure_id_ && phase_ == Phase::kConfiguring) {
     if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
     phase_ = Phase::kStarting;
+    if (debugger_.valid()) {
+      const auto sent = send_debugger();
+      if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
+    }
     const auto sent = send(Start{});
     if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
     start_id_ = *sent;
@@ -281,6 +285,9 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
     done(std::move(fds.front()));
   } else if (auto failed = statistics_.extract(reply.id)) {
     failed.mapped().done(fail(ErrorCode::kUnavailable, reply.error ? one_line(reply.error->message) : "the VM did not answer"));
+  } else if (auto waiter = debugger_waiters_.extract(reply.id)) {
+    if (reply.error) return waiter.mapped()(std::unexpected(Failure({reply.error->code, one_line(reply.error->message)})));
+    waiter.mapped()({});
   }
 }
 
@@ -379,6 +386,35 @@ void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> don
   const int fd = memory.get();
   what.ring = 0;
   ask(std::move(what), std::span(&fd, 1), &Vm::connects_, std::move(done));
+}
+
+// ---- debugger ------------------------------------------------------------------------------------------------------------
+
+Result<uint32_t> Vm::send_debugger() {
+  hang_timer_.reset();  // somebody looks at it: it takes its time
+  spec_.boot_timeout = {};
+  const int fd = debugger_.get();
+  const auto sent = send(*debugger_request_, std::span(&fd, 1));
+  debugger_.reset();
+  return sent;
+}
+
+void Vm::attach_debugger(UniqueFd listener, bool hold, Done<> done) {
+  if (spec_.isolation != IsolationLevel::kNone) {
+    return done(fail(ErrorCode::kPermission, fmt::format("the VM '{}' is isolated (level {}): nobody may look into it, a debugger neither",
+                                                         spec_.name, to_string(spec_.isolation))));
+  }
+  if (!spec_.debuggable) {
+    return done(fail(ErrorCode::kPermission, fmt::format("the VM '{}' was made with debug level NONE: only one with FULL may be debugged", spec_.name)));
+  }
+  if (phase_ != Phase::kNew && (phase_ != Phase::kRunning || hold)) return done(wrong_state(hold ? "wait for a debugger" : "attach a debugger"));
+  if (debugger_waiters_.size() >= kMaxRequests) return done(fail(ErrorCode::kExhausted, "debuggers are being attached to the VM already"));
+  debugger_request_ = AttachDebugger{.listener = 0, .hold = hold};
+  debugger_ = std::move(listener);
+  if (phase_ == Phase::kNew) return done({});
+  const auto sent = send_debugger();
+  if (!sent) return done(std::unexpected(Failure(sent.error())));
+  debugger_waiters_.emplace(*sent, std::move(done));
 }
 
 Outcome<> Vm::listen(uint32_t port, StreamHandler handler, VsockType type) {

@@ -104,6 +104,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
   void statistics(Done<VmStatistics> done);
+  void attach_debugger(UniqueFd listener, bool hold, Done<> done);
 
   Outcome<> listen(uint32_t port, StreamHandler handler, VsockType type = VsockType::kStream);
   void unlisten(uint32_t port);
@@ -149,6 +150,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_accepted(uint32_t port, UniqueFd stream);
   void on_ended(vmm::control::Ended ended);
   void on_exit(const ProcessExit& exit);
+  Result<uint32_t> send_debugger();
   void running();
 
   void on_message(const guest::Message& message);
@@ -189,6 +191,10 @@ class Vm : public std::enable_shared_from_this<Vm> {
   std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
   Requests<UniqueFd> connects_;
   Requests<VmStatistics> statistics_;
+  // A debugger's socket, until the VM's process can have it; then who waits for its answer, by request.
+  std::optional<vmm::control::AttachDebugger> debugger_request_;
+  UniqueFd debugger_;
+  std::map<uint32_t, Done<>> debugger_waiters_;
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on

@@ -167,4 +167,10 @@ rpc::Reply<virtualizationservice::VirtualMachineStatistics> VmObject::getStatist
   return to_aidl(*statistics);
 }
 
+rpc::Reply<> VmObject::attachDebugger(const UniqueFd& listener, bool hold) {
+  auto copy = std::make_shared<UniqueFd>(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy->valid()) return rpc::fail(rpc::Exception::kIllegalArgument, "a listening socket is needed");
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->attach_debugger(std::move(*copy), hold, done); }));
+}
+
 }  // namespace adyton::service

@@ -51,6 +51,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> setMemoryBalloon(int64_t bytes) override;
   rpc::Reply<> setDetached(bool detached) override;
   rpc::Reply<virtualizationservice::VirtualMachineStatistics> getStatistics() override;
+  rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
 
  private:
   EventLoop& loop_;

@@ -244,6 +244,9 @@ void Vm::die() {
   for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
   auto statistics = std::move(statistics_);
   for (auto& [id, pending] : statistics) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
+  debugger_.reset();
+  const auto debuggers = std::exchange(debugger_waiters_, {});
+  for (const auto& [id, done] : debuggers) done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   if (const auto done = std::exchange(start_done_, nullptr))
     done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
   const auto observers = std::exchange(observers_, {});

@@ -350,6 +350,24 @@ TEST_F(VmTest, CapturesGoThroughToTheVmm) {
   EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
 }
 
+TEST_F(VmTest, DebuggersAttachWhereTheyMay) {
+  const auto attach = [&](bool hold) {
+    return loop->await<Outcome<>>(
+        [&](auto done) { vm->attach_debugger(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)), hold, done); });
+  };
+  make("", {}, [](VmSpec& spec) { spec.isolation = IsolationLevel::kProcess; });
+  EXPECT_THAT(attach(false).error().error.message, HasSubstr("isolated (level process): nobody may look into it"));
+  make("", {"/payload"}, [](VmSpec& spec) { spec.debuggable = false; });
+  EXPECT_EQ(attach(false).error().error.code, ErrorCode::kPermission);
+  make("");
+  EXPECT_TRUE(attach(true));  // the VMM gets it when the VM starts
+  ASSERT_TRUE(start());
+  EXPECT_TRUE(attach(false));
+  EXPECT_EQ(attach(true).error().problem, Problem::kWrongState);
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(attach(false).error().problem, Problem::kWrongState);
+}
+
 TEST_F(VmTest, TellsWhatItHasDone) {
   make("");
   EXPECT_EQ(statistics().error().problem, Problem::kWrongState);

@@ -64,6 +64,7 @@ struct VmSpec {
   IsolationLevel isolation = IsolationLevel::kNone;
   bool detached = false;
   bool persistent = false;
+  bool debuggable = true;  // a raw VM, or one with debug level FULL
   std::optional<guest::ExecRequest> payload;  // none: a raw VM
   bool set_clock = true;                      // payload: give it the time of its start
   std::chrono::milliseconds boot_timeout{0};  // payload: from start to the payload's start; 0: never

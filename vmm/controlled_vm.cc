@@ -10,6 +10,7 @@
 #include "hypervisor/soft/soft_vm.h"
 #include "vmm/byte_source.h"
 #include "vmm/console_port.h"
+#include "vmm/gdb/server.h"
 #include "vmm/machine.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
@@ -75,6 +76,10 @@ class MachineVm final : public control::ControlledVm {
   MachineVm(control::VmObserver& observer, MachineFactory::BeforeGuest before_guest)
       : observer_(observer), before_guest_(std::move(before_guest)) {}
   ~MachineVm() override {
+    if (machine_ && debugger_) {
+      machine_->end_now();  // a debugger hears of it
+      debugger_->stop();
+    }
     if (console_) console_->stop();  // it feeds the machine's UART
   }
 
@@ -109,12 +114,14 @@ class MachineVm final : public control::ControlledVm {
         observer_.asked({.question = question.id, .port = question.port, .type = control_type(question.type)});
       });
     }
+    debugger_ = TRY(gdb::Server::create(*machine_));
     largest_file_ = largest_file(c, fds);
     return load(c, fds);
   }
 
   Result<void> start() override {
     for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
+    TRY(debugger_->start());
     machine_->pause();  // no guest code yet
     TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
     TRY(console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); }));
@@ -162,6 +169,12 @@ class MachineVm final : public control::ControlledVm {
     return all;
   }
 
+  Result<void> attach_debugger(UniqueFd listener, bool hold) override {
+    TRY(debugger_->listen(std::move(listener)));
+    if (hold) machine_->hold();
+    return {};
+  }
+
  private:
   Result<void> listen(uint32_t port, control::VsockType type) {
     return vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {
@@ -195,6 +208,7 @@ class MachineVm final : public control::ControlledVm {
   std::optional<uint64_t> largest_file_;
   std::unique_ptr<ConsolePort> console_;  // outlives the machine, which calls it
   std::unique_ptr<Machine> machine_;      // owns what the pointers below point to
+  std::unique_ptr<gdb::Server> debugger_;
   std::vector<virtio::MmioTransport*> transports_;
   vsock::VsockDevice* vsock_ = nullptr;
 };

@@ -218,6 +218,12 @@ rpc::Reply<> FakeVm::setTerminalSize(int32_t rows, int32_t columns) {
   sizes.emplace_back(rows, columns);
   return {};
 }
+rpc::Reply<> FakeVm::attachDebugger(const UniqueFd& listener, bool hold) {
+  const std::lock_guard lock(mutex_);
+  if (!listener.valid()) return rpc::fail(rpc::Exception::kIllegalArgument, "a listening socket is needed");
+  debuggers.push_back(hold);
+  return {};
+}
 rpc::Reply<> FakeVm::setDetached(bool value) {
   const std::lock_guard lock(mutex_);
   detached = value;

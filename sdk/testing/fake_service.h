@@ -57,6 +57,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::vector<std::string> disks;
   std::array<uint8_t, 64> instance_id{};
   std::string start_error;  // start() fails with it
+  std::vector<bool> debuggers;  // of attachDebugger: hold
   std::vector<int32_t> signals;
   std::vector<aidl::VsockType> types;  // of connections for which one was named
   std::vector<std::pair<int32_t, int32_t>> sizes;
@@ -94,6 +95,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<> setMemoryBalloon(int64_t) override { return {}; }
   rpc::Reply<> setDetached(bool value) override;
   rpc::Reply<aidl::VirtualMachineStatistics> getStatistics() override;
+  rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
 
  private:
   using Callback = std::function<void(aidl::IVirtualMachineCallback&)>;

@@ -95,6 +95,8 @@ class FakeVmm {
         // Gives the ring back, for the test to see.
         const int fd = packet->fds[capture->ring].get();
         say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+      } else if (std::holds_alternative<vmm::control::AttachDebugger>(request->body)) {
+        say(vmm::control::Reply{.id = request->id, .error = {}});
       } else if (auto* answer = std::get_if<Answer>(&request->body)) {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         const std::string what = (answer->socket ? "taken " : "refused ") + std::to_string(answer->question) + "\n";

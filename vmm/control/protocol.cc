@@ -152,6 +152,12 @@ Result<Capture> decode_capture(const Json& json, size_t fd_count) {
   return c;
 }
 
+Result<AttachDebugger> decode_attach_debugger(const Json& json, size_t fd_count) {
+  const Json& hold = field(json, "hold");
+  if (!hold.is_boolean()) return corrupt("hold is not a boolean");
+  return AttachDebugger{.listener = TRY(fd_index(field(json, "listener"), "listener", fd_count)), .hold = hold.get<bool>()};
+}
+
 Json to_json(const Configure& c) {
   Json disks = Json::array();
   for (const Disk& disk : c.disks) disks.push_back({{"fd", disk.fd}, {"read_only", disk.read_only}, {"serial", disk.serial}});
@@ -189,6 +195,7 @@ Json to_json(const Capture& c) {
   return {{"type", "capture"}, {"ring", c.ring}, {"ports", c.ports}, {"max_payload", c.max_payload}};
 }
 Json to_json(const ReadStatistics&) { return {{"type", "statistics"}}; }
+Json to_json(const AttachDebugger& a) { return {{"type", "attach-debugger"}, {"listener", a.listener}, {"hold", a.hold}}; }
 
 Json to_json(const Reply& reply) {
   Json json = {{"type", "reply"}, {"id", reply.id}};
@@ -276,6 +283,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = Describe{};
   } else if (type == "statistics") {
     request.body = ReadStatistics{};
+  } else if (type == "attach-debugger") {
+    request.body = TRY(decode_attach_debugger(json, fd_count));
   } else if (type == "connect") {
     Connect connect{.port = TRY(port_of(json)),
                     .type = TRY(vsock_type(field(json, "socket_type"))),

@@ -2,8 +2,9 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture, statistics. Each carries an id and gets exactly
-//   one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
+//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture, statistics, attach-debugger. Each carries an id and
+//   gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last
+//   message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -83,6 +84,13 @@ struct Capture {
   uint32_t max_payload = UINT32_MAX;  // bytes of each packet's payload to keep
   bool operator==(const Capture&) const = default;
 };
+// Debuggers may connect to a listening stream socket and speak GDB's remote serial protocol there. From `configure` on; it takes the place of the
+// socket before.
+struct AttachDebugger {
+  size_t listener = 0;
+  bool hold = false;  // before `start`: no guest code runs until a debugger says so
+  bool operator==(const AttachDebugger&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -100,7 +108,7 @@ struct ReadStatistics {
 
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture, ReadStatistics> body;
+  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture, ReadStatistics, AttachDebugger> body;
   bool operator==(const Request&) const = default;
 };
 

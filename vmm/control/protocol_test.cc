@@ -43,6 +43,8 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Answer{.question = 4294967295u, .socket = 0}, 1);
   expect_round_trip(Answer{.question = 0}, 0);
   expect_round_trip(Capture{.ring = 1, .ports = {1, 4294967295u}, .max_payload = 96}, 2);
+  expect_round_trip(AttachDebugger{.listener = 1, .hold = true}, 2);
+  expect_round_trip(AttachDebugger{.listener = 0}, 1);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
   expect_round_trip(ReadStatistics{}, 0);

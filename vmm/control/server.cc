@@ -7,6 +7,10 @@
 
 namespace adyton::vmm::control {
 
+Result<void> ControlledVm::attach_debugger(UniqueFd, bool) {
+  return fail(ErrorCode::kUnsupported, "this VM cannot be debugged: nobody may look into it");
+}
+
 Server::~Server() = default;
 
 Result<void> Server::run() {
@@ -66,6 +70,10 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     statistics.id = request.id;
     return send(std::move(statistics));
   }
+  if (const auto* body = std::get_if<AttachDebugger>(&request.body)) {
+    if (auto done = attach_debugger(*body, std::move(fds)); !done) return reply(request.id, std::unexpected(done.error()));
+    return reply(request.id, UniqueFd());
+  }
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};
@@ -85,6 +93,12 @@ Result<void> Server::start(uint32_t id) {
   TRY(reply(id, UniqueFd()));
   if (auto done = vm_->start(); !done) ended(EndReason::kInternalError, done.error().message);
   return {};
+}
+
+Result<void> Server::attach_debugger(const AttachDebugger& request, std::vector<UniqueFd> fds) {
+  if (!vm_) return fail(ErrorCode::kInvalidArgument, "the VM is not configured");
+  if (request.hold && started_) return fail(ErrorCode::kInvalidArgument, "the VM runs already: it cannot wait for a debugger");
+  return vm_->attach_debugger(std::move(fds[request.listener]), request.hold);
 }
 
 Result<UniqueFd> Server::connect(const Connect& what, std::vector<UniqueFd> fds) {

@@ -34,6 +34,8 @@ class ControlledVm {
   virtual Result<UniqueFd> capture(UniqueFd ring, const Capture& what) = 0;
   // All but the id.
   [[nodiscard]] virtual Statistics statistics() const = 0;
+  // `listener`: AttachDebugger's. `hold` only before start(). A VM that does not say otherwise cannot be debugged.
+  virtual Result<void> attach_debugger(UniqueFd listener, bool hold);
 };
 
 class VmFactory {
@@ -66,6 +68,7 @@ class Server final : private VmObserver {
   Result<void> start(uint32_t id);
   Result<UniqueFd> connect(const Connect& what, std::vector<UniqueFd> fds);
   Result<UniqueFd> capture(const Capture& what, std::vector<UniqueFd> fds);
+  Result<void> attach_debugger(const AttachDebugger& request, std::vector<UniqueFd> fds);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});
 

@@ -26,6 +26,11 @@ class FakeFactory final : public VmFactory {
       if (what.ports.empty()) return fail(ErrorCode::kExhausted, "too many captures");
       return ring;
     }
+    Result<void> attach_debugger(UniqueFd, bool hold) override {
+      if (!factory_.debuggable) return ControlledVm::attach_debugger({}, hold);
+      factory_.debuggers.push_back(hold);
+      return {};
+    }
     Result<UniqueFd> connect(uint32_t port, VsockType type) override {
       factory_.connected_type = type;
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
@@ -58,6 +63,8 @@ class FakeFactory final : public VmFactory {
   Configure configuration;
   size_t fd_count = 0;
   VmObserver* observer = nullptr;
+  bool debuggable = true;
+  std::vector<bool> debuggers;  // hold
   std::function<void(VmObserver&)> on_start = [](VmObserver&) {};
   bool fail_start = false;
   bool destroyed = false;
@@ -238,6 +245,26 @@ TEST_F(ControlServerTest, StreamsPassInBothDirections) {
   EXPECT_EQ(fds.size(), 1u);
   send({.id = 6, .body = Capture{.ring = 0, .ports = {}}}, std::span(&input, 1));
   EXPECT_EQ(receive_reply(&fds).error->message, "too many captures");
+}
+
+TEST_F(ControlServerTest, DebuggersAttachOnceTheVmIsConfigured) {
+  const int input = 0;
+  send({.id = 1, .body = AttachDebugger{}}, std::span(&input, 1));
+  EXPECT_EQ(receive_reply().error->message, "the VM is not configured");
+  configure();
+  (void)receive_reply();
+  send({.id = 2, .body = AttachDebugger{.hold = true}}, std::span(&input, 1));
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 3, .body = Start{}});
+  (void)receive_reply();
+  send({.id = 4, .body = AttachDebugger{.hold = true}}, std::span(&input, 1));
+  EXPECT_NE(receive_reply().error->message.find("runs already"), std::string::npos);
+  send({.id = 5, .body = AttachDebugger{}}, std::span(&input, 1));
+  EXPECT_FALSE(receive_reply().error);
+  factory.debuggable = false;
+  send({.id = 6, .body = AttachDebugger{}}, std::span(&input, 1));
+  EXPECT_EQ(receive_reply().error->code, ErrorCode::kUnsupported);
+  EXPECT_EQ(factory.debuggers, (std::vector<bool>{true, false}));
 }
 
 TEST_F(ControlServerTest, SocketsOfTheClientBecomeEndsOfConnections) {

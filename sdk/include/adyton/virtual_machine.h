@@ -153,6 +153,9 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     // Where the service makes the Unix socket of the VM's vsock ports (docs/vsock.md): an absolute path; empty: in its own
     // folder.
     std::string vsock_socket;
+    // A listening stream socket where debuggers may connect (attachDebugger()). `wait_for_debugger`: the guest starts when one says so.
+    UniqueFd debugger;
+    bool wait_for_debugger = false;
   };
   // Prepares the images, opens the files, and starts the VM. Returns when its CPUs may run: what follows is told to the callback.
   // A VM that has stopped may be run again. kUnavailable if it runs; what prevents it otherwise is said in a sentence.
@@ -209,6 +212,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   Result<UniqueFd> getConsoleInput();
   // What the payload wrote, as far as nobody listened for it.
   Result<UniqueFd> getLogOutput();
+
+  // Lets debuggers connect to `listener`, a listening stream socket, and speak GDB's remote serial protocol there. It takes the place of an earlier one, unless a
+  // debugger is connected (kUnavailable). kPermission: an isolated VM, or debug level kNone. Whoever can connect owns the guest.
+  Result<void> attachDebugger(UniqueFd listener);
 
   // Sends a Linux signal (1 to 64) to the payload's process group.
   Result<void> signalPayload(int signal);

@@ -95,4 +95,11 @@ interface IVirtualMachine {
 
     /** EX_ILLEGAL_STATE unless it runs. */
     VirtualMachineStatistics getStatistics();
+
+    /**
+     * Debuggers may connect to `listener`, a listening stream socket, and speak GDB's remote serial protocol there; it takes the place of an
+     * earlier one, unless a debugger is connected. `hold`, before start(): no guest code runs until a debugger says so. EX_SECURITY for an
+     * isolated VM, and for one with a payload whose debug level is not FULL. With a debugger there is no boot timeout.
+     */
+    void attachDebugger(in ParcelFileDescriptor listener, boolean hold);
 }
