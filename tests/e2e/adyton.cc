@@ -81,6 +81,7 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
                                           "TERM=xterm"};
   // A test that has a service of its own keeps it.
   if (std::getenv("ADYTON_RUNTIME_DIR") == nullptr) environment.push_back("ADYTON_RUNTIME_DIR=" + runtime_.path());
+  if (std::getenv("XDG_DATA_HOME") == nullptr) environment.push_back("XDG_DATA_HOME=" + runtime_.path() + "/data");
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (!text.starts_with("TMPDIR=") && !text.starts_with("TERM=")) environment.emplace_back(text);

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -171,6 +172,8 @@ class Policies : public ::testing::Test {
   void run_abandoned();
   // The serial console; requests of every kind; a guest that goes on until it is stopped.
   void run_raw();
+  // A debugger that detaches, and one that kills.
+  void debug(const std::string& path);
 
   TemporaryFolder folder_;
   std::vector<std::string> logs_;
@@ -235,6 +238,13 @@ void Policies::run_abandoned() {
   EXPECT_EQ(outcome.exit_code, 130) << outcome.message;
 }
 
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return address;
+}
+
 void Policies::run_raw() {
   auto vm = cli::VmProcess::spawn(tracer());
   ASSERT_TRUE(vm) << vm.error().message;
@@ -263,8 +273,27 @@ void Policies::run_raw() {
   const UniqueFd ring = observe::RecordRing::make_memory(1 << 16).value();
   const int memory = ring.get();
   ask(5, control::Capture{.ring = 0, .ports = {}}, std::span(&memory, 1));
-  ask(6, control::Stop{});
+  const std::string path = folder_.path() + "/gdb";
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = unix_address(path);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  const int debugger = listener.get();
+  ask(6, control::AttachDebugger{.listener = 0}, std::span(&debugger, 1));
+  debug(path);
   wait_for_end(*vm);
+}
+
+void Policies::debug(const std::string& path) {
+  const sockaddr_un address = unix_address(path);
+  for (const std::string_view last : {"$D#44", "$k#6b"}) {
+    const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    std::string packets = "$?#3f$g#67";
+    packets += last;
+    ASSERT_EQ(::write(client.get(), packets.data(), packets.size()), static_cast<ssize_t>(packets.size()));
+    EXPECT_THAT(read_until_end(client.get()), HasSubstr("$T05thread:1;#d7"));
+  }
 }
 
 TEST_F(Policies, ListWhatIsCalledAndNothingElse) {
