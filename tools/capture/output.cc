@@ -13,13 +13,16 @@ namespace adyton::capture {
 
 Output::Output(UniqueFd fd, int interrupt) : fd_(std::move(fd)), interrupt_(interrupt) {
   struct stat status {};
-  is_file_ = ::fstat(fd_.get(), &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+  if (::fstat(fd_.get(), &status) == 0) waits_ = S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || ::isatty(fd_.get()) == 1;
   buffer_.reserve(kBuffer);
 }
 
 Result<void> Output::write(std::span<const uint8_t> bytes) {
   if (buffer_.size() + bytes.size() > kBuffer) TRY(flush());
-  if (bytes.size() >= kBuffer) return write_out(bytes);
+  if (bytes.size() >= kBuffer || (!waits_ && bytes.size() >= kLarge)) {
+    TRY(flush());
+    return write_out(bytes);
+  }
   buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   return {};
 }
@@ -46,7 +49,7 @@ Result<bool> Output::wait_for_room() {
 Result<void> Output::write_out(std::span<const uint8_t> bytes) {
   while (!bytes.empty() && !ended_) {
     size_t count = bytes.size();
-    if (!is_file_) {
+    if (waits_) {
       if (!TRY(wait_for_room())) {
         ended_ = true;
         return {};

@@ -31,6 +31,7 @@ class Output {
 
  private:
   static constexpr size_t kBuffer = 256 * 1024;
+  static constexpr size_t kLarge = 16 * 1024;  // a system call costs less than another copy of so much
 
   Result<void> write_out(std::span<const uint8_t> bytes);
   // False: interrupted.
@@ -38,7 +39,7 @@ class Output {
 
   const UniqueFd fd_;
   const int interrupt_;
-  bool is_file_ = false;  // takes all that it is given
+  bool waits_ = true;  // for a reader: not a file or a device, which take all that they are given
   bool ended_ = false;
   std::vector<uint8_t> buffer_;
 };
