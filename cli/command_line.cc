@@ -279,11 +279,15 @@ class CommandLine {
     exec_->add_flag("--no-tty,-T", exec_no_tty_, "Give the program plain streams, whatever ours are");
     exec_->footer(
         "Usage: adyton exec [OPTIONS] NAME -- PROGRAM [ARGS...]\nExit code: as 'adyton run'. The program ends with the payload.");
-    copy_ = add("cp", "Copy a file into or out of a virtual machine");
-    copy_->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file of the host; - is standard input")
+    copy_ = add("cp", "Copy files and folders into or out of a virtual machine");
+    copy_->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file or folder of the host; - is standard input")
         ->required();
     copy_->add_option("TARGET", copy_to_, "NAME:PATH, or a file or folder of the host; - is standard output")->required();
-    copy_->footer("The virtual machine's own 'cat' and 'sh' do the work there: its root must have them.");
+    copy_->add_flag("--follow-link,-L", copy_follow_link_, "If SOURCE is a symbolic link, copy what it leads to");
+    copy_->footer(
+        "A folder is copied with all in it: into TARGET, if that is a folder, or as TARGET; of 'SOURCE/.' only what is in it.\n"
+        "Modes, times, symbolic links and holes stay; owner is who makes the copy. Sockets, pipes and devices are left out.\n"
+        "It works while the payload runs, and needs no programs there.");
     console_ = add("console", "Read and type on a virtual machine's console");
     console_->add_option("NAME", console_options_.name, "The virtual machine")->required();
     console_->footer(
@@ -423,7 +427,7 @@ class CommandLine {
   }
 
   Result<Command> copy_command() {
-    CopyOptions copy{.from = parse_copy_end(copy_from_), .to = parse_copy_end(copy_to_)};
+    CopyOptions copy{.from = parse_copy_end(copy_from_), .to = parse_copy_end(copy_to_), .follow_link = copy_follow_link_};
     if (copy.from.vm.has_value() == copy.to.vm.has_value()) {
       return bad("one end of a copy is in a virtual machine (NAME:PATH), the other on the host");
     }
@@ -443,6 +447,7 @@ class CommandLine {
   bool exec_no_tty_ = false;
   std::string copy_from_;
   std::string copy_to_;
+  bool copy_follow_link_ = false;
   ConsoleOptions console_options_;
   LogsOptions logs_options_;
   DebugOptions debug_options_{.name = {}, .address = ":0"};

@@ -10,6 +10,7 @@
 
 #include "cli/attach.h"
 #include "cli/capture.h"
+#include "cli/copy.h"
 #include "cli/debugger.h"
 #include "cli/doctor.h"
 #include "cli/exec.h"

@@ -106,6 +106,7 @@ struct CopyEnd {
 struct CopyOptions {
   CopyEnd from;
   CopyEnd to;
+  bool follow_link = false;  // of `from` itself
 };
 
 struct ConsoleOptions {

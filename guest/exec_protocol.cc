@@ -160,6 +160,7 @@ void fields(auto& io, Is<ExecRequest> auto& m) {
   io.string(m.root_serial);
   io.list(m.mounts, [](auto& inner, auto& mount) { fields(inner, mount); });
   io.integer(m.wall_clock_ns);
+  io.enumeration(m.operation, Operation::kReceiveTree);
 }
 void fields(auto& io, Is<Signal> auto& m) { io.integer(m.number); }
 void fields(auto& io, Is<WindowSize> auto& m) {
@@ -194,6 +195,8 @@ bool sane(const ExecRequest& m) {
   for (const Mount& mount : m.mounts) {
     if (contains_nul(mount.serial) || contains_nul(mount.target) || !mount.target.starts_with('/')) return false;
   }
+  if (m.operation == Operation::kSendTree && m.argv.size() != 2) return false;
+  if (m.operation == Operation::kReceiveTree && m.argv.size() != 3) return false;
   return !m.program.empty() && !m.argv.empty() && !contains_nul(m.program) && !contains_nul(m.workdir) && !contains_nul(m.hostname) &&
          !contains_nul(m.root_serial);
 }

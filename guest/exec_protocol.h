@@ -37,7 +37,7 @@
 
 namespace adyton::guest {
 
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 inline constexpr uint32_t kHostCid = 2;  // VMADDR_CID_HOST
 inline constexpr uint32_t kControlPort = 1024;
@@ -104,6 +104,14 @@ struct Mount {
   bool operator==(const Mount&) const = default;
 };
 
+// What `adyton cp` needs of the guest is done by init itself, in place of a program (guest/tree/copy.h); streams, messages on stderr and the
+// exit code are as a program's.
+enum class Operation : uint8_t {
+  kExecute = 0,
+  kSendTree = 1,     // argv: path, "follow" or "". The tree goes to standard output
+  kReceiveTree = 2,  // argv: path, name, "contents" or "". The tree comes from standard input
+};
+
 struct ExecRequest {
   std::string program;            // path in the payload's root; a name without a slash is looked up in PATH
   std::vector<std::string> argv;  // argv[0] included
@@ -118,6 +126,7 @@ struct ExecRequest {
   RootMode root = RootMode::kInitramfs;
   std::string root_serial;  // the disk of kDisk
   std::vector<Mount> mounts;
+  Operation operation = Operation::kExecute;
   uint64_t wall_clock_ns = 0;  // since 1970-01-01 UTC, on the host; 0 leaves the guest's clock alone
   bool operator==(const ExecRequest&) const = default;
 };

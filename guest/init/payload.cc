@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "guest/init/tree_operation.h"
+
 namespace adyton::guest {
 namespace {
 
@@ -82,6 +84,10 @@ class Child {
       give_up(report, Stage::kIdentity);
     }
     if (!request_.workdir.empty() && ::chdir(request_.workdir.c_str()) != 0) give_up(report, Stage::kDirectory);
+    if (request_.operation != Operation::kExecute) {
+      ::close(report);  // as an execve() that succeeds
+      run_tree_operation(request_);
+    }
     int error = ENOENT;
     for (const std::string& program : programs_) {
       ::execve(program.c_str(), argv_.data(), environment_.data());

@@ -230,6 +230,41 @@ TEST_F(ServiceTest, AVmInTheBackgroundIsSeenAndEnded) {
   EXPECT_THAT(tell({"info", "back"}).errors, HasSubstr("there is no virtual machine 'back'"));
 }
 
+TEST_F(ServiceTest, FoldersAreCopiedInAndOutWhileThePayloadRuns) {
+  const auto manager = connect();
+  ASSERT_EQ(tell({"run", "-d", "--rm", "--name", "box", probe(), "wait"}).code, 0);
+  const auto shell = [&](const std::string& script) {
+    Adyton command = Adyton::shell("cd " + folder.path() + " && " + script, {ADYTON_PROGRAM});
+    const int code = command.finish();
+    return Told{.code = code, .output = command.output(), .errors = command.errors()};
+  };
+  const Told copied = shell(R"sh(set -e
+    mkdir -p tree/deep/empty; echo hello > tree/file; chmod 640 tree/file; ln -s ../file tree/deep/link; ln -s /nonexistent tree/dangling
+    head -c 3000000 /dev/urandom > tree/deep/large; truncate -s 64M tree/sparse; printf far | dd of=tree/sparse bs=1M seek=40 conv=notrunc status=none
+    printf '#!/bin/sh
+' > 'tree/a name'; chmod 755 'tree/a name'; chmod 500 tree/deep; touch -d '2001-02-03 04:05:06.7' tree/file
+    "$1" cp tree box:/tmp/in; "$1" cp box:/tmp/in out
+    diff -r --no-dereference tree out
+    cd tree; find . | sort | xargs -d '
+' stat -c '%n %a %F %Y' > ../a; cd ../out; find . | sort | xargs -d '
+' stat -c '%n %a %F %Y' > ../b; cd ..
+    diff a b; [ "$(stat -c %b out/sparse)" -lt 1000 ]
+    mkdir there; "$1" cp box:/tmp/in there; "$1" cp box:/tmp/in/. there; cmp tree/file there/in/file; cmp tree/file there/file
+    echo from here | "$1" cp - box:/tmp/word; "$1" cp box:/tmp/word -
+    chmod -R u+w tree out there)sh");
+  EXPECT_EQ(copied.code, 0) << copied.output << copied.errors;
+  EXPECT_EQ(copied.output, "from here\n");
+  for (const auto& [arguments, why] : {std::pair<std::string, std::string>{"box:/none there", "cannot read '/none'"},
+                                       {"tree box:/tmp/word", "a folder cannot be copied onto '/tmp/word'"},
+                                       {"none box:/tmp", "cannot read 'none'"},
+                                       {"tree/file box:/none/file", "cannot write '/none/file'"}}) {
+    const Told refused = shell("exec \"$1\" cp " + arguments);
+    EXPECT_NE(refused.code, 0) << arguments;
+    EXPECT_THAT(refused.errors, HasSubstr(why));
+  }
+  EXPECT_EQ(tell({"kill", "box"}).code, 0);
+}
+
 TEST_F(ServiceTest, AVmThatStaysIsStartedAndDeleted) {
   const auto manager = connect();  // the service is ours, not that of the first command
   ASSERT_EQ(tell({"create", "kept", probe(), "wait-signal", "15"}).code, 0);
