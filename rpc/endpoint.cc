@@ -1,7 +1,7 @@
 #include "rpc/endpoint.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "rpc/resolve.h"
 #include "rpc/socket_wait.h"
 #include "rpc/transport.h"
 
@@ -31,30 +32,6 @@ constexpr int kBacklog = 50;  // AOSP's
 constexpr int kTries = 5;
 constexpr std::chrono::milliseconds kBetweenTries{10};
 constexpr size_t kBootstrapMessageSize = 4;
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  [[nodiscard]] int family() const { return storage.ss_family; }
-
-  template <typename T>
-  static SocketAddress of(const T& address, size_t size = sizeof(T)) {
-    static_assert(sizeof(T) <= sizeof(sockaddr_storage));
-    SocketAddress result;
-    std::memcpy(&result.storage, &address, size);
-    result.size = static_cast<socklen_t>(size);
-    return result;
-  }
-  template <typename T>
-  [[nodiscard]] T as() const {
-    T address{};
-    std::memcpy(&address, &storage, std::min<size_t>(sizeof(T), size));
-    return address;
-  }
-};
 
 Result<SocketAddress> unix_address(const UnixAddress& address) {
   sockaddr_un name{};
@@ -77,34 +54,13 @@ SocketAddress vsock_address(const VsockAddress& address) {
   return SocketAddress::of(name);
 }
 
-Result<std::vector<SocketAddress>> tcp_addresses(const TcpAddress& address, bool listening) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | (listening ? AI_PASSIVE : 0);
-  addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) return fail(ErrorCode::kNotFound, "cannot find '" + address.host + "': " + ::gai_strerror(error));
-  std::vector<SocketAddress> addresses;
-  for (const addrinfo* at = found; at; at = at->ai_next) {
-    SocketAddress one;
-    std::memcpy(&one.storage, at->ai_addr, at->ai_addrlen);
-    one.size = at->ai_addrlen;
-    addresses.push_back(one);
-  }
-  ::freeaddrinfo(found);
-  if (addresses.empty()) return fail(ErrorCode::kNotFound, "'" + address.host + "' has no address");
-  return addresses;
-}
-
 Result<std::vector<SocketAddress>> resolve(const Endpoint& endpoint, bool listening) {
   return std::visit(
       [listening](const auto& address) -> Result<std::vector<SocketAddress>> {
         using T = std::decay_t<decltype(address)>;
         if constexpr (std::is_same_v<T, UnixAddress>) return std::vector{TRY(unix_address(address))};
         if constexpr (std::is_same_v<T, VsockAddress>) return std::vector{vsock_address(address)};
-        if constexpr (std::is_same_v<T, TcpAddress>) return tcp_addresses(address, listening);
+        if constexpr (std::is_same_v<T, TcpAddress>) return resolve_tcp(address, listening);
       },
       endpoint);
 }
@@ -159,7 +115,7 @@ Result<UniqueFd> connect_once(const SocketAddress& address, const std::string& n
 
 // Makes room for a listener: only a socket that nobody listens on is removed.
 Result<> remove_stale(const SocketAddress& address, const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return {};
   if (!S_ISSOCK(status.st_mode)) return fail(ErrorCode::kInvalidArgument, "'" + path + "' exists and is not a socket");
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -279,13 +235,14 @@ Result<Endpoint> local_endpoint(int socket) {
     }
     case AF_INET:
     case AF_INET6: {
-      std::array<char, NI_MAXHOST> host;
-      if (const int error = ::getnameinfo(address.get(), address.size, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
-          error != 0) {
-        return fail(ErrorCode::kInternal, std::string("cannot tell a socket's address: ") + ::gai_strerror(error));
-      }
-      const uint16_t port =
-          address.family() == AF_INET ? address.as<sockaddr_in>().sin_port : address.as<sockaddr_in6>().sin6_port;
+      std::array<char, INET6_ADDRSTRLEN> host;
+      const sockaddr_in v4 = address.as<sockaddr_in>();
+      const sockaddr_in6 v6 = address.as<sockaddr_in6>();
+      const bool is_v4 = address.family() == AF_INET;
+      const void* number = is_v4 ? static_cast<const void*>(&v4.sin_addr) : &v6.sin6_addr;
+      if (::inet_ntop(address.family(), number, host.data(), host.size()) == nullptr)
+        return fail_errno("cannot tell a socket's address");
+      const in_port_t port = is_v4 ? v4.sin_port : v6.sin6_port;
       return TcpAddress{host.data(), ntohs(port)};
     }
     default: return fail(ErrorCode::kUnsupported, "a socket of an unknown family");

@@ -27,7 +27,7 @@ struct VsockAddress {
   uint32_t port = 0;
 };
 struct TcpAddress {
-  std::string host;  // a name or a number, IPv4 or IPv6
+  std::string host;  // a name or a number, IPv4 or IPv6; in a payload a number only
   uint16_t port = 0;
 };
 using Endpoint = std::variant<UnixAddress, VsockAddress, TcpAddress>;

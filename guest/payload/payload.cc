@@ -1,5 +1,6 @@
 #include "guest/payload/include/adyton/payload.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 // After what it needs.
 #include <linux/vm_sockets.h>
@@ -26,6 +27,15 @@ Result<void> notify_ready() {
   if (!service) return fail(ErrorCode::kUnavailable, "the host offers no virtual machine service");
   TRY(service->notifyPayloadReady());
   return {};
+}
+
+Result<std::array<uint8_t, 64>> instance_id() {
+  // Where AVF's guests have it as well.
+  const UniqueFd file(::open("/proc/device-tree/avf/untrusted/instance-id", O_RDONLY | O_CLOEXEC));
+  std::array<uint8_t, 64> id;
+  if (!file.valid() || ::read(file.get(), id.data(), id.size()) != static_cast<ssize_t>(id.size()))
+    return fail(ErrorCode::kNotFound, "the host has not named this instance");
+  return id;
 }
 
 Result<void> serve_vsock(std::shared_ptr<rpc::Binder> service, uint32_t port, const std::function<void()>& on_ready) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "guest/payload/include/adyton/payload.h"
+#include "guest/init/launcher.h"
 #include "rpc/ndk/bridge.h"
 
 namespace {
@@ -27,10 +28,12 @@ bool is_folder(const char* path) {
   return ::stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-std::string folder_of_this_program() {
+// Of a payload that is a shared library: of that.
+std::string folder_of_the_payload() {
   char path[4096];
   const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string name(path, size > 0 ? static_cast<size_t>(size) : 0);
+  const char* library = std::getenv(adyton::guest::kLibraryVariable);
+  const std::string name = library != nullptr ? library : std::string(path, size > 0 ? static_cast<size_t>(size) : 0);
   const size_t slash = name.rfind('/');
   return slash == std::string::npos || slash == 0 ? "/" : name.substr(0, slash);
 }
@@ -51,7 +54,7 @@ void AVmPayload_runVsockRpcServer(AIBinder* service, uint32_t port, void (*on_re
 int AVmPayload_getVmInstanceSecret(const void*, size_t, void*, size_t) { return AVMPAYLOAD_UNSUPPORTED; }
 
 const char* AVmPayload_getApkContentsPath() {
-  static const std::string path = is_folder(kContentsPath) ? kContentsPath : folder_of_this_program();
+  static const std::string path = is_folder(kContentsPath) ? kContentsPath : folder_of_the_payload();
   return path.c_str();
 }
 
