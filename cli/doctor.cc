@@ -158,14 +158,15 @@ Finding sandbox_finding(const std::vector<vmm::control::SandboxMeasure>& sandbox
           fmt::format("each VM's process has {}{}{}", in_force, missing.empty() ? "" : "; not in force: ", missing)};
 }
 
-Finding kvm_finding(const KvmReport& kvm) {
+Finding kvm_finding(const hypervisor::KvmReport& kvm) {
+  using Kvm = hypervisor::KvmReport::State;
   constexpr const char* kUnused = "; this version runs every guest on its own engine, so nothing is lost";
   switch (kvm.state) {
-    case KvmReport::State::kAbsent: return {State::kNote, "KVM", "not present: " + kvm.reason + kUnused};
-    case KvmReport::State::kNoPermission: return {State::kNote, "KVM", "present, not permitted: " + kvm.reason + kUnused};
-    case KvmReport::State::kBroken: return {State::kNote, "KVM", "present, does not work: " + kvm.reason + kUnused};
-    case KvmReport::State::kSlow: return {State::kNote, "KVM", "present, far too slow to use: " + kvm.reason + kUnused};
-    case KvmReport::State::kUsable: break;
+    case Kvm::kAbsent: return {State::kNote, "KVM", "not present: " + kvm.reason + kUnused};
+    case Kvm::kNoPermission: return {State::kNote, "KVM", "present, not permitted: " + kvm.reason + kUnused};
+    case Kvm::kBroken: return {State::kNote, "KVM", "present, does not work: " + kvm.reason + kUnused};
+    case Kvm::kSlow: return {State::kNote, "KVM", "present, far too slow to use: " + kvm.reason + kUnused};
+    case Kvm::kUsable: break;
   }
   return {State::kNote, "KVM",
           "present and fast (" + kvm.reason + "), but not used yet: this version runs every guest on its own engine"};
@@ -175,7 +176,7 @@ std::vector<Finding> examine_machine() {
   std::vector<Finding> findings;
   findings.push_back(machine_finding());
   add_engine(findings);
-  findings.push_back(kvm_finding(probe_kvm()));
+  findings.push_back(kvm_finding(hypervisor::probe_kvm()));
   add_programs(findings);
   add_files(findings);
   add_isolation(findings);

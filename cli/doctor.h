@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/kvm_probe.h"
+#include "hypervisor/kvm_probe.h"
 #include "cli/options.h"
 #include "vmm/control/protocol.h"
 
@@ -27,6 +27,6 @@ std::string doctor(const DoctorOptions& options);
 Finding sandbox_finding(const std::vector<vmm::control::SandboxMeasure>& sandbox);
 
 // How the report speaks of KVM.
-Finding kvm_finding(const KvmReport& kvm);
+Finding kvm_finding(const hypervisor::KvmReport& kvm);
 
 }  // namespace adyton::cli

@@ -44,8 +44,8 @@ TEST(Doctor, SaysWhatTheSandboxLacks) {
 }
 
 TEST(Doctor, KvmIsDescribedByItsMeasurement) {
-  EXPECT_THAT(kvm_finding(judge_kvm(400, 3)).text, HasSubstr("too slow"));
-  EXPECT_THAT(kvm_finding(judge_kvm(1, 3)).text, HasSubstr("not used yet"));
+  EXPECT_THAT(kvm_finding(hypervisor::judge_kvm(400, 3)).text, HasSubstr("too slow"));
+  EXPECT_THAT(kvm_finding(hypervisor::judge_kvm(1, 3)).text, HasSubstr("not used yet"));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "service/host.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "service/vmm_probe.h"
 #include "vmm/control/protocol.h"
@@ -12,42 +11,51 @@ namespace {
 namespace aidl = virtualizationservice;
 using vmm::control::Description;
 
-// The device is no proof of a KVM that is worth using: `adyton doctor` measures that.
-aidl::BackendCapability kvm_backend(const Description& description) {
+using Kvm = hypervisor::KvmReport;
+
+// The device is no proof of a KVM that is worth using.
+aidl::BackendCapability kvm_backend(const Description& description, const Kvm& report) {
   aidl::BackendCapability kvm;
   kvm.name = "kvm";
   if (description.backend == "kvm") {
     kvm.available = description.problem.empty();
     kvm.reason = description.problem;
     kvm.hostFeatures = description.host_features;
-  } else if (::access("/dev/kvm", F_OK) != 0) {
-    kvm.reason = "this machine has no /dev/kvm";
-  } else if (::access("/dev/kvm", R_OK | W_OK) != 0) {
-    kvm.reason = "you may not use /dev/kvm";
+  } else if (report.state == Kvm::State::kUsable) {
+    kvm.reason = "this machine's KVM is fast (" + report.reason + "), but this adyton-vmm does not run guests by it";
+  } else if (report.state == Kvm::State::kSlow) {
+    kvm.reason = "this machine's KVM is far too slow to use: " + report.reason;
+  } else if (report.state == Kvm::State::kBroken) {
+    kvm.reason = "this machine's KVM does not work: " + report.reason;
   } else {
-    kvm.reason = "this adyton-vmm does not run arm64 guests by this machine's KVM";
+    kvm.reason = report.reason;
   }
   return kvm;
 }
 
-aidl::Capabilities capabilities_of(const Description& description, const std::string& version) {
+std::string why_not(IsolationLevel level, const Description& description) {
+  if (!description.problem.empty()) return description.problem;
+  if (level == IsolationLevel::kHypervisor) return "it needs an arm64 host whose kernel runs pKVM";
+  return fmt::format("this adyton-vmm gives the level '{}' only", description.isolation);
+}
+
+bool gives(const Description& description, IsolationLevel level) {
+  return description.problem.empty() && level == isolation_from(description.isolation).value_or(IsolationLevel::kNone);
+}
+
+aidl::Capabilities capabilities_of(const Description& description, const Kvm& kvm, const std::string& version) {
   aidl::Capabilities out;
   out.version = version;
   const bool works = description.problem.empty();
-  const IsolationLevel given = isolation_from(description.isolation).value_or(IsolationLevel::kNone);
   for (const auto level : {IsolationLevel::kNone, IsolationLevel::kProcess, IsolationLevel::kHypervisor}) {
     aidl::IsolationCapability capability;
     capability.level = static_cast<aidl::IsolationLevel>(level);
-    capability.available = works && level == given;
+    capability.available = gives(description, level);
     if (capability.available) {
       out.capabilities |= level == IsolationLevel::kNone ? aidl::Capabilities::CAPABILITY_NON_PROTECTED_VM
                                                          : aidl::Capabilities::CAPABILITY_PROTECTED_VM;
-    } else if (!works) {
-      capability.reason = description.problem;
-    } else if (level == IsolationLevel::kHypervisor) {
-      capability.reason = "it needs an arm64 host whose kernel runs pKVM";
     } else {
-      capability.reason = fmt::format("this adyton-vmm gives the level '{}' only", description.isolation);
+      capability.reason = why_not(level, description);
     }
     out.isolation.push_back(std::move(capability));
   }
@@ -59,32 +67,36 @@ aidl::Capabilities capabilities_of(const Description& description, const std::st
     backend.hostFeatures = description.host_features;
     out.backends.push_back(std::move(backend));
   }
-  out.backends.push_back(kvm_backend(description));
+  out.backends.push_back(kvm_backend(description, kvm));
+  out.measured = kvm.state == Kvm::State::kUsable || kvm.state == Kvm::State::kSlow;
   return out;
 }
 
 }  // namespace
 
-Result<aidl::Capabilities> Host::capabilities() {
+Result<Description> Host::description() {
   std::lock_guard lock(mutex_);
   if (known_) return *known_;
-  const auto description = TRY(loop_.await<Result<Description>>([&](auto done) { probe_vmm(loop_, vmm_program_, done); }));
-  auto capabilities = capabilities_of(description, version_);
+  auto description = TRY(loop_.await<Result<Description>>([&](auto done) { probe_vmm(loop_, vmm_program_, done); }));
   // What was missing may come: only a good answer is remembered.
-  if (description.problem.empty()) known_ = capabilities;
-  return capabilities;
+  if (description.problem.empty()) known_ = description;
+  return description;
+}
+
+Result<aidl::Capabilities> Host::capabilities() {
+  const Description description = TRY(this->description());
+  std::lock_guard lock(kvm_mutex_);
+  // A permission may be given later, and is looked for quickly.
+  if (!kvm_ || kvm_->state == Kvm::State::kAbsent || kvm_->state == Kvm::State::kNoPermission) kvm_ = hypervisor::probe_kvm();
+  return capabilities_of(description, *kvm_, version_);
 }
 
 Outcome<> Host::check(IsolationLevel level) {
   if (level == IsolationLevel::kNone) return {};  // the VMM says by itself if it cannot run anything
-  const auto known = TRY(capabilities());
-  for (const auto& capability : known.isolation) {
-    if (static_cast<IsolationLevel>(capability.level) != level) continue;
-    if (capability.available) return {};
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("this machine cannot give the isolation level '{}': {}", to_string(level), capability.reason));
-  }
-  return fail(ErrorCode::kUnsupported, "there is no such isolation level");
+  const Description description = TRY(this->description());
+  if (gives(description, level)) return {};
+  return fail(ErrorCode::kUnsupported, fmt::format("this machine cannot give the isolation level '{}': {}", to_string(level),
+                                                   why_not(level, description)));
 }
 
 }  // namespace adyton::service

@@ -226,7 +226,7 @@ TEST_F(DaemonTest, ErrorsSayWhatIsWrong) {
   const auto start = failing->start();
   ASSERT_FALSE(start);
   EXPECT_THAT(start.error().message(), HasSubstr("the kernel is not one"));
-  EXPECT_EQ(failing->suspend().error().exception(), Exception::kUnsupportedOperation);
+  EXPECT_EQ(failing->suspend().error().exception(), Exception::kIllegalState);
   EXPECT_EQ(one->connectVsock(7000).error().exception(), Exception::kIllegalState);
 }
 
@@ -243,6 +243,11 @@ TEST_F(DaemonTest, SaysWhatTheMachineCanDo) {
   ASSERT_EQ(capabilities->backends.size(), 2u);
   EXPECT_EQ(capabilities->backends[0].name, "fake");
   EXPECT_THAT(capabilities->backends[0].hostFeatures, ElementsAre("sse"));
+  EXPECT_EQ(capabilities->backends[1].name, "kvm");
+  EXPECT_FALSE(capabilities->backends[1].available);
+  EXPECT_NE(capabilities->backends[1].reason, "");
+  // Measured once: the figures would not be the same twice.
+  EXPECT_EQ(client.service->getCapabilities()->backends[1].reason, capabilities->backends[1].reason);
   EXPECT_NE(client.service->allocateInstanceId().value(), client.service->allocateInstanceId().value());
 }
 

@@ -15,6 +15,6 @@ parcelable Capabilities {
     /** One for each level, in their order. */
     IsolationCapability[] isolation;
     BackendCapability[] backends;
-    /** The service asked no backend to prove itself on this machine: what `adyton doctor` measures is not in here. */
+    /** KVM is there and has run a guest for the service: what it measured is in the reason of the backend "kvm". */
     boolean measured;
 }

@@ -42,6 +42,7 @@ interface IVirtualizationService {
     /** The user's live VMs, of all clients, by cid. */
     VirtualMachineDebugInfo[] debugListVms();
 
+    /** The first call may take two seconds: it measures. */
     Capabilities getCapabilities();
     ResourceUsage getResourceUsage();
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace adyton::cli {
+namespace adyton::hypervisor {
 
 struct KvmReport {
   enum class State : uint8_t {
@@ -25,4 +25,4 @@ KvmReport probe_kvm();
 // The verdict on the two measurements.
 KvmReport judge_kvm(double loop_ratio, double exit_microseconds);
 
-}  // namespace adyton::cli
+}  // namespace adyton::hypervisor

@@ -1,8 +1,8 @@
-#include "cli/kvm_probe.h"
+#include "hypervisor/kvm_probe.h"
 
 #include <gtest/gtest.h>
 
-namespace adyton::cli {
+namespace adyton::hypervisor {
 namespace {
 
 TEST(KvmProbe, JudgesByMeasurement) {
@@ -19,4 +19,4 @@ TEST(KvmProbe, AlwaysHasAnAnswerAndAReason) {
 }
 
 }  // namespace
-}  // namespace adyton::cli
+}  // namespace adyton::hypervisor

@@ -1,4 +1,4 @@
-#include "cli/kvm_probe.h"
+#include "hypervisor/kvm_probe.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -21,7 +21,7 @@
 #include <linux/kvm.h>
 #endif
 
-namespace adyton::cli {
+namespace adyton::hypervisor {
 namespace {
 
 using State = KvmReport::State;
@@ -220,4 +220,4 @@ KvmReport probe_kvm() {
 #endif
 }
 
-}  // namespace adyton::cli
+}  // namespace adyton::hypervisor
