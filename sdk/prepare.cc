@@ -16,6 +16,7 @@
 #include "guest/image/initramfs.h"
 #include "guest/image/kernel_package.h"
 #include "guest/image/payload.h"
+#include "guest/init/launcher.h"
 #include "sdk/config_data.h"
 #include "sdk/host.h"
 #include "sdk/installation.h"
@@ -71,14 +72,36 @@ Result<image::Cache> open_cache() {
   return image::Cache::open(std::move(directory));
 }
 
-Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& progress) {
-  // Beside the running program, as in a build tree and for `adyton` itself, or where the library is installed.
+// Beside the running program, as in a build tree and for `adyton` itself, or where the library is installed.
+Result<std::string> find_init() {
   auto found = image::find_init();
-  const std::string init = found ? *found : TRY(find_shared_file("init"));
+  return found ? *found : TRY(find_shared_file("init"));
+}
+
+// What else belongs to the guest stands in init's folder.
+std::optional<std::string> find_companion(const std::string& name) {
+  const auto init = find_init();
+  if (!init) return std::nullopt;
+  const fs::path path = fs::path(*init).parent_path() / name;
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? std::optional(path.string()) : std::nullopt;
+}
+
+Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& progress) {
+  const std::string init = TRY(find_init());
   image::KernelOptions options;
   if (const char* suite = std::getenv("ADYTON_DEBIAN_SUITE"); suite != nullptr && *suite != '\0') options.suite = suite;
   const auto kernel = TRY(image::KernelPackage::locate(cache, options, progress));
   return kernel.images(cache, init, progress);
+}
+
+// Our own libraries for payloads come last.
+image::PayloadOptions payload_options() {
+  image::PayloadOptions options{.library_directories = image::default_library_directories(), .launcher = {}};
+  if (auto launcher = find_companion("launcher")) options.launcher = std::move(*launcher);
+  if (auto library = find_companion("guest/lib/libadyton_payload.so"))
+    options.library_directories.push_back(fs::path(*library).parent_path());
+  return options;
 }
 
 class Preparation {
@@ -135,7 +158,7 @@ class Preparation {
     if (root) {
       TRY(choose_program(*root, request));
     } else {
-      auto built = image::build_payload(*config_.payload);
+      auto built = image::build_payload(*config_.payload, payload_options());
       if (!built) {
         exit_code_ = image::payload_exit_code(built.error());
         return std::unexpected(std::move(built).error());
@@ -143,6 +166,10 @@ class Preparation {
       archive = std::move(*built);
       request.program = archive.program;
       request.argv = {config_.argv0};
+      if (archive.is_library) {
+        request.program = guest::kLauncherPath;
+        request.argv.push_back(archive.program);
+      }
     }
     request.argv.insert(request.argv.end(), config_.arguments.begin(), config_.arguments.end());
     for (const HostMount& mount : config_.mounts) TRY(check_directory(mount.source, "the mount's source"));

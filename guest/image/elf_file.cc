@@ -125,6 +125,7 @@ class Parser {
     std::string runpath;
     std::string rpath;
     TRY(each([&](const Elf64_Dyn& entry) -> Result<void> {
+      if (entry.d_tag == DT_FLAGS_1) elf_.is_pie = (entry.d_un.d_val & DF_1_PIE) != 0;
       if (entry.d_tag != DT_NEEDED && entry.d_tag != DT_SONAME && entry.d_tag != DT_RUNPATH && entry.d_tag != DT_RPATH) return {};
       const auto text = load_string(strings, entry.d_un.d_val);
       if (!text) return damaged("a name in its dynamic section lies outside the string table");
@@ -195,6 +196,18 @@ ByteSpan elf_section(ByteSpan file, std::string_view name) {
     if (entry->sh_type != SHT_NOBITS && load_string(table, entry->sh_name) == name) return slice(file, entry->sh_offset, entry->sh_size);
   }
   return {};
+}
+
+std::optional<bool> elf_defines(ByteSpan file, std::string_view symbol) {
+  const ByteSpan symbols = elf_section(file, ".dynsym");
+  const ByteSpan strings = elf_section(file, ".dynstr");
+  if (symbols.empty() || strings.empty()) return std::nullopt;
+  for (uint64_t offset = 0; const auto entry = load<Elf64_Sym>(symbols, offset); offset += sizeof(Elf64_Sym)) {
+    if (entry->st_shndx == SHN_UNDEF || entry->st_name >= strings.size()) continue;
+    const ByteSpan rest = strings.subspan(entry->st_name);
+    if (rest.size() > symbol.size() && std::memcmp(rest.data(), symbol.data(), symbol.size()) == 0 && rest[symbol.size()] == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace adyton::image

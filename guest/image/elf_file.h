@@ -18,6 +18,7 @@ struct ElfFile {
   std::string interpreter;              // PT_INTERP; empty when there is none
   std::vector<std::string> needed;      // DT_NEEDED, in order
   std::string soname;                   // DT_SONAME
+  bool is_pie = false;                  // DF_1_PIE
   std::vector<std::string> search_path; // DT_RUNPATH, or else DT_RPATH, split at the colons; may hold $ORIGIN
 };
 
@@ -29,6 +30,9 @@ std::optional<std::string> foreign_elf(std::span<const uint8_t> file);
 
 // kCorrupt, with a predicate as message ("is truncated: ..."), when a header, a segment or a string lies outside the file.
 Result<ElfFile> parse_elf(std::span<const uint8_t> file);
+
+// Whether the file's dynamic symbol table defines `symbol`; nullopt where it has no sections that could tell.
+std::optional<bool> elf_defines(std::span<const uint8_t> file, std::string_view symbol);
 
 // The contents of the first section called `name`; empty when there is none or the section table is damaged.
 std::span<const uint8_t> elf_section(std::span<const uint8_t> file, std::string_view name);

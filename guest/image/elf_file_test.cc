@@ -114,5 +114,14 @@ TEST(ElfFile, FindsSections) {
   EXPECT_TRUE(elf_section(bytes_of("short"), ".interp").empty());
 }
 
+TEST(ElfFile, TellsWhatALibraryDefines) {
+  const Bytes library = *read_file("/usr/aarch64-linux-gnu/lib/libm.so.6");
+  EXPECT_EQ(elf_defines(library, "cos"), true);
+  EXPECT_EQ(elf_defines(library, "co"), false) << "whole names only";
+  EXPECT_EQ(elf_defines(library, "malloc"), false) << "it uses it, somebody else defines it";
+  EXPECT_EQ(elf_defines(std::span(library).first(4096), "cos"), std::nullopt);
+  EXPECT_EQ(elf_defines({}, "cos"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace adyton::image

@@ -14,6 +14,7 @@
 #include "guest/exec_protocol.h"
 #include "guest/image/cpio_writer.h"
 #include "guest/image/elf_file.h"
+#include "guest/init/launcher.h"
 
 namespace adyton::image {
 namespace {
@@ -25,6 +26,8 @@ constexpr char kGuestLibraryDirectory[] = "/lib/aarch64-linux-gnu/";
 
 // Loaded by dlopen(3) inside glibc (pthread_exit, pthread_cancel, backtrace), so no DT_NEEDED names it.
 constexpr char kUnwinder[] = "libgcc_s.so.1";
+
+constexpr char kEntry[] = "AVmPayload_main";
 
 std::unexpected<Error> not_executable(const std::string& path, std::string_view why) {
   return fail(ErrorCode::kUnsupported, fmt::format("{} {}", path, why));
@@ -44,7 +47,7 @@ std::string describe_text(const Bytes& file) {
 class Builder {
  public:
   Builder(const std::string& path, const PayloadOptions& options)
-      : path_(path), directories_(options.library_directories.empty() ? default_library_directories() : options.library_directories) {}
+      : path_(path), options_(options), directories_(options.library_directories.empty() ? default_library_directories() : options.library_directories) {}
 
   Result<PayloadArchive> build() {
     const Bytes program = TRY(read_payload());
@@ -53,7 +56,7 @@ class Builder {
     if (elf->type == ET_REL) return not_executable(path_, "is an object file, not a program; link it first");
     if (elf->type == ET_CORE) return not_executable(path_, "is a core dump, not a program");
     if (elf->type != ET_EXEC && elf->type != ET_DYN) return not_executable(path_, "is not an executable ELF file");
-    if (elf->type == ET_DYN && elf->interpreter.empty() && elf->entry == 0) return not_executable(path_, "is a shared library, not a program");
+    if (is_library(*elf)) return build_library(program, *elf);
     // Last: what is wrong with the contents cannot be helped by chmod.
     if (!executable_mode_) return fail(ErrorCode::kPermission, fmt::format("{} is not executable (chmod +x {} makes it so)", path_, path_));
     result_.program = "/payload/" + std::string(fs::path(path_).filename());
@@ -64,6 +67,27 @@ class Builder {
   }
 
  private:
+  // A static PIE has no interpreter either, but says what it is.
+  static bool is_library(const ElfFile& elf) { return elf.type == ET_DYN && elf.interpreter.empty() && (elf.entry == 0 || !elf.is_pie); }
+
+  Result<PayloadArchive> build_library(const Bytes& library, const ElfFile& elf) {
+    const auto defines = elf_defines(library, kEntry);
+    if (defines && !*defines) {
+      return not_executable(path_, fmt::format("is a shared library without the entry of a payload: Failed to find entrypoint {}", kEntry));
+    }
+    if (options_.launcher.empty()) return not_executable(path_, "is a shared library, and there is no launcher for one");
+    const Bytes launcher = TRY(read_file(options_.launcher));
+    auto launcher_elf = parse_elf(launcher);
+    if (!launcher_elf) return fail(ErrorCode::kCorrupt, options_.launcher + " " + launcher_elf.error().message);
+    result_.is_library = true;
+    result_.program = "/payload/" + std::string(fs::path(path_).filename());
+    TRY(cpio_.add_file(result_.program, library, 0755));
+    TRY(cpio_.add_file(guest::kLauncherPath, launcher, 0755));
+    TRY(add_dynamic_closure(*launcher_elf, &elf));
+    result_.cpio = TRY(cpio_.finish());
+    return std::move(result_);
+  }
+
   Result<Bytes> read_payload() {
     struct stat info {};
     if (::stat(path_.c_str(), &info) != 0) {
@@ -88,7 +112,8 @@ class Builder {
     std::string needed_by;
   };
 
-  Result<void> add_dynamic_closure(const ElfFile& program) {
+  // `payload`: the payload where that is not the program itself.
+  Result<void> add_dynamic_closure(const ElfFile& program, const ElfFile* payload = nullptr) {
     const std::string interpreter_name = fs::path(program.interpreter).filename();
     const auto interpreter = find(interpreter_name, {});
     if (!interpreter) {
@@ -102,7 +127,8 @@ class Builder {
     const std::string directory = interpreter_name.starts_with("ld-musl") ? "/lib/" : kGuestLibraryDirectory;
     std::set<std::string> added{interpreter_name};
     std::deque<Library> queue;
-    enqueue(program, path_, /*is_library=*/false, queue);
+    enqueue(program, payload == nullptr ? path_ : options_.launcher, /*is_library=*/false, queue);
+    if (payload != nullptr) enqueue(*payload, path_, /*is_library=*/true, queue);
     queue.push_back({kUnwinder, {}, ""});
     while (!queue.empty()) {
       const Library library = std::move(queue.front());
@@ -165,7 +191,8 @@ class Builder {
     return std::nullopt;
   }
 
-  std::string path_;
+  const std::string path_;
+  const PayloadOptions& options_;
   std::vector<std::string> directories_;
   bool executable_mode_ = false;
   CpioWriter cpio_;

@@ -11,11 +11,14 @@ namespace adyton::image {
 struct PayloadOptions {
   // Where shared libraries and the program interpreter are looked for, after the payload's own RUNPATH. Default: default_library_directories().
   std::vector<std::string> library_directories;
+  // The launcher (guest/launcher), for payloads that are shared libraries; empty: there is none, and they are refused.
+  std::string launcher;
 };
 
 struct PayloadArchive {
   Bytes cpio;                          // to be appended to the base initramfs
   std::string program;                 // where the payload is in the guest: "/payload/NAME"
+  bool is_library = false;             // guest::kLauncherPath is to be executed, with `program` as its first argument
   std::vector<std::string> libraries;  // which files of the host went with it
 };
 

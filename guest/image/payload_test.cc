@@ -94,6 +94,31 @@ TEST(Payload, SaysInOneLineWhatIsWrong) {
   }
 }
 
+// The C library's mathematics are a shared library that is no payload, and its own program interpreter one that any may be.
+constexpr char kPlainLibrary[] = "/usr/aarch64-linux-gnu/lib/libm.so.6";
+
+TEST(Payload, ASharedLibraryNeedsTheEntry) {
+  const Refusal refusal = refused(kPlainLibrary);
+  EXPECT_EQ(refusal.exit_code, 126);
+  EXPECT_THAT(refusal.message, HasSubstr("Failed to find entrypoint AVmPayload_main"));
+}
+
+TEST(Payload, ASharedLibraryComesWithTheLauncher) {
+  PayloadOptions options;
+  EXPECT_THAT(refused(ADYTON_TEST_LIBRARY, options).message, HasSubstr("no launcher"));
+  options.launcher = ADYTON_TEST_HELLO_DYNAMIC;  // as good as any: it is not run
+  const auto payload = build_payload(ADYTON_TEST_LIBRARY, options);
+  ASSERT_TRUE(payload) << payload.error().message;
+  EXPECT_TRUE(payload->is_library);
+  EXPECT_EQ(payload->program, "/payload/payload.so");
+  const auto entries = parse_cpio(payload->cpio);
+  for (const char* name : {"payload/payload.so", "lib/adyton/launcher", "lib/ld-linux-aarch64.so.1", "lib/aarch64-linux-gnu/libc.so.6",
+                           "lib/aarch64-linux-gnu/libm.so.6"}) {
+    EXPECT_TRUE(entries.contains(name)) << name;
+  }
+  EXPECT_EQ(entries.at("lib/adyton/launcher").mode, S_IFREG | 0755u);
+}
+
 TEST(Payload, NamesTheLibraryThatIsMissing) {
   TemporaryDirectory directory;
   EXPECT_THAT(refused(ADYTON_TEST_HELLO_DYNAMIC, {{directory.path()}}).message, HasSubstr("/lib/ld-linux-aarch64.so.1"));

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "guest/init/launcher.h"
 #include "guest/init/tree_operation.h"
 
 namespace adyton::guest {
@@ -67,7 +68,8 @@ class Child {
   Child(const ExecRequest& request, const std::vector<std::string>& environment)
       : request_(request), programs_(candidates(request.program, environment)), argv_(pointers(request.argv)), environment_(pointers(environment)) {}
 
-  [[noreturn]] void run(const int (&streams)[3], bool terminal, int report) {
+  // `launch` is what the launcher of a shared library writes to, or -1.
+  [[noreturn]] void run(const int (&streams)[3], bool terminal, int report, int launch) {
     sigset_t none;
     sigemptyset(&none);
     if (::setsid() < 0) give_up(report, Stage::kSession);
@@ -75,6 +77,11 @@ class Child {
     // None of ours is below 3 (main() sees to that), so no dup2 overwrites another's source.
     for (int i = 0; i < 3; ++i) {
       if (::dup2(streams[i], i) < 0) give_up(report, Stage::kSession);
+    }
+    if (launch >= 0) {
+      // Whatever stands there is close-on-exec; only the report is still needed.
+      if (report == kLaunchPipe && (report = ::fcntl(report, F_DUPFD_CLOEXEC, kLaunchPipe + 1)) < 0) give_up(report, Stage::kSession);
+      if (launch == kLaunchPipe ? ::fcntl(launch, F_SETFD, 0) < 0 : ::dup2(launch, kLaunchPipe) < 0) give_up(report, Stage::kSession);
     }
     for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -157,6 +164,19 @@ Result<UniqueFd> open_terminal(const ExecRequest& request, UniqueFd& slave) {
   return master;
 }
 
+// Why the payload was not launched; empty: it was, or it ended before it could say anything, which its exit status tells.
+std::string read_launch(int pipe) {
+  std::string why;
+  char buffer[1024];
+  while (why.size() < sizeof buffer) {
+    const ssize_t size = ::read(pipe, buffer, sizeof buffer);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0 || buffer[0] == kLaunched) break;
+    why.append(buffer, static_cast<size_t>(size));
+  }
+  return why;
+}
+
 }  // namespace
 
 std::vector<std::string> payload_environment(const ExecRequest& request) {
@@ -213,11 +233,18 @@ std::expected<Payload, ExecFailed> start_payload(const ExecRequest& request) {
     }
   }
 
+  Pipe launch;
+  if (request.program == kLauncherPath) {
+    auto made = make_pipe();
+    if (!made) return own_failure(made.error());
+    launch = std::move(*made);
+  }
   const std::vector<std::string> environment = payload_environment(request);
   Child child(request, environment);
   payload.pid = ::fork();
   if (payload.pid < 0) return std::unexpected(failed(kExitError, errno, "starting a process in the guest"));
-  if (payload.pid == 0) child.run(child_streams, request.terminal, report->writer.get());
+  if (payload.pid == 0)
+    child.run(child_streams, request.terminal, report->writer.get(), launch.writer.valid() ? launch.writer.get() : -1);
 
   report->writer.reset();
   ChildFailure failure{};
@@ -226,6 +253,12 @@ std::expected<Payload, ExecFailed> start_payload(const ExecRequest& request) {
     size = ::read(report->reader.get(), &failure, sizeof failure);
   } while (size < 0 && errno == EINTR);
   if (size == static_cast<ssize_t>(sizeof failure)) return std::unexpected(explain(failure, request));
+  if (launch.reader.valid()) {
+    launch.writer.reset();
+    if (const std::string why = read_launch(launch.reader.get()); !why.empty()) {
+      return std::unexpected(ExecFailed{0, static_cast<uint32_t>(kExitNotExecutable), why});
+    }
+  }
   return payload;
 }
 

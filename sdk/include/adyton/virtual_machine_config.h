@@ -124,8 +124,9 @@ class VirtualMachineConfig::Builder {
 
   // --- What runs. One of setPayload(), setRootDirectory(), setKernel() and setFirmware() is needed.
 
-  // An AArch64 Linux ELF program, static or dynamic (its libraries are found and go along), or a directory as for
-  // setRootDirectory(). A relative path counts from the current directory now.
+  // An AArch64 Linux ELF program, static or dynamic (its libraries are found and go along); a shared library that defines
+  // AVmPayload_main(), as payloads of AVF are; or a directory as for setRootDirectory(). A relative path counts from the current
+  // directory now.
   Builder& setPayload(std::string path);
   // A directory tree as the guest's root. Runs setProgram(), or else its init (/sbin/init, /etc/init, /bin/init or /init).
   Builder& setRootDirectory(std::string path);

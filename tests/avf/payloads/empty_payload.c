@@ -1,0 +1,3 @@
+// MicrodroidEmptyNativeLib: no entry.
+int unrelated(void);
+int unrelated(void) { return 1; }
