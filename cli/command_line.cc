@@ -266,6 +266,11 @@ class CommandLine {
     add_verb(VmVerb::kDelete, "delete", "Delete virtual machines for good", "With all that belongs to them.");
     add_verb(VmVerb::kWait, "wait", "Wait until virtual machines end",
              "Exit code: that of the last one's payload; 0 if a custom VM powered off; 125 if it ended otherwise.");
+    add_verb(
+        VmVerb::kSuspend, "suspend", "Halt virtual machines without ending them",
+        "Their memory, streams and connections stay. Time does not pass in them until 'adyton resume'; then the wall clock of a\n"
+        "machine that runs a payload is set anew.");
+    add_verb(VmVerb::kResume, "resume", "Let suspended virtual machines run on", "");
   }
 
   void add_inside() {

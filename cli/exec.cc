@@ -57,6 +57,8 @@ int finish(const Result<Outcome>& result) {
 Result<void> reach_exec_server(ExecSessionConfig& config, const std::string& name) {
   const auto manager = TRY(connect_to_service());
   const auto vm = TRY(find_vm(*manager, name));
+  if (const auto info = vm->getInfo(); info && info->suspended)
+    return fail(ErrorCode::kUnavailable, fmt::format("'{}' is suspended: let it run on with 'adyton resume {}'", name, name));
   config.control = TRY(vm->connectVsock(guest::kExecPort));
   config.connect = [vm](uint32_t port) { return vm->connectVsock(port); };
   return {};

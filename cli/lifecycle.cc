@@ -100,6 +100,15 @@ Result<int> wait(VirtualMachineManager& manager, const std::string& name) {
   return fail(ErrorCode::kUnavailable, stopped ? stopped->message : "it ended");
 }
 
+Result<int> set_suspended(VirtualMachineManager& manager, const std::string& name, bool suspended) {
+  const auto vm = TRY(find_vm(manager, name));
+  if (TRY(vm->getStatus()) != VmStatus::kRunning) return fail(ErrorCode::kUnavailable, fmt::format("'{}' does not run", name));
+  if (TRY(vm->getInfo()).suspended == suspended)
+    return fail(ErrorCode::kUnavailable, fmt::format("'{}' is {}", name, suspended ? "suspended already" : "not suspended"));
+  TRY(suspended ? vm->suspend() : vm->resume());
+  return 0;
+}
+
 Result<int> apply(VirtualMachineManager& manager, const VerbOptions& options, const std::string& name) {
   switch (options.verb) {
     case VmVerb::kStart: return start(manager, name);
@@ -107,6 +116,8 @@ Result<int> apply(VirtualMachineManager& manager, const VerbOptions& options, co
     case VmVerb::kKill: return kill(manager, name, options.signal);
     case VmVerb::kDelete: return remove(manager, name, options.force);
     case VmVerb::kWait: return wait(manager, name);
+    case VmVerb::kSuspend: return set_suspended(manager, name, true);
+    case VmVerb::kResume: return set_suspended(manager, name, false);
   }
   return 0;
 }

@@ -24,6 +24,7 @@ json to_json(const VirtualMachineInfo& info) {
                  {"state", to_string(info.state)},
                  {"isolation", to_string(info.isolation)},
                  {"backend", info.backend},
+                 {"suspended", info.suspended},
                  {"detached", info.detached},
                  {"persistent", info.persistent},
                  {"custom", info.custom},
@@ -82,6 +83,10 @@ std::string format_duration(std::chrono::milliseconds time) {
   return fmt::format("{}d {}h", seconds / 86'400, seconds / 3600 % 24);
 }
 
+std::string state_of(const VirtualMachineInfo& info) {
+  return fmt::format("{}{}", to_string(info.state), info.suspended ? " (suspended)" : "");
+}
+
 std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool as_json) {
   if (as_json) {
     json all = json::array();
@@ -93,7 +98,7 @@ std::string format_list(const std::vector<VirtualMachineInfo>& running, const st
   }
   std::vector<std::vector<std::string>> rows = {{"NAME", "CID", "STATE", "ISOLATION", "CPUS", "MEMORY", "UPTIME", "KEPT"}};
   for (const auto& vm : running) {
-    rows.push_back({vm.name, std::to_string(vm.cid), std::string(to_string(vm.state)), std::string(to_string(vm.isolation)),
+    rows.push_back({vm.name, std::to_string(vm.cid), state_of(vm), std::string(to_string(vm.isolation)),
                     std::to_string(vm.cpu_count), sdk::format_size(vm.memory_bytes), format_duration(vm.uptime),
                     vm.persistent ? "yes" : "no"});
   }
@@ -108,7 +113,7 @@ std::string format_info(const VirtualMachineInfo& info, bool as_json) {
   std::vector<std::vector<std::string>> rows = {
       {"Name:", info.name},
       {"CID:", std::to_string(info.cid)},
-      {"State:", std::string(to_string(info.state))},
+      {"State:", state_of(info)},
       {"Isolation:",
        std::string(to_string(info.isolation)) + (info.isolation == IsolationLevel::kNone ? " (the host may look in)" : "")},
       {"Backend:", info.backend},

@@ -20,6 +20,9 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows);
 // "1d 2h", "3m 4s", "0.5s".
 std::string format_duration(std::chrono::milliseconds time);
 
+// "started", "ready (suspended)"
+std::string state_of(const VirtualMachineInfo& info);
+
 // Running VMs, then the names of `records` that do not run.
 std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool json);
 std::string format_info(const VirtualMachineInfo& info, bool json);

@@ -44,6 +44,10 @@ TEST(List, ShowsRunningOnesAndRecords) {
   EXPECT_THAT(text, HasSubstr("NAME"));
   EXPECT_THAT(text, HasSubstr("worker  2048  ready    none       2     512 MiB  1m 5s"));
   EXPECT_THAT(text, HasSubstr("asleep  -     stopped"));
+  VirtualMachineInfo halted = some_vm();
+  halted.suspended = true;
+  EXPECT_THAT(format_list({halted}, {}, /*json=*/false), HasSubstr("ready (suspended)"));
+  EXPECT_THAT(format_info(halted, /*as_json=*/false), HasSubstr("ready (suspended)"));
   const json all = json::parse(format_list({some_vm()}, {"worker", "asleep"}, /*json=*/true));
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0]["name"], "worker");

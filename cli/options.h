@@ -69,8 +69,8 @@ struct CreateOptions {
   RunOptions run;  // name is given
 };
 
-// start, stop, kill, delete, wait: what is done to VMs, one after the other.
-enum class VmVerb : uint8_t { kStart, kStop, kKill, kDelete, kWait };
+// start, stop, kill, delete, wait, suspend, resume: what is done to VMs, one after the other.
+enum class VmVerb : uint8_t { kStart, kStop, kKill, kDelete, kWait, kSuspend, kResume };
 struct VerbOptions {
   VmVerb verb = VmVerb::kStart;
   std::vector<std::string> names;

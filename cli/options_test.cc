@@ -161,6 +161,8 @@ TEST(Options, VirtualMachinesByName) {
   EXPECT_EQ(create.run.cpus, 2u);
   EXPECT_THAT(create.run.command, ElementsAre("./hello", "--smp", "3"));
   EXPECT_EQ(parsed<VerbOptions>({"start", "a", "b"}).verb, VmVerb::kStart);
+  EXPECT_EQ(parsed<VerbOptions>({"suspend", "a", "b"}).verb, VmVerb::kSuspend);
+  EXPECT_EQ(parsed<VerbOptions>({"resume", "a"}).verb, VmVerb::kResume);
   EXPECT_THAT(parsed<VerbOptions>({"stop", "a", "b"}).names, ElementsAre("a", "b"));
   EXPECT_EQ(parsed<VerbOptions>({"kill", "-s", "term", "a"}).signal, 15);
   EXPECT_TRUE(parsed<VerbOptions>({"delete", "--force", "a"}).force);

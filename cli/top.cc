@@ -73,9 +73,8 @@ std::string format_top(const Look& before, const Look& now, std::chrono::millise
     const auto over = earlier != nullptr ? elapsed : vm.info.uptime;
     const auto used = vm.info.cpu_time - (earlier != nullptr ? earlier->info.cpu_time : std::chrono::milliseconds(0));
     const double share = over.count() > 0 ? 100.0 * static_cast<double>(used.count()) / static_cast<double>(over.count()) : 0;
-    rows.push_back({vm.info.name, std::to_string(vm.info.cid), std::string(to_string(vm.info.state)),
-                    std::to_string(vm.info.cpu_count), fmt::format("{:.1f}", share),
-                    rate(vm, earlier, over, false, [](const auto& s) { return s.exits(); }),
+    rows.push_back({vm.info.name, std::to_string(vm.info.cid), state_of(vm.info), std::to_string(vm.info.cpu_count),
+                    fmt::format("{:.1f}", share), rate(vm, earlier, over, false, [](const auto& s) { return s.exits(); }),
                     rate(vm, earlier, over, true, [](const auto& s) { return s.vsock.bytes_from_guest; }),
                     rate(vm, earlier, over, true, [](const auto& s) { return s.vsock.bytes_to_guest; }),
                     sdk::format_size(vm.info.memory_bytes), sdk::format_size(vm.info.resident_bytes),

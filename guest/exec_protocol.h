@@ -14,7 +14,7 @@
 // The guest closes the stdin stream when the payload has stopped reading it; the host takes EPIPE there as normal.
 //
 //   guest -> host   Hello, then Started or ExecFailed; after Started one Exited
-//   host -> guest   ExecRequest, then any number of Signal, WindowSize, Kill
+//   host -> guest   ExecRequest, then any number of Signal, WindowSize, Kill, SetClock
 //
 // Exited is sent after all of the payload's output has been queued and its output streams have been half-closed. The host
 // drains stdout and stderr (or the terminal) to end of file, and then closes the control connection: that is what init waits for
@@ -148,7 +148,13 @@ struct Kill {
   bool operator==(const Kill&) const = default;
 };
 
-using Message = std::variant<Hello, Started, Exited, ExecFailed, ExecRequest, Signal, WindowSize, Kill>;
+// The time on the host, after the guest was suspended: its own clocks stood still meanwhile.
+struct SetClock {
+  uint64_t wall_clock_ns = 0;  // since 1970-01-01 UTC
+  bool operator==(const SetClock&) const = default;
+};
+
+using Message = std::variant<Hello, Started, Exited, ExecFailed, ExecRequest, Signal, WindowSize, Kill, SetClock>;
 
 // ---- bytes ---------------------------------------------------------------------------------------------------------------
 

@@ -201,6 +201,10 @@ class Vm {
 
   // Somebody outside the guest wrote to [address, address + size): the vCPUs execute what is there now. Any thread that is not in run().
   virtual void memory_written(GuestPhysAddr address, uint64_t size) = 0;
+  // The guest's virtual counter (CNTVCT_EL0) stands still until restart_counter(); its physical one goes on. Both while no vCPU
+  // is in run(), in turn. KVM: KVM_REG_ARM_TIMER_CNT read, and written again.
+  virtual void stop_counter() = 0;
+  virtual void restart_counter() = 0;
 
   // The level of the wire of an SPI (`intid` 32 and up). Any thread. KVM_IRQ_LINE with KVM_ARM_IRQ_TYPE_SPI.
   virtual Result<void> set_irq_line(uint32_t intid, bool level) = 0;

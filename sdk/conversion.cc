@@ -129,6 +129,7 @@ VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   made.state = static_cast<VmState>(info.state);
   made.isolation = from_aidl(info.isolation);
   made.backend = info.backend;
+  made.suspended = info.suspended;
   made.detached = info.detached;
   made.persistent = info.persistent;
   made.custom = !info.app;

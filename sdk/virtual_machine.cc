@@ -246,12 +246,11 @@ Result<UniqueFd> VirtualMachine::captureVsock(const UniqueFd& ring, const Captur
 Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(UniqueFd)> accept, VsockType type) {
   TRY(check_port(port));
   if (!accept) return fail(ErrorCode::kInvalidArgument, "nobody takes the connections");
-  auto shared = std::make_shared<const std::function<void(UniqueFd)>>(std::move(accept));
+  const Impl::Listening listening{std::make_shared<const std::function<void(UniqueFd)>>(std::move(accept)), type};
+  const std::lock_guard running(impl_->run_mutex_);
+  if (const auto run = impl_->live_run()) TRY(impl_->listen(**run, port, listening));
   const std::lock_guard lock(impl_->mutex_);
-  if (impl_->run_ && !impl_->run_->stop_info()) {
-    return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' runs: its ports are fixed", getName()));
-  }
-  impl_->listeners_[port] = {std::move(shared), type};
+  impl_->listeners_[port] = listening;
   return {};
 }
 

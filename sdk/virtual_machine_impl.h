@@ -45,7 +45,11 @@ class VirtualMachine::Impl {
   friend class VirtualMachine;
 
   Result<sdk::PreparedVm> prepare_files(const std::optional<VirtualMachineConfig>& config, const RunOptions& options);
-  Result<void> listen(sdk::VmRun& run);
+  struct Listening {
+    std::shared_ptr<const std::function<void(UniqueFd)>> accept;
+    VsockType type = VsockType::kStream;
+  };
+  Result<void> listen(sdk::VmRun& run, uint32_t port, const Listening& listening);
 
   const std::shared_ptr<sdk::Connection> connection_;
   const std::string name_;
@@ -61,10 +65,6 @@ class VirtualMachine::Impl {
   std::optional<int> preparation_exit_code_;
   std::shared_ptr<VirtualMachineCallback> callback_;
   Executor executor_;
-  struct Listening {
-    std::shared_ptr<const std::function<void(UniqueFd)>> accept;
-    VsockType type = VsockType::kStream;
-  };
   std::map<uint32_t, Listening> listeners_;
 };
 

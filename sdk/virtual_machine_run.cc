@@ -93,20 +93,12 @@ Result<sdk::PreparedVm> VirtualMachine::Impl::prepare_files(const std::optional<
   return std::unexpected(std::move(vm.error().error));
 }
 
-Result<void> VirtualMachine::Impl::listen(sdk::VmRun& run) {
-  std::map<uint32_t, Listening> listeners;
-  {
-    const std::lock_guard lock(mutex_);
-    listeners = listeners_;
-  }
-  for (const auto& [port, listening] : listeners) {
-    const auto listener = std::make_shared<PortListener>(connection_, listening.accept);
-    const auto number = static_cast<int32_t>(port);
-    TRY(checked(listening.type == VsockType::kStream
-                    ? run.vm().listenVsock(number, listener)
-                    : run.vm().listenVsockOfType(number, static_cast<aidl::VsockType>(listening.type), listener)));
-  }
-  return {};
+Result<void> VirtualMachine::Impl::listen(sdk::VmRun& run, uint32_t port, const Listening& listening) {
+  const auto listener = std::make_shared<PortListener>(connection_, listening.accept);
+  const auto number = static_cast<int32_t>(port);
+  return checked(listening.type == VsockType::kStream
+                     ? run.vm().listenVsock(number, listener)
+                     : run.vm().listenVsockOfType(number, static_cast<aidl::VsockType>(listening.type), listener));
 }
 
 Result<void> VirtualMachine::Impl::run(const std::shared_ptr<VirtualMachine>& self, RunOptions options) {
@@ -142,7 +134,12 @@ Result<void> VirtualMachine::Impl::run(const std::shared_ptr<VirtualMachine>& se
   auto run = TRY(sdk::VmRun::watch(std::move(vm), !options.detached, [weak = std::weak_ptr(self)](sdk::VmEvent event) {
     if (auto alive = weak.lock()) alive->impl().deliver(std::move(alive), std::move(event));
   }));
-  TRY(listen(*run));
+  std::map<uint32_t, Listening> listeners;
+  {
+    const std::lock_guard lock(mutex_);
+    listeners = listeners_;
+  }
+  for (const auto& [port, listening] : listeners) TRY(listen(*run, port, listening));
   if (options.debugger.valid()) {
     TRY(checked(run->vm().attachDebugger(options.debugger, options.wait_for_debugger)));
     options.debugger.reset();

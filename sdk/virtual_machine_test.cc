@@ -397,8 +397,12 @@ TEST_F(VirtualMachineTest, StreamsGoBothWays) {
   ASSERT_TRUE(vm->listenVsock(3000, [&](UniqueFd stream) { accepted.set_value(std::move(stream)); }));
   EXPECT_FALSE(vm->connectVsock(2000)) << "it does not run";
   ASSERT_TRUE(vm->run());
-  EXPECT_FALSE(vm->listenVsock(3001, [](UniqueFd) {})) << "it runs";
   auto theirs = fake.service().last_vm();
+  std::promise<UniqueFd> late;
+  ASSERT_TRUE(vm->listenVsock(3001, [&](UniqueFd stream) { late.set_value(std::move(stream)); }));
+  UniqueFd late_guest = theirs->connect_from_guest(3001);
+  auto late_future = late.get_future();
+  ASSERT_EQ(late_future.wait_for(kPatience), std::future_status::ready);
 
   ASSERT_TRUE(vm->connectVsock(2000, VsockType::kSeqpacket));
   EXPECT_EQ(theirs->types, std::vector{virtualizationservice::VsockType::SEQPACKET});
@@ -431,7 +435,10 @@ TEST_F(VirtualMachineTest, StreamsGoBothWays) {
   EXPECT_TRUE(vm->setTerminalSize({.rows = 10, .columns = 20}));
   EXPECT_THAT(theirs->signals, ElementsAre(15));
   EXPECT_THAT(theirs->sizes, ElementsAre(std::pair(10, 20)));
-  EXPECT_EQ(vm->suspend().error().code, ErrorCode::kUnsupported);
+  ASSERT_TRUE(vm->suspend());
+  EXPECT_TRUE(vm->getInfo()->suspended);
+  ASSERT_TRUE(vm->resume());
+  EXPECT_FALSE(vm->getInfo()->suspended);
   EXPECT_EQ(*vm->getMemoryBalloon(), 1u << 20);
 }
 

@@ -162,6 +162,7 @@ aidl::VirtualMachineInfo to_aidl(const VmInfo& info) {
   out.state = static_cast<aidl::VirtualMachineState>(info.state);
   out.isolation = static_cast<aidl::IsolationLevel>(info.isolation);
   out.backend = info.backend;
+  out.suspended = info.suspended;
   out.detached = info.detached;
   out.persistent = info.persistent;
   out.app = info.app;
@@ -191,6 +192,7 @@ aidl::VirtualMachineDebugInfo to_debug_info(const VmInfo& info) {
   out.isolation = static_cast<aidl::IsolationLevel>(info.isolation);
   out.cpuCount = static_cast<int32_t>(info.cpus);
   out.memoryBytes = static_cast<int64_t>(info.memory);
+  out.suspended = info.suspended;
   out.detached = info.detached;
   out.pid = info.pid;
   out.uptimeMillis = info.uptime.count();

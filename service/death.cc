@@ -83,6 +83,11 @@ Death explain(const Evidence& evidence) {
   return death;
 }
 
+uint64_t wall_clock_ns() {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
 std::string_view to_string(VmState state) {
   switch (state) {
     case VmState::kNotStarted: return "not started";

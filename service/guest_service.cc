@@ -66,8 +66,19 @@ class VirtualMachineService final : public IVirtualMachineServiceStub {
   }
   rpc::Reply<> registerGuestAgent(const std::shared_ptr<IGuestAgent>& agent) override {
     if (!agent) return rpc::fail(rpc::Exception::kNullPointer, "an agent is needed");
-    auto calls = std::make_shared<AgentCalls>(queue_, agent);
-    return tell([calls](Vm& vm) { vm.set_agent(calls); });
+    const auto calls = std::make_shared<AgentCalls>(queue_, agent);
+    auto told = tell([calls](Vm& vm) { vm.set_agent(calls); });
+    const auto leave = [&loop = loop_, vm = vm_, weak = std::weak_ptr<GuestAgent>(calls)] {
+      loop.post([vm, weak] {
+        const auto alive = vm.lock();
+        if (const auto gone = weak.lock(); alive && gone) alive->drop_agent(gone);
+      });
+    };
+    // An agent of this process does not die; one whose session has ended already has.
+    if (const auto linked = agent->as_binder()->link_to_death(leave); !linked) {
+      if (linked.error().transport_error() == rpc::TransportError::kDeadObject) leave();
+    }
+    return told;
   }
 
  private:

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <future>
+#include <thread>
 
 #include "adyton/virtualmachineservice/IGuestAgent.h"
 #include "adyton/virtualmachineservice/IVirtualMachineService.h"
@@ -99,14 +100,30 @@ TEST_F(GuestServiceTest, TheGuestTellsItsStates) {
 
 TEST_F(GuestServiceTest, TheAgentIsCalled) {
   auto service = connect();
-  auto agent = std::make_shared<Agent>(
-      [this] { loop->post([this] { vm->kill({DeathReason::kShutdown, "as the agent was asked"}, [](const Outcome<>&) {}); }); });
+  auto agent = std::make_shared<Agent>([this] {
+    loop->post([this] { vm->kill({DeathReason::kShutdown, "as the agent was asked"}, [](const Outcome<>&) {}); });
+  });
   ASSERT_TRUE(service->registerGuestAgent(agent));
   EXPECT_FALSE(service->registerGuestAgent(nullptr));
   EXPECT_TRUE(loop->call([&] { return vm->trim(); }));
   agent->trimmed.get_future().get();
   EXPECT_TRUE(loop->await<Outcome<>>([&](auto done) { vm->stop(done); }));
   EXPECT_THAT(recorder->events(), Contains("died 3: as the agent was asked"));
+}
+
+TEST_F(GuestServiceTest, AnAgentThatHasGoneIsNoAgent) {
+  auto service = connect();
+  class Quiet final : public IGuestAgentStub {
+    rpc::Reply<> shutdownAsync() override { return {}; }
+    rpc::Reply<> trimAsync() override { return {}; }
+  };
+  ASSERT_TRUE(service->registerGuestAgent(std::make_shared<Quiet>()));
+  EXPECT_TRUE(loop->call([&] { return vm->trim(); }));
+  service.reset();
+  session->shutdown_and_wait();
+  session.reset();
+  while (loop->call([&] { return vm->trim(); })) std::this_thread::yield();
+  EXPECT_TRUE(loop->await<Outcome<>>([&](auto done) { vm->stop(done); }));
 }
 
 TEST_F(GuestServiceTest, AGuestHasFewConnections) {

@@ -50,6 +50,7 @@ VmInfo Vm::info() const {
               .state = state_,
               .isolation = spec_.isolation,
               .backend = backend_,
+              .suspended = suspended_,
               .detached = spec_.detached,
               .persistent = spec_.persistent,
               .app = spec_.payload.has_value(),
@@ -144,6 +145,7 @@ Outcome<> Vm::launch() {
   });
   std::vector<int> fds;
   for (const UniqueFd& fd : spec_.fds) fds.push_back(fd.get());
+  spec_.machine.instance_id.assign(spec_.instance_id.begin(), spec_.instance_id.end());
   TRY(send(Describe{}));
   configure_id_ = TRY(send(spec_.machine, fds));
   spec_.fds.clear();
@@ -182,17 +184,24 @@ void Vm::running() {
   phase_ = Phase::kRunning;
   ran_ = true;
   start_timer_.reset();
-  if (spec_.payload && spec_.boot_timeout.count() > 0) {
-    hang_timer_ = Timer(loop_, spec_.boot_timeout, [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->end_because(
-          {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
-    });
-  }
+  if (awaits_payload()) arm_hang_timer(spec_.boot_timeout);
   for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
+}
+
+bool Vm::awaits_payload() const {
+  return spec_.payload && spec_.boot_timeout.count() > 0 && state_ < VmState::kStarted && !payload_ended_;
+}
+
+void Vm::arm_hang_timer(std::chrono::milliseconds left) {
+  hang_deadline_ = EventLoop::Clock::now() + left;
+  hang_timer_ = Timer(loop_, left, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->end_because(
+        {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
+  });
 }
 
 // ---- the VMM -------------------------------------------------------------------------------------------------------------
@@ -283,6 +292,10 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
     if (fds.empty()) return done(fail(ErrorCode::kInternal, "the VM's process sent no stream"));
     if (!fds.front().valid()) return done(fail(ErrorCode::kExhausted, kNoDescriptors));
     done(std::move(fds.front()));
+  } else if (auto ordered = orders_.extract(reply.id)) {
+    const auto& done = ordered.mapped().done;
+    if (reply.error) return done(std::unexpected(Failure({reply.error->code, one_line(reply.error->message)})));
+    done({});
   } else if (auto failed = statistics_.extract(reply.id)) {
     failed.mapped().done(fail(ErrorCode::kUnavailable, reply.error ? one_line(reply.error->message) : "the VM did not answer"));
   } else if (auto waiter = debugger_waiters_.extract(reply.id)) {
@@ -417,25 +430,45 @@ void Vm::attach_debugger(UniqueFd listener, bool hold, Done<> done) {
   debugger_waiters_.emplace(*sent, std::move(done));
 }
 
-Outcome<> Vm::listen(uint32_t port, StreamHandler handler, VsockType type) {
+// ---- listeners -----------------------------------------------------------------------------------------------------------
+
+Outcome<> Vm::check_listener(uint32_t port, VsockType type) const {
   if (port < kMinVsockPort)
     return fail(ErrorCode::kInvalidArgument, fmt::format("vsock ports begin at {}, {} is below", kMinVsockPort, port));
   if (port == kGuestServicePort || (spec_.payload && port == guest::kControlPort))
     return fail(ErrorCode::kInvalidArgument, fmt::format("vsock port {} belongs to the service", port));
+  if (phase_ == Phase::kDead || phase_ == Phase::kEnding)
+    return wrong_state(fmt::format("listen on vsock port {}", port).c_str());
   const auto found = listeners_.find(port);
   if (found != listeners_.end() && found->second)
     return problem(Problem::kInUse, fmt::format("vsock port {} has a listener", port));
-  if (phase_ == Phase::kDead || (phase_ != Phase::kNew && !ports_.contains(port)))
-    return wrong_state(fmt::format("listen on vsock port {}", port).c_str());
-  if (found == listeners_.end() && listeners_.size() >= kMaxListeners)
-    return fail(ErrorCode::kExhausted, fmt::format("there are {} vsock listeners, which is the limit", kMaxListeners));
-  if (phase_ != Phase::kNew && found == listeners_.end())
-    return problem(Problem::kInUse, fmt::format("vsock port {} is the service's since the VM has started", port));
-  if (phase_ != Phase::kNew && (type == VsockType::kSeqpacket) != seqpacket_ports_.contains(port))
+  if (found != listeners_.end()) {
+    if (phase_ == Phase::kNew || (type == VsockType::kSeqpacket) == seqpacket_ports_.contains(port)) return {};
     return problem(Problem::kInUse, fmt::format("vsock port {} is of the other type since the VM has started", port));
+  }
+  if (listeners_.size() >= kMaxListeners)
+    return fail(ErrorCode::kExhausted, fmt::format("there are {} vsock listeners, which is the limit", kMaxListeners));
+  if (phase_ != Phase::kNew && ports_.contains(port))
+    return problem(Problem::kInUse, fmt::format("vsock port {} is the service's since the VM has started", port));
+  return {};
+}
+
+void Vm::listen(uint32_t port, StreamHandler handler, Done<> done, VsockType type) {
+  if (auto checked = check_listener(port, type); !checked) return done(std::unexpected(checked.error()));
   if (type == VsockType::kSeqpacket) seqpacket_ports_.insert(port);
   listeners_[port] = std::move(handler);
-  return {};
+  if (phase_ == Phase::kNew || ports_.contains(port)) return done({});
+  ports_.insert(port);
+  ask<void>(Listen{.port = port, .type = type}, {}, &Vm::orders_,
+            [weak = weak_from_this(), port, done = std::move(done)](const Outcome<>& answer) {
+              if (answer) return done({});
+              if (const auto self = weak.lock()) {
+                self->listeners_.erase(port);
+                self->ports_.erase(port);
+                self->seqpacket_ports_.erase(port);
+              }
+              done(std::unexpected(answer.error()));
+            });
 }
 
 void Vm::unlisten(uint32_t port) {
@@ -448,6 +481,49 @@ void Vm::unlisten(uint32_t port) {
     found->second = nullptr;
   }
   consider_finish();
+}
+
+// ---- suspension ----------------------------------------------------------------------------------------------------------
+
+void Vm::suspend(Done<> done) {
+  if (phase_ != Phase::kRunning || payload_ended_ || stopping_) return done(wrong_state("suspend"));
+  ask<void>(Suspend{}, {}, &Vm::orders_, [weak = weak_from_this(), done = std::move(done)](const Outcome<>& answer) {
+    if (!answer) return done(std::unexpected(answer.error()));
+    if (const auto self = weak.lock()) self->has_suspended();
+    done({});
+  });
+}
+
+void Vm::resume(Done<> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("resume"));
+  ask<void>(Resume{}, {}, &Vm::orders_, [weak = weak_from_this(), done = std::move(done)](const Outcome<>& answer) {
+    if (!answer) return done(std::unexpected(answer.error()));
+    if (const auto self = weak.lock()) self->has_resumed();
+    done({});
+  });
+}
+
+void Vm::has_suspended() {
+  if (phase_ != Phase::kRunning || std::exchange(suspended_, true)) return;
+  if (stopping_) return let_run();  // was asked for meanwhile
+  if (!awaits_payload()) return;
+  hang_timer_.reset();
+  hang_left_ = std::chrono::ceil<std::chrono::milliseconds>(hang_deadline_ - EventLoop::Clock::now());
+}
+
+void Vm::has_resumed() {
+  if (phase_ != Phase::kRunning || !std::exchange(suspended_, false)) return;
+  if (awaits_payload()) arm_hang_timer(std::max(hang_left_, std::chrono::milliseconds(1)));
+  correct_clock();
+}
+
+// Resumes it for an end of its own, without waiting for the answer.
+void Vm::let_run() {
+  if (suspended_ && send(Resume{})) has_resumed();
+}
+
+void Vm::correct_clock() {
+  if (payload_ && hello_seen_ && spec_.set_clock) (void)payload_->send(guest::SetClock{.wall_clock_ns = wall_clock_ns()});
 }
 
 bool Vm::client_owns_streams() const {

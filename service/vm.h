@@ -105,8 +105,10 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
   void statistics(Done<VmStatistics> done);
   void attach_debugger(UniqueFd listener, bool hold, Done<> done);
+  void listen(uint32_t port, StreamHandler handler, Done<> done, VsockType type = VsockType::kStream);
+  void suspend(Done<> done);
+  void resume(Done<> done);
 
-  Outcome<> listen(uint32_t port, StreamHandler handler, VsockType type = VsockType::kStream);
   void unlisten(uint32_t port);
   Outcome<> signal(uint32_t number);
   Outcome<> set_terminal_size(uint16_t rows, uint16_t columns);
@@ -121,6 +123,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void guest_finished(int32_t exit_code);
   void guest_failed(GuestError error, const std::string& message);
   void set_agent(std::shared_ptr<GuestAgent> agent);
+  // It has died; whoever is asked to stop meanwhile is asked otherwise. Nothing if another has taken its place.
+  void drop_agent(const std::shared_ptr<GuestAgent>& agent);
 
  private:
   enum class Phase : uint8_t { kNew, kConfiguring, kStarting, kRunning, kEnding, kDead };
@@ -139,6 +143,13 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_vsock_client(uint32_t port, UniqueFd client);
   void on_asked(const vmm::control::Asked& asked);
   Result<uint32_t> send(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
+  Outcome<> check_listener(uint32_t port, VsockType type) const;
+  void arm_hang_timer(std::chrono::milliseconds left);
+  [[nodiscard]] bool awaits_payload() const;
+  void has_suspended();
+  void has_resumed();
+  void let_run();
+  void correct_clock();
   void on_control(uint32_t events);
   bool receive_one();
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
@@ -191,6 +202,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
   Requests<UniqueFd> connects_;
   Requests<VmStatistics> statistics_;
+  Requests<void> orders_;  // listen, suspend, resume
   // A debugger's socket, until the VM's process can have it; then who waits for its answer, by request.
   std::optional<vmm::control::AttachDebugger> debugger_request_;
   UniqueFd debugger_;
@@ -209,6 +221,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool payload_running_ = false;
   bool payload_ended_ = false;
   bool stopping_ = false;
+  bool suspended_ = false;
   bool finishing_ = false;
   std::optional<int32_t> exit_code_;
   std::optional<Death> finish_death_;  // what a VM whose payload has ended dies of
@@ -217,7 +230,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   StreamLog log_;
 
   Timer start_timer_;
-  Timer hang_timer_;
+  Timer hang_timer_;  // while awaits_payload(), but not while it is suspended
+  EventLoop::Clock::time_point hang_deadline_;
+  std::chrono::milliseconds hang_left_{0};  // of a suspended VM
   Timer end_timer_;
   Timer drain_timer_;
   EventLoop::Clock::time_point started_at_;

@@ -85,9 +85,13 @@ rpc::Reply<> VmObject::kill() {
   return reply(loop_.await<Outcome<>>([&](auto done) { vm_->kill({DeathReason::kKilled, "the VM was killed"}, done); }));
 }
 
-rpc::Reply<> VmObject::suspend() { return unsupported("this version of adyton-vmm cannot suspend a VM"); }
+rpc::Reply<> VmObject::suspend() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->suspend(done); }));
+}
 
-rpc::Reply<> VmObject::resume() { return unsupported("this version of adyton-vmm cannot suspend a VM"); }
+rpc::Reply<> VmObject::resume() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->resume(done); }));
+}
 
 rpc::Reply<UniqueFd> VmObject::connectVsockOfType(int32_t port, VsockType type) {
   const auto kind = type_of(type);
@@ -112,9 +116,9 @@ rpc::Reply<> VmObject::listenVsockOfType(int32_t port, VsockType type, const std
   if (!queue) return refuse(queue.error());
   const auto number = static_cast<uint32_t>(port);
   auto calls = std::make_shared<ListenerCalls>(std::move(*queue), number, listener);
-  auto listening = loop_.call([&] {
-    return vm_->listen(
-        number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }, *kind);
+  const auto listening = loop_.await<Outcome<>>([&](auto done) {
+    vm_->listen(
+        number, [calls](UniqueFd stream) { calls->deliver(std::move(stream)); }, done, *kind);
   });
   if (!listening) return refuse(listening.error());
   const auto leave = [&loop = loop_, vm = std::weak_ptr(vm_), number] {

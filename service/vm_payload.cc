@@ -12,11 +12,6 @@ namespace {
 
 constexpr size_t kConsoleSearched = 64 * 1024;  // for a kernel's last words
 
-uint64_t now_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
-}
-
 }  // namespace
 
 // ---- the payload ---------------------------------------------------------------------------------------------------------
@@ -30,7 +25,7 @@ void Vm::on_message(const guest::Message& message) {
                           fmt::format("the guest's init speaks version {} of the protocol, this is version {}", hello->version,
                                       guest::kProtocolVersion)});
     }
-    if (spec_.set_clock) spec_.payload->wall_clock_ns = now_ns();
+    if (spec_.set_clock) spec_.payload->wall_clock_ns = wall_clock_ns();
     if (auto sent = payload_->send(*spec_.payload); !sent)
       end_because({DeathReason::kInvalidPayloadConfig, sent.error().message});
   } else if (std::holds_alternative<guest::Started>(message) && hello_seen_ && !payload_running_ && !payload_ended_) {
@@ -151,6 +146,12 @@ void Vm::set_agent(std::shared_ptr<GuestAgent> agent) {
   if (phase_ == Phase::kRunning) agent_ = std::move(agent);
 }
 
+void Vm::drop_agent(const std::shared_ptr<GuestAgent>& agent) {
+  if (agent_ != agent) return;
+  agent_.reset();
+  if (stopping_ && payload_ && payload_running_) (void)payload_->send(guest::Signal{.number = SIGTERM});
+}
+
 Outcome<> Vm::trim() {
   if (phase_ != Phase::kRunning) return wrong_state("give back memory");
   if (!agent_) return fail(ErrorCode::kUnsupported, "the guest has no agent that could give back memory");
@@ -171,6 +172,7 @@ void Vm::stop(Done<> done) {
     return consider_finish();  // or the drain timer does
   }
   if (std::exchange(stopping_, true)) return;
+  let_run();  // a suspended guest hears nothing
   if (agent_) {
     agent_->shut_down();
   } else if (payload_ && payload_running_) {
@@ -238,9 +240,12 @@ void Vm::die() {
   agent_.reset();
   holdings_ = {};
   state_ = VmState::kDead;
+  suspended_ = false;
 
   auto connects = std::move(connects_);
   for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
+  auto orders = std::move(orders_);
+  for (auto& [id, pending] : orders) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
   auto statistics = std::move(statistics_);
   for (auto& [id, pending] : statistics) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));

@@ -66,6 +66,8 @@ Outcome<std::shared_ptr<Vm>> VmTable::create(VmSpec spec) {
     auto used = TRY(records_->use(spec.name));
     holdings.lease = std::move(used.first);
     spec.instance_id = used.second.instance_id;
+  } else if (spec.instance_id == InstanceId{}) {
+    spec.instance_id = TRY(new_instance_id());
   }
   const uint32_t cid = TRY(cids_.allocate());
   spec.vsock_required = !spec.vsock_path.empty();

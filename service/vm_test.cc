@@ -85,6 +85,19 @@ class VmTest : public ::testing::Test {
   Outcome<VmStatistics> statistics() {
     return loop->await<Outcome<VmStatistics>>([&](auto done) { vm->statistics(done); });
   }
+  Outcome<> listen(
+      uint32_t port, Vm::StreamHandler handler = [](UniqueFd) {}) {
+    return loop->await<Outcome<>>([&](auto done) { vm->listen(port, handler, done); });
+  }
+  Outcome<> suspend() {
+    return loop->await<Outcome<>>([&](auto done) { vm->suspend(done); });
+  }
+  Outcome<> resume() {
+    return loop->await<Outcome<>>([&](auto done) { vm->resume(done); });
+  }
+  bool suspended() {
+    return loop->call([&] { return vm->info().suspended; });
+  }
   VmState state() {
     return loop->call([&] { return vm->state(); });
   }
@@ -391,30 +404,103 @@ TEST_F(VmTest, ListenersGetTheConnectionsOfTheGuest) {
   make("dial:7000 dial:7001 dial:5000");
   std::promise<UniqueFd> listened;
   std::promise<UniqueFd> service;
-  loop->call([&] {
-    EXPECT_TRUE(vm->listen(7000, [&](UniqueFd stream) { listened.set_value(std::move(stream)); }));
-    EXPECT_EQ(vm->listen(7000, [](UniqueFd) {}).error().problem, Problem::kInUse);
-    EXPECT_FALSE(vm->listen(5000, [](UniqueFd) {}));
-    EXPECT_FALSE(vm->listen(80, [](UniqueFd) {}));
-    vm->on_guest_service([&](UniqueFd stream) { service.set_value(std::move(stream)); });
-  });
+  EXPECT_TRUE(listen(7000, [&](UniqueFd stream) { listened.set_value(std::move(stream)); }));
+  EXPECT_EQ(listen(7000).error().problem, Problem::kInUse);
+  EXPECT_FALSE(listen(5000));
+  EXPECT_FALSE(listen(80));
+  loop->call([&] { vm->on_guest_service([&](UniqueFd stream) { service.set_value(std::move(stream)); }); });
   ASSERT_TRUE(start());
   EXPECT_EQ(read_exactly(listened.get_future().get().get(), 15), "hello from 7000");
   EXPECT_EQ(read_exactly(service.get_future().get().get(), 15), "hello from 5000");
-  loop->call([&] {
-    EXPECT_EQ(vm->listen(7002, [](UniqueFd) {}).error().problem, Problem::kWrongState);
-    vm->unlisten(7000);
-    EXPECT_TRUE(vm->listen(7000, [](UniqueFd) {}));
-  });
+  loop->call([&] { vm->unlisten(7000); });
+  EXPECT_TRUE(listen(7000));
+}
+
+TEST_F(VmTest, ListenersMayComeLate) {
+  make("", {"hello", "wait"});
+  ASSERT_TRUE(start());
+  recorder->wait_for("started");
+  std::promise<UniqueFd> listened;
+  ASSERT_TRUE(listen(7000, [&](UniqueFd stream) { listened.set_value(std::move(stream)); }));
+  EXPECT_EQ(read_exactly(listened.get_future().get().get(), 15), "hello from 7000");
+  EXPECT_EQ(listen(7000).error().problem, Problem::kInUse);
+  EXPECT_EQ(listen(guest::kStdoutPort).error().problem, Problem::kInUse) << "its output goes to the log";
+  EXPECT_EQ(listen(guest::kControlPort).error().error.code, ErrorCode::kInvalidArgument);
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(listen(7001).error().problem, Problem::kWrongState);
+}
+
+TEST_F(VmTest, AListenerThatTheVmmRefusesIsNotThere) {
+  make("at=listen:error");
+  ASSERT_TRUE(start());
+  EXPECT_THAT(listen(7000).error().error.message, HasSubstr("the kernel is not one"));
+  EXPECT_THAT(listen(7000).error().error.message, HasSubstr("the kernel is not one"));
 }
 
 TEST_F(VmTest, ListenersAreLimited) {
   make("");
-  loop->call([&] {
-    for (uint32_t i = 0; i < Vm::kMaxListeners; ++i) ASSERT_TRUE(vm->listen(20000 + i, [](UniqueFd) {}));
-    EXPECT_EQ(vm->listen(30000, [](UniqueFd) {}).error().error.code, ErrorCode::kExhausted);
-  });
+  for (uint32_t i = 0; i < Vm::kMaxListeners - 1; ++i) ASSERT_TRUE(listen(20000 + i));
   EXPECT_TRUE(start());
+  EXPECT_TRUE(listen(30000));
+  EXPECT_EQ(listen(30001).error().error.code, ErrorCode::kExhausted);
+}
+
+// ---- suspension ------------------------------------------------------------------------------------------------------
+
+TEST_F(VmTest, IsSuspendedAndResumed) {
+  make("", {"hello", "wait"});
+  EXPECT_EQ(suspend().error().problem, Problem::kWrongState);
+  ASSERT_TRUE(start());
+  recorder->wait_for("started");
+  ASSERT_TRUE(suspend());
+  ASSERT_TRUE(suspend());
+  EXPECT_TRUE(suspended());
+  EXPECT_EQ(state(), VmState::kStarted);
+  ASSERT_TRUE(resume());
+  ASSERT_TRUE(resume());
+  EXPECT_FALSE(suspended());
+  const UniqueFd log = open_log();
+  ASSERT_TRUE(stop());
+  const std::string text = read_all(log.get());
+  EXPECT_THAT(text, HasSubstr("clock set\n"));
+  EXPECT_EQ(text.find("clock set"), text.rfind("clock set")) << "once";
+  EXPECT_EQ(resume().error().problem, Problem::kWrongState);
+}
+
+TEST_F(VmTest, ASuspendedOneIsStoppedInOrder) {
+  make("", {"hello", "wait"});
+  ASSERT_TRUE(start());
+  recorder->wait_for("started");
+  ASSERT_TRUE(suspend());
+  ASSERT_TRUE(stop());
+  EXPECT_THAT(recorder->events(), ElementsAre("started", "finished 143", "died 3: the payload has ended"));
+  EXPECT_FALSE(suspended());
+}
+
+TEST_F(VmTest, AVmmThatCannotSuspendSaysSo) {
+  make("at=suspend:error");
+  ASSERT_TRUE(start());
+  EXPECT_THAT(suspend().error().error.message, HasSubstr("the kernel is not one"));
+  EXPECT_FALSE(suspended());
+}
+
+TEST_F(VmTest, TimeToBootDoesNotRunOutWhileSuspended) {
+  constexpr auto kTime = 2s;
+  const auto change = [&](VmSpec& spec) { spec.boot_timeout = kTime; };
+  make("", {"hello", "silent"}, change);
+  ASSERT_TRUE(start());
+  ASSERT_TRUE(suspend());
+  auto other = vm;
+  const auto first_recorder = recorder;
+  // Another one with as much time, which begins later and runs out.
+  make("", {"hello", "silent"}, change);
+  ASSERT_TRUE(start());
+  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kHangup);
+  std::swap(vm, other);
+  EXPECT_TRUE(suspended());
+  ASSERT_TRUE(resume());
+  EXPECT_EQ(first_recorder->wait_for_death().reason, DeathReason::kHangup);
+  loop->call([&] { other.reset(); });
 }
 
 // ---- payloads --------------------------------------------------------------------------------------------------------
@@ -441,11 +527,9 @@ TEST_F(VmTest, ATerminalsOutputIsLoggedToo) {
 TEST_F(VmTest, AClientMayOwnTheStreams) {
   make("", {"hello", "cat"});
   std::promise<UniqueFd> in, out, err;
-  loop->call([&] {
-    ASSERT_TRUE(vm->listen(guest::kStdinPort, [&](UniqueFd stream) { in.set_value(std::move(stream)); }));
-    ASSERT_TRUE(vm->listen(guest::kStdoutPort, [&](UniqueFd stream) { out.set_value(std::move(stream)); }));
-    ASSERT_TRUE(vm->listen(guest::kStderrPort, [&](UniqueFd stream) { err.set_value(std::move(stream)); }));
-  });
+  ASSERT_TRUE(listen(guest::kStdinPort, [&](UniqueFd stream) { in.set_value(std::move(stream)); }));
+  ASSERT_TRUE(listen(guest::kStdoutPort, [&](UniqueFd stream) { out.set_value(std::move(stream)); }));
+  ASSERT_TRUE(listen(guest::kStderrPort, [&](UniqueFd stream) { err.set_value(std::move(stream)); }));
   ASSERT_TRUE(start());
   UniqueFd stdin_stream = in.get_future().get();
   ASSERT_EQ(::write(stdin_stream.get(), "meow", 4), 4);
@@ -461,7 +545,7 @@ TEST_F(VmTest, AClientMayOwnTheStreams) {
 
 TEST_F(VmTest, AClientThatLeavesItsStreamsHoldsNothingUp) {
   make("", {"hello", "exit:0"});
-  loop->call([&] { ASSERT_TRUE(vm->listen(guest::kStdoutPort, [](UniqueFd) {})); });
+  ASSERT_TRUE(listen(guest::kStdoutPort));
   ASSERT_TRUE(start());
   recorder->wait_for("finished 0");
   loop->call([&] { vm->unlisten(guest::kStdoutPort); });
@@ -595,7 +679,7 @@ TEST_F(VmTest, TheAgentIsAskedFirst) {
 TEST_F(VmTest, NothingIsLeftOfAnyEnd) {
   const auto round = [&](const char* script, std::vector<std::string> argv) {
     make(script, std::move(argv), [](VmSpec& spec) { spec.boot_timeout = 10ms; }, {.start = 50ms, .stop = 10ms, .exit = 10ms});
-    loop->call([&] { EXPECT_TRUE(vm->listen(7000, [](UniqueFd) {})); });
+    EXPECT_TRUE(listen(7000));
     if (start()) {
       (void)connect(7000);
       if (argv.empty()) (void)kill();

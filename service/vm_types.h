@@ -47,6 +47,9 @@ struct Death {
   std::string message;  // one sentence for a person
 };
 
+// Nanoseconds since 1970-01-01 UTC.
+[[nodiscard]] uint64_t wall_clock_ns();
+
 // Who asked for a VM.
 struct Requester {
   uint64_t session = 0;
@@ -80,6 +83,7 @@ struct VmInfo {
   VmState state = VmState::kNotStarted;
   IsolationLevel isolation = IsolationLevel::kNone;
   std::string backend;
+  bool suspended = false;
   bool detached = false;
   bool persistent = false;
   bool app = false;

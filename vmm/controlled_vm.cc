@@ -175,13 +175,26 @@ class MachineVm final : public control::ControlledVm {
     return {};
   }
 
- private:
-  Result<void> listen(uint32_t port, control::VsockType type) {
-    return vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {
+  Result<void> listen(uint32_t port, control::VsockType type) override {
+    if (listeners_ >= control::kMaxListenPorts)
+      return fail(ErrorCode::kExhausted, "the VM listens on as many vsock ports as it may");
+    TRY(vsock_->muxer().listen(port, packet_type(type), [this, port, type](UniqueFd socket) {
       observer_.accepted({.port = port, .type = type}, std::move(socket));
-    });
+    }));
+    ++listeners_;
+    return {};
   }
 
+  Result<void> suspend() override {
+    machine_->pause();
+    return {};
+  }
+  Result<void> resume() override {
+    machine_->resume();
+    return {};
+  }
+
+ private:
   Result<void> add(std::unique_ptr<virtio::Device> device) {
     const unsigned slot = TRY(machine_->add_virtio_slot());
     auto transport = TRY(virtio::MmioTransport::create(machine_->memory(), machine_->irq(slot), std::move(device)));
@@ -200,7 +213,8 @@ class MachineVm final : public control::ControlledVm {
     return machine_->load({.mode = firmware ? BootConfig::Mode::kFirmware : BootConfig::Mode::kKernel,
                            .kernel = kernel ? &*kernel : nullptr,
                            .initrd = initrd ? &*initrd : nullptr,
-                           .command_line = c.command_line});
+                           .command_line = c.command_line,
+                           .instance_id = c.instance_id});
   }
 
   control::VmObserver& observer_;
@@ -211,6 +225,7 @@ class MachineVm final : public control::ControlledVm {
   std::unique_ptr<gdb::Server> debugger_;
   std::vector<virtio::MmioTransport*> transports_;
   vsock::VsockDevice* vsock_ = nullptr;
+  size_t listeners_ = 0;
 };
 
 }  // namespace

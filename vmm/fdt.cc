@@ -170,6 +170,14 @@ void add_virtio(Writer& w, const FdtConfig& config) {
   }
 }
 
+// "Untrusted": it comes from the host.
+void add_instance_id(Writer& w, const FdtConfig& config) {
+  if (config.instance_id.empty()) return;
+  auto avf = w.node("avf");
+  auto untrusted = w.node("untrusted");
+  w.bytes("instance-id", config.instance_id.data(), config.instance_id.size());
+}
+
 }  // namespace
 
 Result<std::vector<uint8_t>> build_fdt(const FdtConfig& config) {
@@ -203,6 +211,7 @@ Result<std::vector<uint8_t>> build_fdt(const FdtConfig& config) {
     add_timer(w);
     add_uart_and_rtc(w);
     add_virtio(w, config);
+    add_instance_id(w, config);
   }
   return w.finish();
 }

@@ -15,6 +15,7 @@ struct FdtConfig {
   unsigned cpus = 1;
   uint64_t ram_size = 0;  // bytes from board::kRamBase
   std::string bootargs;
+  std::string instance_id;  // bytes for /avf/untrusted/instance-id, where AVF's guests find theirs; empty: no such node
   struct Range {
     GuestPhysAddr base = 0;
     uint64_t size = 0;

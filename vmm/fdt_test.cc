@@ -45,6 +45,12 @@ class FdtTest : public ::testing::Test {
   std::vector<uint8_t> blob_;
 };
 
+TEST_F(FdtTest, TellsTheInstanceId) {
+  const std::string id("\0an identity", 12);
+  build({.ram_size = 64 << 20, .bootargs = "", .instance_id = id});
+  EXPECT_EQ(text("/avf/untrusted", "instance-id"), id);
+}
+
 TEST_F(FdtTest, DescribesTheBoard) {
   FdtConfig config{.cpus = 18, .ram_size = 5ull << 30, .bootargs = "console=ttyAMA0 quiet", .virtio_slots = {0, 3}};
   config.initrd = {0x4820'0000, 12345};
@@ -57,6 +63,7 @@ TEST_F(FdtTest, DescribesTheBoard) {
   EXPECT_THAT(cells("/chosen", "linux,initrd-end"), ElementsAre(0, 0x4820'0000 + 12345));
   EXPECT_THAT(cells("/chosen", "kaslr-seed"), ElementsAre(0x01234567, 0x89abcdef));
   EXPECT_EQ(text("/chosen", "rng-seed"), std::string(32, '\xa5'));
+  EXPECT_FALSE(has("/avf"));
   EXPECT_THAT(cells("/memory@40000000", "reg"), ElementsAre(0, 0x4000'0000, 1, 0x4000'0000));
   EXPECT_THAT(cells("/cpus/cpu@0", "reg"), ElementsAre(0, 0));
   EXPECT_THAT(cells("/cpus/cpu@f", "reg"), ElementsAre(0, 15));

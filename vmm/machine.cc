@@ -152,7 +152,7 @@ Result<void> Machine::load(const BootConfig& boot) {
     initrd_base = fdt_base + kMaxFdtSize;
   }
 
-  FdtConfig fdt{.cpus = config_.cpus, .ram_size = ram.size, .bootargs = boot.command_line};
+  FdtConfig fdt{.cpus = config_.cpus, .ram_size = ram.size, .bootargs = boot.command_line, .instance_id = boot.instance_id};
   if (boot.initrd && boot.initrd->size() > 0) {
     if (auto done = load_initrd(*boot.initrd, room, initrd_base); !done) return in_context("initrd", std::move(done).error());
     fdt.initrd = {initrd_base, boot.initrd->size()};
@@ -274,11 +274,14 @@ void Machine::pause() {
   paused_ = true;
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
   changed_.wait(lock, [this] { return parked_ == started_ || !paused_ || stopping_; });
+  if (paused_ && !stopping_ && !std::exchange(counter_stopped_, true)) vm_->stop_counter();
 }
 
 void Machine::resume() {
   std::lock_guard lock(mutex_);
   paused_ = false;
+  // While mutex_ is held no vCPU leaves wait_while_paused().
+  if (std::exchange(counter_stopped_, false)) vm_->restart_counter();
   changed_.notify_all();
 }
 

@@ -49,6 +49,7 @@ struct BootConfig {
   const ByteSource* kernel = nullptr;
   const ByteSource* initrd = nullptr;  // optional
   std::string command_line;
+  std::string instance_id;  // bytes that the device tree tells the guest; empty: none
 };
 
 class Machine {
@@ -82,7 +83,8 @@ class Machine {
   // --- While it runs.
   [[nodiscard]] Pl011& uart() { return *uart_; }
   [[nodiscard]] const std::vector<hypervisor::Vcpu*>& vcpus() const { return vcpus_; }
-  // All vCPUs stand still outside guest code when pause() returns. Not counted: one resume() undoes any number.
+  // All vCPUs stand still outside guest code when pause() returns, and the guest's virtual counter does until resume(). Not
+  // counted: one resume() undoes any number.
   void pause();
   void resume();
   // --- For a debugger, of which there is one at a time.
@@ -150,6 +152,7 @@ class Machine {
   bool paused_ = false, stopping_ = false, end_reported_ = false;
   unsigned started_ = 0;  // vCPU threads
   unsigned parked_ = 0;  // of which that many wait or have finished
+  bool counter_stopped_ = false;
   std::optional<End> end_;
   std::mutex join_mutex_;
   std::vector<std::jthread> threads_;

@@ -62,6 +62,8 @@ class ScriptedVm final : public hypervisor::Vm {
   }
   Result<void> create_irqchip(const hypervisor::IrqchipConfig&) override { return {}; }
   void memory_written(GuestPhysAddr, uint64_t) override {}
+  void stop_counter() override { ++counter_stops; }
+  void restart_counter() override { ++counter_restarts; }
   Result<void> set_irq_line(uint32_t intid, bool level) override {
     lines.emplace_back(intid, level);
     return {};
@@ -77,6 +79,7 @@ class ScriptedVm final : public hypervisor::Vm {
 
   std::vector<std::unique_ptr<ScriptedVcpu>> vcpus;
   std::vector<std::pair<uint32_t, bool>> lines;
+  int counter_stops = 0, counter_restarts = 0;
   std::vector<hypervisor::IoEventFd> doorbells;
 
  private:
@@ -284,7 +287,11 @@ TEST_F(MachineTest, PauseHoldsEveryVcpu) {
   vm_->vcpus[1]->kick();
   machine_->pause();  // again: nothing to wait for
   EXPECT_EQ(vm_->vcpus[0]->runs + vm_->vcpus[1]->runs, before);
+  EXPECT_EQ(vm_->counter_stops, 1);
+  EXPECT_EQ(vm_->counter_restarts, 0);
   machine_->resume();
+  machine_->resume();
+  EXPECT_EQ(vm_->counter_restarts, 1);
   while (vm_->vcpus[0]->runs + vm_->vcpus[1]->runs < before + 2) std::this_thread::yield();
   machine_->pause();
   machine_->stop();

@@ -128,11 +128,12 @@ TEST(Initramfs, HoldsInitModulesAndTheirOrder) {
   modules.push_back({"base", "virtio", {1, 2, 3}});
   modules.push_back({"disk", "virtio", {1, 2, 3}});
   modules.push_back({"disk", "erofs", {4}});
-  const auto archive = build_initramfs(bytes_of("init program"), modules);
+  const auto archive = build_initramfs(bytes_of("init program"), bytes_of("agent"), modules);
   ASSERT_TRUE(archive);
   const auto entries = parse_cpio(*archive);
   EXPECT_EQ(entries.at("init").contents, "init program");
   EXPECT_EQ(entries.at("init").mode, S_IFREG | 0755u);
+  EXPECT_EQ(entries.at("lib/adyton/agent").contents, "agent");
   EXPECT_EQ(entries.at("lib/modules/virtio.ko").contents, "\1\2\3");
   EXPECT_EQ(entries.at("tmp").mode, S_IFDIR | 01777u);
   const auto list = guest::parse_module_list(entries.at(std::string(guest::kModuleList).substr(1)).contents);

@@ -7,13 +7,15 @@
 #include <set>
 
 #include "guest/image/cpio_writer.h"
+#include "guest/init/agent.h"
 #include "guest/init/modules.h"
 
 namespace adyton::image {
 
-Result<Bytes> build_initramfs(std::span<const uint8_t> init, const std::vector<OrderedModule>& modules) {
+Result<Bytes> build_initramfs(std::span<const uint8_t> init, std::span<const uint8_t> agent, const std::vector<OrderedModule>& modules) {
   CpioWriter cpio;
   TRY(cpio.add_file("/init", init, 0755));
+  if (!agent.empty()) TRY(cpio.add_file(guest::kAgentPath, agent, 0755));
   // The kernel opens it for init before devtmpfs is there.
   TRY(cpio.add_character_device("/dev/console", 0600, 5, 1));
   for (const char* directory : {"/proc", "/sys", "/run", "/var", "/mnt", "/payload"}) TRY(cpio.add_directory(directory));

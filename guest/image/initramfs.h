@@ -10,8 +10,8 @@
 
 namespace adyton::image {
 
-// An uncompressed cpio archive.
-Result<Bytes> build_initramfs(std::span<const uint8_t> init, const std::vector<OrderedModule>& modules);
+// An uncompressed cpio archive. An empty `agent`: there is none.
+Result<Bytes> build_initramfs(std::span<const uint8_t> init, std::span<const uint8_t> agent, const std::vector<OrderedModule>& modules);
 
 // One initrd from several archives, in a sealed memfd: base first, what is added later wins.
 Result<UniqueFd> concatenate_archives(int base, std::span<const uint8_t> appended);

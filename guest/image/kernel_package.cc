@@ -1,6 +1,7 @@
 #include "guest/image/kernel_package.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -136,14 +137,17 @@ void KernelPackage::forget(const Cache& cache, const KernelOptions& options) { c
 
 Result<KernelPackage::Images> KernelPackage::images(const Cache& cache, const std::string& init, const Progress& progress) const {
   const Bytes init_program = TRY(read_file(init));
+  const std::string agent = init.substr(0, init.rfind('/') + 1) + "agent";
+  const Bytes agent_program = ::access(agent.c_str(), F_OK) == 0 ? TRY(read_file(agent)) : Bytes();
   Fingerprint kernel_key;
   kernel_key.add("vmlinuz 1");
   for (const std::string& name : packages_) kernel_key.add(name);
   const std::string kernel_name = "vmlinuz-" + release_ + "-" + kernel_key.finish().substr(0, 32);
   Fingerprint initramfs_key;
-  initramfs_key.add("initramfs 1");
+  initramfs_key.add("initramfs 2");
   for (const std::string& name : packages_) initramfs_key.add(name);
   initramfs_key.add(init_program);
+  initramfs_key.add(agent_program);
   for (const ModuleGroup& group : guest_module_groups()) {
     initramfs_key.add(group.name);
     for (const std::string& name : group.modules) initramfs_key.add(name);
@@ -179,7 +183,7 @@ Result<KernelPackage::Images> KernelPackage::images(const Cache& cache, const st
       if (is_module(name)) modules[name] = std::move(file);
     }
     const auto order = TRY(ModuleSet(std::move(modules), builtin).resolve(guest_module_groups()));
-    return write_file(path, TRY(build_initramfs(init_program, order)));
+    return write_file(path, TRY(build_initramfs(init_program, agent_program, order)));
   };
   Images images;
   images.kernel = TRY(cache.get(kernel_name, extract_kernel, progress));

@@ -33,7 +33,7 @@ class KernelPackage {
     Artifact kernel;     // vmlinuz as the package has it: an arm64 Image, or from 6.10 on an EFI zboot Image
     Artifact initramfs;  // uncompressed newc cpio; another cpio may be appended
   };
-  // `init`: path of the guest's init program (find_init()).
+  // `init`: path of the guest's init program (find_init()); a program "agent" in the same folder comes with it.
   Result<Images> images(const Cache& cache, const std::string& init, const Progress& progress = {}) const;
 
  private:

@@ -9,9 +9,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
 
 #include "guest/exec_protocol.h"
+#include "guest/init/agent.h"
 #include "guest/init/exec_server.h"
 #include "guest/init/filesystems.h"
 #include "guest/init/log.h"
@@ -89,6 +91,8 @@ Result<void> run(uint64_t started_ns) {
   };
   // PID 1 only: everything but init itself.
   hooks.kill_everything = [](pid_t) { ::kill(-1, SIGKILL); };
+  hooks.set_clock = set_clock;
+  hooks.start_agent = [program = std::make_shared<UniqueFd>(open_agent())] { return start_agent(*program); };
   return Session(std::move(control), std::move(hooks)).run(hello);
 }
 

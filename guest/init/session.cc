@@ -9,6 +9,10 @@
 
 #include <cerrno>
 #include <csignal>
+#include <ctime>
+#include <string_view>
+
+#include "guest/init/agent.h"
 
 namespace adyton::guest {
 namespace {
@@ -19,6 +23,12 @@ Result<void> wait_for(int fd, short events) {
     if (errno != EINTR) return fail_errno("waiting for the host");
   }
   return {};
+}
+
+uint64_t monotonic_ns() {
+  timespec t{};
+  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
 }
 
 }  // namespace
@@ -91,7 +101,10 @@ Result<void> Session::start(ExecRequest& request) {
   if (!payload) return send(payload.error());
   payload_ = std::move(*payload);
   TRY(send(Started{static_cast<uint32_t>(payload_.pid)}));
-  return connect_streams();
+  TRY(connect_streams());
+  // Last: nobody waits for it.
+  if (hooks_.start_agent) agent_ = hooks_.start_agent();
+  return {};
 }
 
 Result<void> Session::connect_streams() {
@@ -128,11 +141,11 @@ Result<void> Session::serve() {
   reap();  // one that ended before the signalfd was there
   std::vector<pollfd> entries;
   while (!finished()) {
-    entries.assign({{control_.get(), POLLIN, 0}, {child_events.get(), POLLIN, 0}});
+    entries.assign({{control_.get(), POLLIN, 0}, {child_events.get(), POLLIN, 0}, {agent_.valid() ? agent_.get() : -1, POLLIN, 0}});
     for (const auto* relays : {&inputs_, &outputs_}) {
       for (const Relay& relay : *relays) relay.add_poll_entries(entries);
     }
-    if (::poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return fail_errno("waiting for the payload");
+    if (::poll(entries.data(), entries.size(), patience_ms()) < 0 && errno != EINTR) return fail_errno("waiting for the payload");
     if (entries[0].revents != 0 && !TRY(read_control())) {
       return fail(ErrorCode::kUnavailable, "the host closed the control connection while the payload was running");
     }
@@ -145,6 +158,11 @@ Result<void> Session::serve() {
       signalfd_siginfo info{};
       while (::read(child_events.get(), &info, sizeof info) > 0) continue;
       reap();
+    }
+    if (entries[2].revents != 0) read_agent();
+    if (deadline_ns_ && monotonic_ns() >= *deadline_ns_) {
+      deadline_ns_.reset();
+      if (!exited_) hooks_.kill_everything(payload_.pid);
     }
     for (auto* relays : {&inputs_, &outputs_}) {
       for (Relay& relay : *relays) relay.pump();
@@ -160,20 +178,51 @@ Result<void> Session::handle(const Message& message) {
     if (terminal_) set_window_size(terminal_->get(), size->rows, size->columns);
   } else if (std::holds_alternative<Kill>(message)) {
     hooks_.kill_everything(payload_.pid);
+  } else if (const auto* clock = std::get_if<SetClock>(&message)) {
+    if (hooks_.set_clock) hooks_.set_clock(clock->wall_clock_ns);
   } else {
     return fail(ErrorCode::kCorrupt, "the host sent a message that only a guest sends, or a second request");
   }
   return {};
 }
 
+pid_t Session::payload_group() const {
+  pid_t foreground = 0;
+  if (terminal_ && ::ioctl(terminal_->get(), TIOCGPGRP, &foreground) == 0 && foreground > 0) return foreground;
+  return payload_.pid;
+}
+
 void Session::forward_signal(int number) {
-  if (exited_) return;
-  pid_t group = payload_.pid;
-  if (terminal_) {
-    pid_t foreground = 0;
-    if (::ioctl(terminal_->get(), TIOCGPGRP, &foreground) == 0 && foreground > 0) group = foreground;
-  }
-  ::kill(-group, number);
+  if (!exited_) ::kill(-payload_group(), number);
+}
+
+void Session::read_agent() {
+  char words[64];
+  const ssize_t size = ::read(agent_.get(), words, sizeof words);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) return agent_.reset();
+  if (std::string_view(words, static_cast<size_t>(size)).find(kAgentShutdown) != std::string_view::npos) end_payload();
+}
+
+// Once: the time to end does not begin anew.
+void Session::end_payload() {
+  if (exited_ || deadline_ns_) return;
+  deadline_ns_ = monotonic_ns() + hooks_.grace_ns;
+  // A shell at a terminal takes no notice of SIGTERM, but it does of its terminal's loss. Who is stopped has to run to end.
+  const pid_t group = payload_group();
+  const auto tell = [&](int number) {
+    ::kill(-payload_.pid, number);
+    if (group != payload_.pid) ::kill(-group, number);
+  };
+  tell(SIGTERM);
+  if (terminal_) tell(SIGHUP);
+  tell(SIGCONT);
+}
+
+int Session::patience_ms() const {
+  if (!deadline_ns_) return -1;
+  const uint64_t now = monotonic_ns();
+  return now >= *deadline_ns_ ? 0 : static_cast<int>((*deadline_ns_ - now) / 1'000'000 + 1);
 }
 
 void Session::reap() {

@@ -9,11 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <future>
 #include <map>
 #include <mutex>
 #include <thread>
+
+#include "guest/init/agent.h"
 
 namespace adyton::guest {
 namespace {
@@ -37,6 +40,9 @@ class HostSide {
     control_.reset(ends[0]);
     guest_control_.reset(ends[1]);
     EXPECT_EQ(::fcntl(guest_control_.get(), F_SETFL, O_NONBLOCK), 0);
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    guest_agent_.reset(ends[0]);
+    agent_.reset(ends[1]);
   }
   ~HostSide() {
     control_.reset();
@@ -59,6 +65,9 @@ class HostSide {
       return {};
     };
     hooks.kill_everything = [](pid_t payload) { ::kill(-payload, SIGKILL); };
+    hooks.set_clock = [this](uint64_t wall_clock_ns) { clock_.set_value(wall_clock_ns); };
+    hooks.start_agent = [this] { return std::move(guest_agent_); };
+    hooks.grace_ns = grace_ns_;
     session_ = std::async(std::launch::async, [this, hooks = std::move(hooks)]() mutable {
       Hello hello;
       hello.kernel_release = "test";
@@ -67,6 +76,11 @@ class HostSide {
     EXPECT_TRUE(std::holds_alternative<Hello>(receive()));
     send(request);
   }
+
+  void set_grace(std::chrono::nanoseconds grace) { grace_ns_ = static_cast<uint64_t>(grace.count()); }
+  void agent_says(char what) { ASSERT_EQ(::write(agent_.get(), &what, 1), 1); }
+  void agent_dies() { agent_.reset(); }
+  uint64_t wait_for_clock() { return clock_.get_future().get(); }
 
   void send(const Message& message) {
     const auto bytes = encode(message);
@@ -141,6 +155,10 @@ class HostSide {
  private:
   UniqueFd control_;
   UniqueFd guest_control_;
+  UniqueFd agent_;
+  UniqueFd guest_agent_;
+  std::promise<uint64_t> clock_;
+  uint64_t grace_ns_ = SessionHooks().grace_ns;
   MessageReader reader_;
   std::mutex mutex_;
   std::map<uint32_t, UniqueFd> streams_;
@@ -336,6 +354,62 @@ TEST(Session, EndOfTheHostsInputIsEndOfFileOnTheTerminal) {
   host.receive();
   ::shutdown(host.stream(kTerminalPort), SHUT_WR);
   EXPECT_EQ(host.read_to_end(kTerminalPort), "end\r\n");
+  EXPECT_EQ(host.receive(), Message(Exited{false, 0, false}));
+}
+
+TEST(Session, TheAgentEndsThePayloadInOrder) {
+  HostSide host;
+  host.start(shell("trap 'echo last words; exit 5' TERM; echo ready; while :; do :; done"));
+  host.receive();
+  host.read_until(kStdoutPort, "ready\n");
+  host.agent_says('?');  // is nothing that init knows
+  host.agent_says(kAgentShutdown);
+  EXPECT_EQ(host.read_to_end(kStdoutPort), "last words\n");
+  EXPECT_EQ(host.receive(), Message(Exited{false, 5, false}));
+  EXPECT_TRUE(host.finish());
+}
+
+TEST(Session, APayloadThatDoesNotEndIsKilledAfterAWhile) {
+  HostSide host;
+  host.set_grace(std::chrono::milliseconds(50));
+  host.start(shell("trap '' TERM; echo ready; while :; do sleep 100; done"));
+  host.receive();
+  host.read_until(kStdoutPort, "ready\n");
+  host.agent_says(kAgentShutdown);
+  EXPECT_EQ(host.receive(), Message(Exited{true, SIGKILL, false}));
+}
+
+TEST(Session, AShellAtATerminalEndsToo) {
+  HostSide host;
+  host.set_grace(std::chrono::hours(1));
+  ExecRequest request = shell("trap '' TERM; trap 'echo bye; exit 0' HUP; echo ready; while :; do :; done");
+  request.terminal = true;
+  host.start(request);
+  host.receive();
+  host.read_until(kTerminalPort, "ready\r\n");
+  host.agent_says(kAgentShutdown);
+  EXPECT_THAT(host.read_to_end(kTerminalPort), HasSubstr("bye"));
+  EXPECT_EQ(host.receive(), Message(Exited{false, 0, false}));
+}
+
+TEST(Session, TheAgentsEndMeansNothing) {
+  HostSide host;
+  host.start(shell("cat"));
+  host.receive();
+  host.agent_dies();
+  host.write(kStdinPort, "still here");
+  host.end_input();
+  EXPECT_EQ(host.read_to_end(kStdoutPort), "still here");
+  EXPECT_EQ(host.receive(), Message(Exited{false, 0, false}));
+}
+
+TEST(Session, TheHostSetsTheClock) {
+  HostSide host;
+  host.start(shell("cat"));
+  host.receive();
+  host.send(SetClock{.wall_clock_ns = 1234});
+  EXPECT_EQ(host.wait_for_clock(), 1234u);
+  host.end_input();
   EXPECT_EQ(host.receive(), Message(Exited{false, 0, false}));
 }
 

@@ -97,6 +97,14 @@ Result<GuestPhysAddr> SoftVcpu::translate(uint64_t va) {
   return *pa;
 }
 
+void SoftVcpu::hold_back_counter(uint64_t counts) { held_back_.fetch_add(counts); }
+
+void SoftVcpu::apply_held_back_counter() {
+  cpu_->state().cntvoff += held_back_.exchange(0);
+  cpu_->state_changed();
+  timer_.update(cpu_->state());
+}
+
 void SoftVcpu::set_irq(bool level) {
   cpu_->set_irq(level);
   if (level) wake_.wake();
@@ -233,6 +241,7 @@ std::optional<Exit> SoftVcpu::handle_firmware_call() {
 
 Result<Exit> SoftVcpu::run() {
   if (!shared_.gic) return fail(ErrorCode::kInvalidArgument, "a vCPU cannot run before its VM has an interrupt controller");
+  if (held_back_.load() != 0) apply_held_back_counter();
   if (mmio_pending_) {
     uint64_t value = 0;
     if (!mmio_is_write_) std::memcpy(&value, mmio_data_.data(), mmio_size_);

@@ -60,6 +60,9 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   void set_irq(bool level) override;
   void set_fiq(bool level) override;
 
+  // The virtual counter falls behind by so much, from the next run() on. Any thread, while run() is not in progress: a debugger may be
+  // using the registers.
+  void hold_back_counter(uint64_t counts);
   void wake() { wake_.wake(); }
   void timer_expired() { timer_.expire(); }
 
@@ -68,6 +71,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   void arm_timer(uint64_t deadline) override;
 
   void start(uint64_t entry, uint64_t x0);
+  void apply_held_back_counter();
   // False: kicked before it was powered on.
   bool wait_until_on();
   // Kicked, or an interrupt is signalled.
@@ -88,6 +92,7 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   IoEventFdTable::Reader doorbells_;
   WakeEvent wake_;
   std::atomic<bool> kicked_ = false;
+  std::atomic<uint64_t> held_back_ = 0;  // counts that cntvoff does not have yet
   // Why the engine came back.
   struct {
     Tally mmio, irqchip, doorbell, firmware, wfi, wfe, kick, debug;

@@ -69,6 +69,13 @@ Result<void> SoftVm::create_irqchip(const IrqchipConfig& config) {
   return shared_.timers->start();
 }
 
+void SoftVm::stop_counter() { counter_stopped_at_ = shared_.counter.now(); }
+
+void SoftVm::restart_counter() {
+  const uint64_t counts = shared_.counter.now() - counter_stopped_at_;
+  for (auto& vcpu : vcpus_) vcpu->hold_back_counter(counts);
+}
+
 Result<void> SoftVm::check_spi(uint32_t intid) const {
   if (!shared_.gic) return fail(ErrorCode::kInvalidArgument, "the VM has no interrupt controller yet");
   if (!shared_.gic->is_spi(intid)) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is not an SPI of this VM", intid));

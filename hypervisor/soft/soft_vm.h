@@ -38,6 +38,8 @@ class SoftVm final : public Vm {
   Result<Vcpu*> create_vcpu(unsigned index) override;
   Result<void> create_irqchip(const IrqchipConfig& config) override;
   void memory_written(GuestPhysAddr address, uint64_t size) override;
+  void stop_counter() override;
+  void restart_counter() override;
   Result<void> set_irq_line(uint32_t intid, bool level) override;
   Result<void> add_irqfd(int eventfd, uint32_t intid) override;
   Result<void> remove_irqfd(int eventfd, uint32_t intid) override;
@@ -55,6 +57,7 @@ class SoftVm final : public Vm {
   std::unique_ptr<engine::Machine> machine_;
   SoftShared shared_;
   std::unique_ptr<IrqfdPoller> irqfds_;
+  uint64_t counter_stopped_at_ = 0;  // physical count
 };
 
 }  // namespace adyton::hypervisor::soft

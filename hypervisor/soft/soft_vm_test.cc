@@ -102,6 +102,31 @@ TEST_F(SoftVmTest, WantsItsPartsInOrder) {
   EXPECT_TRUE(vm->set_irq_line(63, true));
 }
 
+// A vCPU takes it over itself when it runs next: until then a debugger may be using its registers.
+TEST_F(SoftVmTest, TheVirtualCounterCanStandStill) {
+  const auto run_all = [&] {
+    for (unsigned i = 0; i < vcpus_.size(); ++i) {
+      vcpus_[i]->kick();  // the second one is off
+      run<InterruptedExit>(i);
+    }
+  };
+  fake_time = 1000;
+  vm_->stop_counter();
+  fake_time = 4000;
+  vm_->restart_counter();
+  for (FakeCpu* cpu : cpus_) EXPECT_EQ(cpu->state().cntvoff, 0u);
+  run_all();
+  for (FakeCpu* cpu : cpus_) EXPECT_EQ(cpu->state().cntvoff, 3000u);
+  for (const uint64_t stopped : {5000, 6000}) {
+    fake_time = stopped;
+    vm_->stop_counter();
+    fake_time = stopped + 250;
+    vm_->restart_counter();
+  }
+  run_all();
+  for (FakeCpu* cpu : cpus_) EXPECT_EQ(cpu->state().cntvoff, 3500u);
+}
+
 TEST_F(SoftVmTest, MmioLeavesAndComesBackWithAnAnswer) {
   cpus_[0]->then_mmio(0x900'0000, 4, false);
   cpus_[0]->then_mmio(0x900'0004, 2, true, 0xbeef);

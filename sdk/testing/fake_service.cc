@@ -132,6 +132,7 @@ rpc::Reply<aidl::VirtualMachineInfo> FakeVm::getInfo() {
   info.state = state_;
   info.backend = "fake";
   info.app = app;
+  info.suspended = suspended;
   info.detached = detached;
   info.persistent = persistent;
   info.cpuCount = cpus;

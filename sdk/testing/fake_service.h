@@ -1,5 +1,6 @@
 // A virtualization service without virtual machines: it keeps records in memory, and its VMs do what the test says.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,6 +48,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   // What it was made from.
   aidl::VirtualMachinePayloadConfig payload;  // empty for a raw VM
   bool app = false;
+  std::atomic<bool> suspended = false;
   bool detached = false;
   bool persistent = false;
   bool has_kernel = false;
@@ -72,8 +74,14 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
   rpc::Reply<> kill() override;
-  rpc::Reply<> suspend() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
-  rpc::Reply<> resume() override { return rpc::fail(rpc::Exception::kUnsupportedOperation, "it cannot"); }
+  rpc::Reply<> suspend() override {
+    suspended = true;
+    return {};
+  }
+  rpc::Reply<> resume() override {
+    suspended = false;
+    return {};
+  }
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
   rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const aidl::VsockCaptureFilter& filter) override;
   rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<aidl::IVsockListener>& listener) override;

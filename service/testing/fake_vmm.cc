@@ -1,10 +1,14 @@
 // A program that speaks adyton-vmm's control protocol and runs no guest, for tests of the service. What it does is in the words
 // of the VM's kernel command line:
 //
-//   at=PHASE:ACTION   PHASE: configure, start, run      ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset,
-//   crash console:TEXT      writes TEXT to the console when started; '_' stands for a space dial:PORT         connects to a port
-//   of the host once started, and sends "hello from PORT" ask:PORT           asks about a port, and says on the console and to
-//   the socket what the answer was echo              what comes in on the console goes out again
+//   at=PHASE:ACTION   PHASE: configure, start, run, listen, suspend, resume
+//                     ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset, crash
+//   console:TEXT      writes TEXT to the console when started; '_' stands for a space
+//   dial:PORT         connects to a port of the host once started, and sends "hello from PORT"
+//   ask:PORT          asks about a port, and says on the console and to the socket what the answer was
+//   echo              what comes in on the console goes out again
+//
+// It connects to a port that it is told to listen on later at once.
 //
 // and for behaviour before that, in the environment: FAKE_VMM=at=spawn:ACTION, FAKE_VMM=at=describe:ACTION.
 // The payload's first argument says what the guest's init does: see Guest::run().
@@ -102,6 +106,15 @@ class FakeVmm {
         const std::string what = (answer->socket ? "taken " : "refused ") + std::to_string(answer->question) + "\n";
         if (answer->socket) write_all(packet->fds[*answer->socket].get(), what);
         write_all(console_.get(), what);
+      } else if (auto* listen = std::get_if<Listen>(&request->body)) {
+        if (act("listen", request->id)) continue;
+        ports_.push_back(listen->port);
+        say(vmm::control::Reply{.id = request->id, .error = {}});
+        greet(listen->port);
+      } else if (std::holds_alternative<Suspend>(request->body)) {
+        if (!act("suspend", request->id)) say(vmm::control::Reply{.id = request->id, .error = {}});
+      } else if (std::holds_alternative<Resume>(request->body)) {
+        if (!act("resume", request->id)) say(vmm::control::Reply{.id = request->id, .error = {}});
       } else {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         end(EndReason::kStopped);
@@ -169,6 +182,12 @@ class FakeVmm {
   }
 
   void started();
+  void greet(uint32_t port) {
+    UniqueFd stream = dial(port);
+    if (!stream.valid()) return;
+    write_all(stream.get(), "hello from " + std::to_string(port));
+    (void)stream.release();  // lives as long as the guest
+  }
 
   Socket socket_{UniqueFd(kControlFd)};
   std::mutex mutex_;
@@ -226,6 +245,7 @@ class Guest {
         const auto message = hear();
         if (!message) vmm_.end(EndReason::kShutdown);
         const auto* signal = std::get_if<guest::Signal>(&*message);
+        if (std::holds_alternative<guest::SetClock>(*message)) write_all(out.get(), "clock set\n");
         if (const auto* size = std::get_if<guest::WindowSize>(&*message))
           write_all(out.get(), std::to_string(size->rows) + "x" + std::to_string(size->columns) + "\n");
         const bool kill = std::holds_alternative<guest::Kill>(*message);
@@ -277,12 +297,7 @@ void FakeVmm::started() {
       }
       write_all(console_.get(), text + "\n");
     } else if (word.starts_with("dial:")) {
-      const auto port = static_cast<uint32_t>(std::atoi(word.c_str() + 5));
-      UniqueFd stream = dial(port);
-      if (stream.valid()) {
-        write_all(stream.get(), "hello from " + std::to_string(port));
-        (void)stream.release();  // lives as long as the guest
-      }
+      greet(static_cast<uint32_t>(std::atoi(word.c_str() + 5)));
     } else if (word.starts_with("ask:")) {
       const auto port = static_cast<uint32_t>(std::atoi(word.c_str() + 4));
       say(Asked{.question = port, .port = port});

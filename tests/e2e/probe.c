@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 // clang-format off: it needs what <sys/socket.h> declares.
 #include <linux/vm_sockets.h>
@@ -78,6 +79,18 @@ static int vsock_say(unsigned port) {
   printf("%u: %s\n", port, connected ? "connected" : "refused");
   close(fd);
   return 0;
+}
+
+// Of /proc/meminfo, in KiB.
+static long memory_field(const char* name) {
+  char line[256];
+  long value = -1;
+  FILE* info = fopen("/proc/meminfo", "r");
+  while (value < 0 && fgets(line, sizeof line, info) != NULL) {
+    if (strncmp(line, name, strlen(name)) == 0) value = atol(line + strlen(name));
+  }
+  fclose(info);
+  return value;
 }
 
 static void* add_many(void* counter) {
@@ -202,9 +215,38 @@ int main(int argc, char** argv) {
     say("ready\n");
     for (;;) pause();
   }
+  if (strcmp(word, "stubborn") == 0) {
+    signal(SIGTERM, SIG_IGN);
+    say("ready\n");
+    for (;;) pause();
+  }
   if (strcmp(word, "wait") == 0) {
     say("ready\n");
     for (;;) pause();
+  }
+  if (strcmp(word, "last-words") == 0) {
+    signal(SIGTERM, note);
+    say("ready\n");
+    await_signal();
+    say("last words\n");
+    return 6;
+  }
+  if (strcmp(word, "watch-cache") == 0) {
+    static char buffer[1 << 16];
+    const int file = open(argv[3], O_RDONLY);
+    while (read(file, buffer, sizeof buffer) > 0) continue;
+    const long before = memory_field("Cached:");
+    say("cached\n");
+    while (memory_field("Cached:") > before - number) usleep(10000);
+    say("dropped\n");
+    return 0;
+  }
+  if (strcmp(word, "clocks") == 0) {
+    struct timespec monotonic, wall;
+    clock_gettime(CLOCK_MONOTONIC, &monotonic);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    printf("%lld.%09ld %lld.%09ld\n", (long long)monotonic.tv_sec, monotonic.tv_nsec, (long long)wall.tv_sec, wall.tv_nsec);
+    return 0;
   }
   if (strcmp(word, "flood") == 0) {
     static char line[4096];

@@ -12,6 +12,7 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "adyton/adyton.h"
 #include "tests/e2e/adyton.h"
@@ -21,6 +22,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr auto kPatience = std::chrono::seconds(120);
 
@@ -200,6 +202,125 @@ TEST_F(ServiceTest, TheExamplesWork) {
     EXPECT_EQ(example.finish(), 0) << example.errors();
     EXPECT_THAT(example.output(), HasSubstr(expected)) << example.errors();
   }
+}
+
+TEST_F(ServiceTest, AGuestKnowsItsInstance) {
+  const auto manager = connect();
+  const auto show = [&](const std::shared_ptr<VirtualMachine>& vm) {
+    const auto started = vm->run();
+    EXPECT_TRUE(started) << started.error().message;
+    const auto log = vm->getLogOutput();
+    EXPECT_TRUE(log && vm->waitForStop(kPatience));
+    return log ? read_all(*log) : "";
+  };
+  const std::vector<std::string> arguments = {"file", "/proc/device-tree/avf/untrusted/instance-id"};
+  const std::string kept = show(*manager->create("known", config(arguments)));
+  EXPECT_EQ(kept, contents(folder.path() + "/data/adyton/vm/known/instance_id"));
+  EXPECT_EQ(kept.size(), 64u);
+  const std::string other = show(*manager->createTemporary(config(arguments)));
+  EXPECT_EQ(other.size(), 64u);
+  EXPECT_NE(other, kept);
+  EXPECT_NE(other, std::string(64, '\0'));
+}
+
+// The agent has registered itself once it can be asked for memory.
+void wait_for_agent(VirtualMachine& vm) {
+  while (vm.getStatus() == VmStatus::kRunning && !vm.trimMemory(TrimLevel::kRunningLow)) std::this_thread::yield();
+}
+
+TEST_F(ServiceTest, TheAgentEndsAPayloadInOrder) {
+  const auto manager = connect();
+  auto vm = *manager->createTemporary(config({"last-words"}));
+  auto events = std::make_shared<Recorder>();
+  vm->setCallback(events);
+  ASSERT_TRUE(vm->run());
+  ASSERT_TRUE(events->wait_for("started"));
+  const auto log = vm->getLogOutput();
+  ASSERT_TRUE(log);
+  wait_for_agent(*vm);
+  ASSERT_TRUE(vm->stop());
+  EXPECT_THAT(read_all(*log), HasSubstr("last words\n"));
+  ASSERT_TRUE(events->wait_for("stopped shutdown"));
+  EXPECT_THAT(events->events(), ElementsAre("started", "finished 6", "stopped shutdown"));
+}
+
+TEST_F(ServiceTest, TheAgentEndsAPayloadThatDoesNotWantTo) {
+  const auto manager = connect();
+  auto vm = *manager->createTemporary(config({"stubborn"}));
+  auto events = std::make_shared<Recorder>();
+  vm->setCallback(events);
+  ASSERT_TRUE(vm->run());
+  ASSERT_TRUE(events->wait_for("started"));
+  wait_for_agent(*vm);
+  ASSERT_TRUE(vm->stop());
+  // By the guest, or by the host where the guest was too slow for that.
+  EXPECT_TRUE(events->wait_for("finished 137") || events->wait_for("stopped killed"));
+}
+
+TEST_F(ServiceTest, TheAgentGivesBackMemory) {
+  const auto manager = connect();
+  const TemporaryFolder data;
+  [[maybe_unused]] const auto file = data.write("big", std::string(24 << 20, 'x'));
+  const auto made = *VirtualMachineConfig::Builder()
+                           .setPayload(probe())
+                           .setArguments({"watch-cache", std::to_string(16 << 10), "/mnt/big"})
+                           .addMount({.source = data.path(), .target = "/mnt", .read_only = true})
+                           .setMemoryBytes(128 << 20)
+                           .setIsolation(IsolationLevel::kNone)
+                           .setDebugLevel(DebugLevel::kFull)
+                           .setVmOutputCaptured(true)
+                           .build();
+  auto vm = *manager->createTemporary(made);
+  const auto started = vm->run();
+  ASSERT_TRUE(started) << started.error().message;
+  const auto log = vm->getLogOutput();
+  ASSERT_TRUE(log);
+  std::string text;
+  for (char byte; text.find("cached\n") == std::string::npos && ::read(log->get(), &byte, 1) == 1;) text += byte;
+  wait_for_agent(*vm);
+  EXPECT_EQ(read_all(*log), "dropped\n");
+  ASSERT_TRUE(vm->waitForStop(kPatience));
+  EXPECT_EQ(vm->getPayloadExitCode(), 0);
+}
+
+TEST_F(ServiceTest, TimeStandsStillForASuspendedGuest) {
+  const auto manager = connect();
+  using Clock = std::chrono::steady_clock;
+  const auto wall = [] { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); };
+  ASSERT_EQ(tell({"run", "-d", "--rm", "--name", "frozen", probe(), "wait"}).code, 0);
+  const auto clocks = [] {
+    const Told told = tell({"exec", "frozen", "--", "/payload/probe", "clocks"});
+    std::pair<double, double> times;
+    EXPECT_EQ(std::sscanf(told.output.c_str(), "%lf %lf", &times.first, &times.second), 2) << told.output << told.errors;
+    return times;
+  };
+  const auto begin = Clock::now();
+  const auto before = clocks();
+  EXPECT_EQ(tell({"resume", "frozen"}).code, 125);
+  ASSERT_EQ(tell({"suspend", "frozen"}).code, 0);
+  const auto suspended = Clock::now();
+  EXPECT_THAT(tell({"suspend", "frozen"}).errors, HasSubstr("suspended already"));
+  EXPECT_THAT(tell({"list"}).output, HasSubstr("started (suspended)"));
+  EXPECT_THAT(tell({"info", "--json", "frozen"}).output, HasSubstr("\"suspended\": true"));
+  EXPECT_THAT(tell({"exec", "frozen", "--", "/payload/probe", "clocks"}).errors, HasSubstr("adyton resume frozen"));
+  std::this_thread::sleep_for(std::chrono::seconds(2));  // time that the guest shall not see
+  const std::chrono::duration<double> halted = Clock::now() - suspended;
+  ASSERT_EQ(tell({"resume", "frozen"}).code, 0);
+  const auto after = clocks();
+  const std::chrono::duration<double> all = Clock::now() - begin;
+  EXPECT_GT(after.first, before.first);
+  EXPECT_LE(after.first - before.first, all.count() - halted.count());
+  // Its wall clock is set anew, a moment after it runs on; otherwise it would lag for ever.
+  const auto give_up = Clock::now() + kPatience;
+  double lag = 0;
+  do {
+    const double now = wall();
+    lag = now - clocks().second;
+  } while (lag >= halted.count() && Clock::now() < give_up);
+  EXPECT_LT(lag, halted.count());
+  EXPECT_THAT(tell({"list"}).output, Not(HasSubstr("suspended")));
+  ASSERT_EQ(tell({"suspend", "frozen"}).code, 0);
+  EXPECT_EQ(tell({"stop", "frozen"}).code, 0);
 }
 
 // ---- the commands --------------------------------------------------------------------------------------------------------

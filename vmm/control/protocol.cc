@@ -1,6 +1,7 @@
 #include "vmm/control/protocol.h"
 
 #include <array>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "vmm/control/statistics_json.h"
@@ -107,6 +108,32 @@ Result<Json> parse_object(std::string_view text) {
 
 Result<std::string> type_of(const Json& json) { return text_of(field(json, "type"), "type", 32); }
 
+// Bytes are two hexadecimal digits each: JSON's text is UTF-8.
+std::string to_hex(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<uint8_t>(c);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+Result<std::string> bytes_of(const Json& value, std::string_view name, size_t max) {
+  const std::string text = TRY(text_of(value, name, 2 * max));
+  if (text.size() % 2 != 0) return corrupt(std::string(name) + " is not whole bytes");
+  std::string bytes(text.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    uint8_t byte = 0;
+    const char* const digits = text.data() + 2 * i;
+    const auto [end, error] = std::from_chars(digits, digits + 2, byte, 16);
+    if (error != std::errc() || end != digits + 2) return corrupt(std::string(name) + " is not hexadecimal");
+    bytes[i] = static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 Result<Disk> decode_disk(const Json& json, size_t fd_count) {
   if (!json.is_object()) return corrupt("a disk is not an object");
   const Json& read_only = field(json, "read_only");
@@ -140,6 +167,10 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   const Json& ask = field(json, "ask_about_ports");
   if (!ask.is_boolean()) return corrupt("ask_about_ports is not a boolean");
   c.ask_about_ports = ask.get<bool>();
+  if (const Json& instance_id = field(json, "instance_id"); !instance_id.is_null()) {
+    c.instance_id = TRY(bytes_of(instance_id, "instance_id", kInstanceIdSize));
+    if (c.instance_id.size() != kInstanceIdSize) return corrupt("instance_id has the wrong size");
+  }
   return c;
 }
 
@@ -175,6 +206,7 @@ Json to_json(const Configure& c) {
   if (c.firmware) json["firmware"] = *c.firmware;
   if (c.initrd) json["initrd"] = *c.initrd;
   if (c.console_input) json["console_input"] = *c.console_input;
+  if (!c.instance_id.empty()) json["instance_id"] = to_hex(c.instance_id);
   return json;
 }
 Json to_json(const Start&) { return {{"type", "start"}}; }
@@ -195,6 +227,9 @@ Json to_json(const Capture& c) {
   return {{"type", "capture"}, {"ring", c.ring}, {"ports", c.ports}, {"max_payload", c.max_payload}};
 }
 Json to_json(const ReadStatistics&) { return {{"type", "statistics"}}; }
+Json to_json(const Suspend&) { return {{"type", "suspend"}}; }
+Json to_json(const Resume&) { return {{"type", "resume"}}; }
+Json to_json(const Listen& l) { return {{"type", "listen"}, {"port", l.port}, {"socket_type", name_of(l.type)}}; }
 Json to_json(const AttachDebugger& a) { return {{"type", "attach-debugger"}, {"listener", a.listener}, {"hold", a.hold}}; }
 
 Json to_json(const Reply& reply) {
@@ -296,6 +331,12 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
                           .socket = TRY(optional_fd_index(field(json, "socket"), "socket", fd_count))};
   } else if (type == "capture") {
     request.body = TRY(decode_capture(json, fd_count));
+  } else if (type == "listen") {
+    request.body = Listen{.port = TRY(port_of(json)), .type = TRY(vsock_type(field(json, "socket_type")))};
+  } else if (type == "suspend") {
+    request.body = Suspend{};
+  } else if (type == "resume") {
+    request.body = Resume{};
   } else {
     return corrupt("unknown type");
   }

@@ -2,9 +2,9 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, stop, describe, capture, statistics, attach-debugger. Each carries an id and
-//   gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last
-//   message.
+//   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, statistics,
+//   attach-debugger. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
+//   asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -30,6 +30,7 @@ inline constexpr size_t kMaxCapturePorts = 64;
 inline constexpr size_t kMaxDisks = 16;
 inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
+inline constexpr size_t kInstanceIdSize = 64;    // bytes
 
 // Of a vsock connection: a SOCK_STREAM or a SOCK_SEQPACKET socket.
 enum class VsockType : uint8_t { kStream, kSeqpacket };
@@ -55,6 +56,7 @@ struct Configure {
   std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to, by stream
   std::vector<uint32_t> listen_seqpacket_ports;
   bool ask_about_ports = false;  // `asked` comes for every other one; otherwise such a connection is refused
+  std::string instance_id;       // of kInstanceIdSize bytes, which the guest is told; empty: it has none
   bool operator==(const Configure&) const = default;
 };
 struct Start {
@@ -91,6 +93,19 @@ struct AttachDebugger {
   bool hold = false;  // before `start`: no guest code runs until a debugger says so
   bool operator==(const AttachDebugger&) const = default;
 };
+// The guest may connect to one more vsock port of the host; of a configured VM, at most kMaxListenPorts in all.
+struct Listen {
+  uint32_t port = 0;
+  VsockType type = VsockType::kStream;
+  bool operator==(const Listen&) const = default;
+};
+// Halts the guest's CPUs and its virtual counter, and lets them run on. Of a VM that is in that state already they do nothing.
+struct Suspend {
+  bool operator==(const Suspend&) const = default;
+};
+struct Resume {
+  bool operator==(const Resume&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -108,7 +123,8 @@ struct ReadStatistics {
 
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Stop, Describe, Answer, Capture, ReadStatistics, AttachDebugger> body;
+  std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, ReadStatistics,
+               AttachDebugger> body;
   bool operator==(const Request&) const = default;
 };
 

@@ -21,7 +21,8 @@ Configure full_configuration() {
                    .virtio_console = true,
                    .listen_ports = {1024, 4294967295u},
                    .listen_seqpacket_ports = {2000},
-                   .ask_about_ports = true};
+                   .ask_about_ports = true,
+                   .instance_id = std::string("\x00\x7f\xff", 3) + std::string(kInstanceIdSize - 3, 'i')};
 }
 
 template <typename Body>
@@ -45,6 +46,9 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Capture{.ring = 1, .ports = {1, 4294967295u}, .max_payload = 96}, 2);
   expect_round_trip(AttachDebugger{.listener = 1, .hold = true}, 2);
   expect_round_trip(AttachDebugger{.listener = 0}, 1);
+  expect_round_trip(Listen{.port = 7, .type = VsockType::kSeqpacket}, 0);
+  expect_round_trip(Suspend{}, 0);
+  expect_round_trip(Resume{}, 0);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
   expect_round_trip(ReadStatistics{}, 0);
@@ -160,6 +164,15 @@ TEST(ControlProtocol, LimitsAreEnforced) {
   EXPECT_TRUE(refused([](Configure& c) { c.disks[0].serial.assign(kMaxDiskSerial + 1, 's'); }));
   EXPECT_TRUE(refused([](Configure& c) { c.disks.resize(kMaxDisks + 1); }));
   EXPECT_TRUE(refused([](Configure& c) { c.listen_ports.resize(kMaxListenPorts + 1); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.instance_id.pop_back(); }));
+  EXPECT_TRUE(refused([](Configure& c) { c.instance_id += 'x'; }));
+  for (const char* digits : {"0", "zz", "+1", " 1", "0x"}) {
+    std::string text = *encode(Request{.id = 1, .body = full_configuration()});
+    const size_t at = text.find("007fff");
+    text.replace(at, std::string_view(digits).size(), digits);
+    if (std::string_view(digits).size() == 1) text.erase(at + 1, 1);
+    EXPECT_FALSE(decode_request(text, 7)) << digits;
+  }
 }
 
 TEST(ControlProtocol, EncodingRefusesWhatCannotBeSent) {

@@ -48,10 +48,7 @@ Result<void> Server::serve() {
 }
 
 Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
-  if (const auto* body = std::get_if<Configure>(&request.body)) {
-    if (auto done = configure(*body, std::move(fds)); !done) return reply(request.id, std::unexpected(done.error()));
-    return reply(request.id, UniqueFd());
-  }
+  if (const auto* body = std::get_if<Configure>(&request.body)) return acknowledge(request.id, configure(*body, std::move(fds)));
   if (std::holds_alternative<Start>(request.body)) return start(request.id);
   if (std::holds_alternative<Describe>(request.body)) {
     Description description = factory_.describe();
@@ -70,10 +67,11 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     statistics.id = request.id;
     return send(std::move(statistics));
   }
-  if (const auto* body = std::get_if<AttachDebugger>(&request.body)) {
-    if (auto done = attach_debugger(*body, std::move(fds)); !done) return reply(request.id, std::unexpected(done.error()));
-    return reply(request.id, UniqueFd());
-  }
+  if (const auto* body = std::get_if<AttachDebugger>(&request.body))
+    return acknowledge(request.id, attach_debugger(*body, std::move(fds)));
+  if (const auto* body = std::get_if<Listen>(&request.body)) return acknowledge(request.id, listen(*body));
+  if (std::holds_alternative<Suspend>(request.body)) return acknowledge(request.id, set_suspended(true));
+  if (std::holds_alternative<Resume>(request.body)) return acknowledge(request.id, set_suspended(false));
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};
@@ -111,6 +109,20 @@ Result<UniqueFd> Server::connect(const Connect& what, std::vector<UniqueFd> fds)
 Result<UniqueFd> Server::capture(const Capture& what, std::vector<UniqueFd> fds) {
   if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
   return vm_->capture(std::move(fds[what.ring]), what);
+}
+
+Result<void> Server::listen(const Listen& what) {
+  if (!vm_) return fail(ErrorCode::kInvalidArgument, "the VM is not configured");
+  return vm_->listen(what.port, what.type);
+}
+
+Result<void> Server::set_suspended(bool suspended) {
+  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  return suspended ? vm_->suspend() : vm_->resume();
+}
+
+Result<void> Server::acknowledge(uint32_t id, const Result<void>& outcome) {
+  return outcome ? reply(id, UniqueFd()) : reply(id, std::unexpected(outcome.error()));
 }
 
 Result<void> Server::reply(uint32_t id, Result<UniqueFd> outcome) {

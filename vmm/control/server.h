@@ -36,6 +36,10 @@ class ControlledVm {
   [[nodiscard]] virtual Statistics statistics() const = 0;
   // `listener`: AttachDebugger's. `hold` only before start(). A VM that does not say otherwise cannot be debugged.
   virtual Result<void> attach_debugger(UniqueFd listener, bool hold);
+  virtual Result<void> listen(uint32_t port, VsockType type) = 0;
+  // Of a started VM; each may be called in any order, any number of times.
+  virtual Result<void> suspend() = 0;
+  virtual Result<void> resume() = 0;
 };
 
 class VmFactory {
@@ -69,7 +73,10 @@ class Server final : private VmObserver {
   Result<UniqueFd> connect(const Connect& what, std::vector<UniqueFd> fds);
   Result<UniqueFd> capture(const Capture& what, std::vector<UniqueFd> fds);
   Result<void> attach_debugger(const AttachDebugger& request, std::vector<UniqueFd> fds);
+  Result<void> listen(const Listen& what);
+  Result<void> set_suspended(bool suspended);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
+  Result<void> acknowledge(uint32_t id, const Result<void>& outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});
 
   Socket socket_;

@@ -37,6 +37,19 @@ class FakeFactory final : public VmFactory {
       return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     }
     [[nodiscard]] Statistics statistics() const override { return {.vm_names = {"code_bytes"}, .vm = {42}}; }
+    Result<void> listen(uint32_t port, VsockType) override {
+      if (port == 1024) return fail(ErrorCode::kInvalidArgument, "the port has a listener already");
+      factory_.calls.push_back("listen " + std::to_string(port));
+      return {};
+    }
+    Result<void> suspend() override {
+      factory_.calls.emplace_back("suspend");
+      return {};
+    }
+    Result<void> resume() override {
+      factory_.calls.emplace_back("resume");
+      return {};
+    }
 
     void connect_hybrid(uint32_t port, UniqueFd socket) override {
       factory_.hybrid_port = port;
@@ -72,6 +85,7 @@ class FakeFactory final : public VmFactory {
   uint32_t hybrid_port = 0;
   std::vector<uint32_t> answered;
   UniqueFd given;
+  std::vector<std::string> calls;
 };
 
 class ControlServerTest : public ::testing::Test {
@@ -297,6 +311,32 @@ TEST_F(ControlServerTest, SocketsOfTheClientBecomeEndsOfConnections) {
   send({.id = 7, .body = Connect{.port = 80, .type = VsockType::kSeqpacket}});
   EXPECT_FALSE(receive_reply(&fds).error);
   EXPECT_EQ(factory.connected_type, VsockType::kSeqpacket);
+}
+
+TEST_F(ControlServerTest, ListensOnFurtherPorts) {
+  send({.id = 1, .body = Listen{.port = 7}});
+  EXPECT_TRUE(receive_reply().error);
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 2, .body = Listen{.port = 7}});
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 3, .body = Listen{.port = 1024}});
+  EXPECT_EQ(receive_reply().error->message, "the port has a listener already");
+  EXPECT_EQ(factory.calls, std::vector<std::string>{"listen 7"});
+}
+
+TEST_F(ControlServerTest, SuspendsAndResumesWhatRuns) {
+  configure();
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 2, .body = Suspend{}});
+  EXPECT_TRUE(receive_reply().error);
+  send({.id = 3, .body = Start{}});
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 4, .body = Suspend{}});
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 5, .body = Resume{}});
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_EQ(factory.calls, (std::vector<std::string>{"suspend", "resume"}));
 }
 
 TEST_F(ControlServerTest, StopEndsTheVm) {

@@ -78,6 +78,7 @@ struct VirtualMachineInfo {
   VmState state = VmState::kNotStarted;
   IsolationLevel isolation = IsolationLevel::kNone;  // in force
   std::string backend;                               // what runs the guest: "soft", "kvm"
+  bool suspended = false;
   bool detached = false;
   bool persistent = false;
   bool custom = false;
@@ -177,7 +178,9 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // or the VM does not run, or when `timeout` has passed.
   Result<void> waitForReady(std::optional<std::chrono::milliseconds> timeout = {});
 
-  // Halts the guest's CPUs, and lets them run on. kUnsupported where the VMM cannot.
+  // Halts the guest's CPUs, and lets them run on; of a VM that is in that state already they do nothing. The guest's clocks stand
+  // still meanwhile; resume() sets the wall clock of one that runs a payload anew (unless it was told to keep its own). Its
+  // state stays what it was, streams and connections stay open. stop() resumes it first.
   Result<void> suspend();
   Result<void> resume();
 
@@ -199,10 +202,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     uint32_t maxPayload = INT32_MAX;  // bytes of each packet's payload to keep
   };
   Result<UniqueFd> captureVsock(const UniqueFd& ring, const CaptureFilter& filter);
-  // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. Before run(),
-  // for this and later runs; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) reads them to
-  // their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the log, and the VM ends
-  // by itself.
+  // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. For this
+  // run and later ones; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) does so before
+  // run(), reads them to their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the
+  // log, and the VM ends by itself. kUnavailable for a port that another program, or the service, listens on.
   Result<void> listenVsock(uint32_t port, std::function<void(UniqueFd stream)> accept, VsockType type = VsockType::kStream);
 
   // The console: a connected socket that carries what the guest writes, after the up to 1 MiB it has written last; what is

@@ -42,7 +42,11 @@ interface IVirtualMachine {
     /** Pulls the plug. Returns when the VM is gone. */
     void kill();
 
-    /** Halts the guest's CPUs, and lets them run on. EX_UNSUPPORTED_OPERATION where the VMM cannot. */
+    /**
+     * Halts the guest's CPUs, and lets them run on; of a VM that is in that state already they do nothing. The guest's virtual counter stands
+     * still meanwhile, and with it every clock of a Linux guest; one with Adyton's init has its wall clock set anew by resume(). Its state stays
+     * what it was, and its time to boot does not run out. stop() resumes it first.
+     */
     void suspend();
     void resume();
 
@@ -57,9 +61,10 @@ interface IVirtualMachine {
     ParcelFileDescriptor captureVsock(in ParcelFileDescriptor ring, in VsockCaptureFilter filter);
 
     /**
-     * Takes the connections that the guest makes to `port` of the host, until the listener's session ends. Before start(): afterwards
-     * the ports are fixed, and only a port whose listener has gone can be taken over. At most 56 ports. The ports 1024 (of a VM with
-     * a payload) and IVirtualMachineService.VM_BINDER_SERVICE_PORT are the service's.
+     * Takes the connections that the guest makes to `port` of the host, until the listener's session ends; a port whose listener has gone
+     * can be taken over. Before start() if no connection is to be missed. At most 56 ports. The ports 1024 (of a VM with a payload) and
+     * IVirtualMachineService.VM_BINDER_SERVICE_PORT are the service's, and so are, once it has started, the payload's streams that nobody
+     * listened for.
      */
     void listenVsock(int port, IVsockListener listener);
 

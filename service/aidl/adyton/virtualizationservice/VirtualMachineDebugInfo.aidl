@@ -19,4 +19,6 @@ parcelable VirtualMachineDebugInfo {
     int pid = -1;
     /** Since start(). */
     long uptimeMillis;
+    /** Its CPUs are halted by suspend(). */
+    boolean suspended;
 }

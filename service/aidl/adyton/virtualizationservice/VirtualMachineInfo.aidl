@@ -36,4 +36,6 @@ parcelable VirtualMachineInfo {
     String deathMessage;
     /** The Unix socket of its vsock ports (docs/vsock.md); empty: it has none. */
     String vsockSocket;
+    /** Its CPUs are halted by suspend(). */
+    boolean suspended;
 }
