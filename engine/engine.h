@@ -56,6 +56,12 @@ class CpuHost {
   virtual void timer_changed() = 0;
   // SEV or a store-release-like event for WFE sleepers on other CPUs.
   virtual void send_event() = 0;
+  // For traces: guest code is about to be translated; and has been, `instructions` of it from `pc` on.
+  virtual void translating() {}
+  virtual void translated(uint64_t pc, uint32_t instructions) {
+    static_cast<void>(pc);
+    static_cast<void>(instructions);
+  }
 };
 
 // What a CPU has done since it was made.

@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto loop = virtio::EventLoop::create([&time] { return time; }).value();
   vsock::Muxer muxer(kCid,
                      {.max_connections = kMaxConnections, .buffer_bytes = kBuffer, .max_replies = kMaxReplies, .max_waiting = 2});
-  muxer.bind(*loop, [] {});
+  observe::TraceSource trace;
+  muxer.bind(*loop, trace, [] {});
   muxer.set_active(true, /*seqpacket=*/true);
   std::vector<UniqueFd> sockets;
   require(muxer.listen(1, [&sockets](UniqueFd fd) { sockets.push_back(std::move(fd)); }).has_value());

@@ -9,6 +9,7 @@
 // threads.
 #pragma once
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -145,6 +146,36 @@ struct VcpuInit {
   uint64_t x0 = 0;
 };
 
+// Why guest code stopped running, whether run() dealt with it or came back.
+enum class ExitReason : uint8_t { kMmio, kIrqchip, kDoorbell, kFirmware, kWfi, kWfe, kKick, kDebug, kError };
+
+// Hears of what a vCPU does inside run(), as the trace points of KVM tell it (kvm_entry, kvm_exit, vgic). On the vCPU's thread;
+// it must be fast and must not block. While nothing is wanted this costs a load and a branch at each exit, and nothing in guest
+// code.
+class VcpuObserver {
+ public:
+  enum Interest : uint32_t { kRuns = 1, kTranslations = 2, kInterrupts = 4 };
+  virtual ~VcpuObserver() = default;
+  [[nodiscard]] bool wants(Interest what) const { return (wanted_.load(std::memory_order_relaxed) & what) != 0; }
+
+  virtual void entering() = 0;
+  // Guest code has stopped running; and why it has, told before anything else happens. `detail`: the guest-physical address of an
+  // access, or the function of a firmware call.
+  virtual void left() = 0;
+  virtual void exited(ExitReason reason, uint64_t detail, bool is_write) = 0;
+  // Guest code is translated: from translating() to translated(). Only by backends that do.
+  virtual void translating() = 0;
+  virtual void translated(uint64_t pc, uint32_t instructions) = 0;
+  // The guest has acknowledged an interrupt.
+  virtual void interrupted(uint32_t intid) = 0;
+
+ protected:
+  void want(uint32_t interests) { wanted_.store(interests, std::memory_order_relaxed); }  // any thread
+
+ private:
+  std::atomic<uint32_t> wanted_ = 0;
+};
+
 class Vcpu {
  public:
   virtual ~Vcpu() = default;
@@ -177,6 +208,9 @@ class Vcpu {
   virtual Result<GuestPhysAddr> translate(uint64_t va);
   // PSCI has it on. KVM_GET_MP_STATE.
   [[nodiscard]] virtual bool powered_on() const { return true; }
+
+  // Before the first run(). It outlives the vCPU's thread. A backend that has nothing to tell ignores it.
+  virtual void observe(VcpuObserver& observer) { static_cast<void>(observer); }
 
   Result<uint64_t> get_reg(uint64_t id);  // 32- and 64-bit registers
   Result<void> set_reg(uint64_t id, uint64_t value);

@@ -12,6 +12,8 @@
 #include "vmm/console_port.h"
 #include "vmm/gdb/server.h"
 #include "vmm/machine.h"
+#include "vmm/tracer.h"
+#include "vmm/vcpu_trace.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/mmio_transport.h"
@@ -107,6 +109,7 @@ class MachineVm final : public control::ControlledVm {
     auto vsock = std::make_unique<vsock::VsockDevice>(kGuestCid);
     vsock_ = vsock.get();
     TRY(add(std::move(vsock)));
+    trace_threads();
     for (const uint32_t port : c.listen_ports) TRY(listen(port, control::VsockType::kStream));
     for (const uint32_t port : c.listen_seqpacket_ports) TRY(listen(port, control::VsockType::kSeqpacket));
     if (c.ask_about_ports) {
@@ -126,6 +129,7 @@ class MachineVm final : public control::ControlledVm {
     TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
     TRY(console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); }));
     if (before_guest_) TRY(before_guest_(largest_file_));
+    running_ = observe::TraceSource::now();
     machine_->resume();
     return {};
   }
@@ -138,6 +142,13 @@ class MachineVm final : public control::ControlledVm {
 
   Result<UniqueFd> capture(UniqueFd ring, const control::Capture& what) override {
     return vsock_->captures().add(ring.get(), {.ports = what.ports, .max_payload = what.max_payload});
+  }
+
+  Result<UniqueFd> trace(UniqueFd rings, const control::Trace& what) override {
+    auto reader = TRY(tracer_->start(rings.get(), what.ring_count, what.categories));
+    // Those that run guest code now begin a new run, so that the trace sees them from here on.
+    for (hypervisor::Vcpu* vcpu : machine_->vcpus()) vcpu->kick();
+    return reader;
   }
 
   [[nodiscard]] control::Statistics statistics() const override {
@@ -161,6 +172,8 @@ class MachineVm final : public control::ControlledVm {
       for (const auto& q : counts.queues) device.queues.push_back({q.kicks, q.chains, q.bytes_from_guest, q.bytes_to_guest});
     }
     const vsock::Muxer::Statistics traffic = vsock_->muxer().statistics();
+    all.configuring = configuring_;
+    all.running = running_;
     all.vsock = {.connections = traffic.connections,
                  .opened = traffic.opened,
                  .refused = traffic.refused,
@@ -195,6 +208,16 @@ class MachineVm final : public control::ControlledVm {
   }
 
  private:
+  void trace_threads() {
+    tracer_.emplace(transports_.back()->loop(), machine_->vm().capabilities().isolation);
+    for (hypervisor::Vcpu* vcpu : machine_->vcpus()) {
+      vcpu_traces_.push_back(std::make_unique<VcpuTrace>());
+      vcpu->observe(*vcpu_traces_.back());
+      tracer_->add_vcpu(*vcpu_traces_.back());
+    }
+    for (virtio::MmioTransport* transport : transports_) tracer_->add_device(transport->trace());
+  }
+
   Result<void> add(std::unique_ptr<virtio::Device> device) {
     const unsigned slot = TRY(machine_->add_virtio_slot());
     auto transport = TRY(virtio::MmioTransport::create(machine_->memory(), machine_->irq(slot), std::move(device)));
@@ -218,14 +241,18 @@ class MachineVm final : public control::ControlledVm {
   }
 
   control::VmObserver& observer_;
+  const uint64_t configuring_ = observe::TraceSource::now();
+  uint64_t running_ = 0;
   const MachineFactory::BeforeGuest before_guest_;
   std::optional<uint64_t> largest_file_;
-  std::unique_ptr<ConsolePort> console_;  // outlives the machine, which calls it
-  std::unique_ptr<Machine> machine_;      // owns what the pointers below point to
+  std::unique_ptr<ConsolePort> console_;                 // outlives the machine, which calls it
+  std::vector<std::unique_ptr<VcpuTrace>> vcpu_traces_;  // outlive the vCPUs' threads
+  std::unique_ptr<Machine> machine_;                     // owns what the pointers below point to
   std::unique_ptr<gdb::Server> debugger_;
   std::vector<virtio::MmioTransport*> transports_;
   vsock::VsockDevice* vsock_ = nullptr;
   size_t listeners_ = 0;
+  std::optional<Tracer> tracer_;  // ends before the threads that it hears of
 };
 
 }  // namespace

@@ -101,6 +101,7 @@ const void* CpuImpl::translate_block(CodePage& page, uint16_t page_offset) {
   unsigned limit = arm64::Translator::kMaxInstructions;
   arm64::TranslationMode mode = mode_;
   mode.single_step = page.mode() != mode_number_ || mode_.single_step;  // a page with the debugger's breakpoints
+  host_.translating();
   for (;;) {
     const uint64_t generation = page.generation();
     const unsigned count = translator_.translate(page.words(), page_offset, mode, known, limit);
@@ -123,6 +124,7 @@ const void* CpuImpl::translate_block(CodePage& page, uint16_t page_offset) {
     chunk_fresh_ = false;
     tallies_.blocks.add();
     tallies_.instructions.add(count);
+    host_.translated(exec_.cpu.pc, count);
     return compiled.entry + machine_.code().exec_delta();
   }
 }

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "hypervisor/soft/gic_cpu_interface.h"
 #include "hypervisor/soft/registers.h"
 
 namespace adyton::hypervisor::soft {
@@ -19,6 +20,9 @@ constexpr unsigned kWfePauses = 8, kWfeYields = 64;
 constexpr uint64_t kWfeSleepNanoseconds = 50'000;
 // WFEs further apart than this are not one spin.
 constexpr uint64_t kWfeGapPerSecond = 20'000;
+
+// IHI 0069, 2.2.1: from here on an INTID says that there was no interrupt.
+constexpr uint64_t kSpecialIntids = 1020;
 
 }  // namespace
 
@@ -123,6 +127,24 @@ void SoftVcpu::arm_timer(uint64_t deadline) {
   if (shared_.timers) shared_.timers->arm(index_, deadline);
 }
 
+bool SoftVcpu::read_icc(uint16_t encoding, uint64_t& value) {
+  if (!shared_.gic->read_icc(index_, encoding, value)) return false;
+  const bool acknowledged = (encoding == icc::kIar1 || encoding == icc::kIar0) && value < kSpecialIntids;
+  if (acknowledged && observed(VcpuObserver::kInterrupts)) [[unlikely]]
+    observer_->interrupted(static_cast<uint32_t>(value));
+  return true;
+}
+
+void SoftVcpu::translating() {
+  if (observed(VcpuObserver::kTranslations)) [[unlikely]]
+    observer_->translating();
+}
+
+void SoftVcpu::translated(uint64_t pc, uint32_t instructions) {
+  if (observed(VcpuObserver::kTranslations)) [[unlikely]]
+    observer_->translated(pc, instructions);
+}
+
 void SoftVcpu::send_event() {
   shared_.events.fetch_add(1);
   if (shared_.event_waiters.load()) shared_.wake_all();
@@ -201,16 +223,19 @@ bool SoftVcpu::handle_mmio(const engine::Exit::Mmio& access) {
     const bool irqchip = shared_.gic->write(access.address, access.size, access.data);
     if (irqchip || doorbells_.ring(access.address, access.size, access.data)) {
       (irqchip ? exits_.irqchip : exits_.doorbell).add();
+      tell_exit(irqchip ? ExitReason::kIrqchip : ExitReason::kDoorbell, access.address, true);
       cpu_->complete_mmio(0);
       return true;
     }
     value = access.data;
   } else if (shared_.gic->read(access.address, access.size, value)) {
     exits_.irqchip.add();
+    tell_exit(ExitReason::kIrqchip, access.address, false);
     cpu_->complete_mmio(value);
     return true;
   }
   exits_.mmio.add();
+  tell_exit(ExitReason::kMmio, access.address, access.is_write);
   std::memcpy(mmio_data_.data(), &value, sizeof value);
   mmio_size_ = access.size;
   mmio_is_write_ = access.is_write;
@@ -254,7 +279,12 @@ Result<Exit> SoftVcpu::run() {
       return InterruptedExit{};
     }
     if (kicked_.load(std::memory_order_relaxed) && kicked_.exchange(false)) return InterruptedExit{};
+    if (observed(VcpuObserver::kRuns)) [[unlikely]]
+      observer_->entering();
     engine::Exit exit = cpu_->run();
+    told_left_ = observed(VcpuObserver::kRuns);
+    if (told_left_) [[unlikely]]
+      observer_->left();
     using Reason = engine::Exit::Reason;
     switch (exit.reason) {
       case Reason::kMmio:
@@ -265,23 +295,34 @@ Result<Exit> SoftVcpu::run() {
       case Reason::kHypercall:
       case Reason::kSecureCall:
         exits_.firmware.add();
+        tell_exit(ExitReason::kFirmware, cpu_->state().x[0]);
         if (auto result = handle_firmware_call()) return std::move(*result);
         break;
       case Reason::kWaitForInterrupt:
-        if (single_step_) break;
+        if (single_step_) {
+          tell_exit(exit.wait_for_event ? ExitReason::kWfe : ExitReason::kWfi);
+          break;
+        }
         if (exit.wait_for_event) {
           exits_.wfe.add();
+          tell_exit(ExitReason::kWfe);
           wait_for_event();
         } else {
           exits_.wfi.add();
+          tell_exit(ExitReason::kWfi);
           wait_for_interrupt();
         }
         break;
-      case Reason::kKicked: exits_.kick.add(); break;
+      case Reason::kKicked:
+        exits_.kick.add();
+        tell_exit(ExitReason::kKick);
+        break;
       case Reason::kDebug:
         exits_.debug.add();
+        tell_exit(ExitReason::kDebug);
         return DebugExit{.hsr = exit.debug.syndrome, .far = exit.debug.far};
       case Reason::kInternalError: {
+        tell_exit(ExitReason::kError);
         const engine::arm64::CpuState& state = cpu_->state();
         return InternalErrorExit{fmt::format("{} (vCPU {}, pc {:#x})", exit.message, index_, state.pc)};
       }

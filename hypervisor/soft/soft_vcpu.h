@@ -49,12 +49,15 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   Result<void> set_guest_debug(const GuestDebug& debug) override;
   Result<GuestPhysAddr> translate(uint64_t va) override;
   [[nodiscard]] bool powered_on() const override { return on_; }
+  void observe(VcpuObserver& observer) override { observer_ = &observer; }
 
   // engine::CpuHost, on the vCPU's thread.
-  bool read_icc(uint16_t encoding, uint64_t& value) override { return shared_.gic->read_icc(index_, encoding, value); }
+  bool read_icc(uint16_t encoding, uint64_t& value) override;
   bool write_icc(uint16_t encoding, uint64_t value) override { return shared_.gic->write_icc(index_, encoding, value); }
   void timer_changed() override { timer_.update(cpu_->state()); }
   void send_event() override;
+  void translating() override;
+  void translated(uint64_t pc, uint32_t instructions) override;
 
   // CpuInterruptInputs, any thread.
   void set_irq(bool level) override;
@@ -82,12 +85,19 @@ class SoftVcpu final : public Vcpu, public engine::CpuHost, public CpuInterruptI
   void wait_for_event();
   // True when the access was done here; otherwise `mmio_` describes it for the caller of run().
   bool handle_mmio(const engine::Exit::Mmio& access);
+  [[nodiscard]] bool observed(VcpuObserver::Interest what) const { return observer_ != nullptr && observer_->wants(what); }
+  void tell_exit(ExitReason reason, uint64_t detail = 0, bool is_write = false) {
+    if (told_left_) [[unlikely]]
+      observer_->exited(reason, detail, is_write);
+  }
   // The exit that a firmware call makes, if any.
   std::optional<Exit> handle_firmware_call();
 
   const unsigned index_;
   SoftShared& shared_;
   engine::Cpu* cpu_ = nullptr;
+  VcpuObserver* observer_ = nullptr;
+  bool told_left_ = false;  // the observer waits to hear why
   GenericTimer timer_;
   IoEventFdTable::Reader doorbells_;
   WakeEvent wake_;

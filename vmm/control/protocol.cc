@@ -189,6 +189,12 @@ Result<AttachDebugger> decode_attach_debugger(const Json& json, size_t fd_count)
   return AttachDebugger{.listener = TRY(fd_index(field(json, "listener"), "listener", fd_count)), .hold = hold.get<bool>()};
 }
 
+Result<Trace> decode_trace(const Json& json, size_t fd_count) {
+  return Trace{.rings = TRY(fd_index(field(json, "rings"), "rings", fd_count)),
+               .ring_count = static_cast<uint32_t>(TRY(number(field(json, "ring_count"), "ring_count", kMaxTraceRings))),
+               .categories = static_cast<uint32_t>(TRY(number(field(json, "categories"), "categories", UINT32_MAX)))};
+}
+
 Json to_json(const Configure& c) {
   Json disks = Json::array();
   for (const Disk& disk : c.disks) disks.push_back({{"fd", disk.fd}, {"read_only", disk.read_only}, {"serial", disk.serial}});
@@ -225,6 +231,9 @@ Json to_json(const Answer& answer) {
 
 Json to_json(const Capture& c) {
   return {{"type", "capture"}, {"ring", c.ring}, {"ports", c.ports}, {"max_payload", c.max_payload}};
+}
+Json to_json(const Trace& t) {
+  return {{"type", "trace"}, {"rings", t.rings}, {"ring_count", t.ring_count}, {"categories", t.categories}};
 }
 Json to_json(const ReadStatistics&) { return {{"type", "statistics"}}; }
 Json to_json(const Suspend&) { return {{"type", "suspend"}}; }
@@ -337,6 +346,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = Suspend{};
   } else if (type == "resume") {
     request.body = Resume{};
+  } else if (type == "trace") {
+    request.body = TRY(decode_trace(json, fd_count));
   } else {
     return corrupt("unknown type");
   }

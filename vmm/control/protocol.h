@@ -2,7 +2,7 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, statistics,
+//   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, trace, statistics,
 //   attach-debugger. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
 //   asked, ended. `ended` is the last message.
 //
@@ -27,6 +27,7 @@ inline constexpr unsigned kMaxCpus = 123;             // what fits between the b
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
 inline constexpr size_t kMaxCapturePorts = 64;
+inline constexpr size_t kMaxTraceRings = 1024;
 inline constexpr size_t kMaxDisks = 16;
 inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
@@ -106,6 +107,14 @@ struct Suspend {
 struct Resume {
   bool operator==(const Resume&) const = default;
 };
+// Leaves a trace of what the VM's threads do in rings that the client has made, one for each vCPU and each device in the order of
+// their addresses (observe/trace_record.h); the reply carries a socket, and the trace ends when that is closed. One at a time.
+struct Trace {
+  size_t rings = 0;  // a descriptor
+  uint32_t ring_count = 0;
+  uint32_t categories = 0;  // observe::TraceCategory
+  bool operator==(const Trace&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -123,7 +132,7 @@ struct ReadStatistics {
 
 struct Request {
   uint32_t id = 0;
-  std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, ReadStatistics,
+  std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, Trace, ReadStatistics,
                AttachDebugger> body;
   bool operator==(const Request&) const = default;
 };

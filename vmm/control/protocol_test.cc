@@ -49,6 +49,7 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Listen{.port = 7, .type = VsockType::kSeqpacket}, 0);
   expect_round_trip(Suspend{}, 0);
   expect_round_trip(Resume{}, 0);
+  expect_round_trip(Trace{.rings = 0, .ring_count = 5, .categories = 31}, 1);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
   expect_round_trip(ReadStatistics{}, 0);

@@ -61,6 +61,7 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
     return reply(request.id, UniqueFd());
   }
   if (const auto* body = std::get_if<Capture>(&request.body)) return reply(request.id, capture(*body, std::move(fds)));
+  if (const auto* body = std::get_if<Trace>(&request.body)) return reply(request.id, trace(*body, std::move(fds)));
   if (std::holds_alternative<ReadStatistics>(request.body)) {
     if (!vm_) return reply(request.id, fail(ErrorCode::kInvalidArgument, "the VM is not configured"));
     Statistics statistics = vm_->statistics();
@@ -123,6 +124,11 @@ Result<void> Server::set_suspended(bool suspended) {
 
 Result<void> Server::acknowledge(uint32_t id, const Result<void>& outcome) {
   return outcome ? reply(id, UniqueFd()) : reply(id, std::unexpected(outcome.error()));
+}
+
+Result<UniqueFd> Server::trace(const Trace& what, std::vector<UniqueFd> fds) {
+  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  return vm_->trace(std::move(fds[what.rings]), what);
 }
 
 Result<void> Server::reply(uint32_t id, Result<UniqueFd> outcome) {

@@ -32,6 +32,8 @@ class ControlledVm {
   virtual void answer(uint32_t question, UniqueFd socket) = 0;
   // The reader's end of the ring's wake socket.
   virtual Result<UniqueFd> capture(UniqueFd ring, const Capture& what) = 0;
+  // The other end of the socket whose closing ends it.
+  virtual Result<UniqueFd> trace(UniqueFd rings, const Trace& what) = 0;
   // All but the id.
   [[nodiscard]] virtual Statistics statistics() const = 0;
   // `listener`: AttachDebugger's. `hold` only before start(). A VM that does not say otherwise cannot be debugged.
@@ -75,6 +77,7 @@ class Server final : private VmObserver {
   Result<void> attach_debugger(const AttachDebugger& request, std::vector<UniqueFd> fds);
   Result<void> listen(const Listen& what);
   Result<void> set_suspended(bool suspended);
+  Result<UniqueFd> trace(const Trace& what, std::vector<UniqueFd> fds);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
   Result<void> acknowledge(uint32_t id, const Result<void>& outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});

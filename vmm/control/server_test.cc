@@ -31,6 +31,10 @@ class FakeFactory final : public VmFactory {
       factory_.debuggers.push_back(hold);
       return {};
     }
+    Result<UniqueFd> trace(UniqueFd rings, const Trace& what) override {
+      if (what.ring_count != 2) return fail(ErrorCode::kInvalidArgument, "two rings");
+      return rings;
+    }
     Result<UniqueFd> connect(uint32_t port, VsockType type) override {
       factory_.connected_type = type;
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
@@ -217,6 +221,8 @@ TEST_F(ControlServerTest, RequestsOutOfOrderAreRefused) {
   const int input = 0;
   send({.id = 9, .body = Capture{.ring = 0, .ports = {7}}}, std::span(&input, 1));
   EXPECT_TRUE(receive_reply().error);
+  send({.id = 10, .body = Trace{.rings = 0, .ring_count = 2, .categories = 1}}, std::span(&input, 1));
+  EXPECT_TRUE(receive_reply().error);
   configure();
   EXPECT_FALSE(receive_reply().error);
   configure();
@@ -259,6 +265,11 @@ TEST_F(ControlServerTest, StreamsPassInBothDirections) {
   EXPECT_EQ(fds.size(), 1u);
   send({.id = 6, .body = Capture{.ring = 0, .ports = {}}}, std::span(&input, 1));
   EXPECT_EQ(receive_reply(&fds).error->message, "too many captures");
+  send({.id = 7, .body = Trace{.rings = 0, .ring_count = 2, .categories = 1}}, std::span(&input, 1));
+  EXPECT_FALSE(receive_reply(&fds).error);
+  EXPECT_EQ(fds.size(), 1u);
+  send({.id = 8, .body = Trace{.rings = 0, .ring_count = 3, .categories = 1}}, std::span(&input, 1));
+  EXPECT_EQ(receive_reply(&fds).error->message, "two rings");
 }
 
 TEST_F(ControlServerTest, DebuggersAttachOnceTheVmIsConfigured) {

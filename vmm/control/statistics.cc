@@ -76,15 +76,15 @@ Json to_json(const Statistics& s) {
     for (const QueueStatistics& queue : device.queues) queues.push_back(queue_to_json(queue));
     devices.push_back({{"name", device.name}, {"interrupts", device.interrupts}, {"queues", std::move(queues)}});
   }
-  return {
-      {"type", "statistics"},
-      {"id", s.id},
-      {"vm_names", s.vm_names},
-      {"vm", s.vm},
-      {"vcpu_names", s.vcpu_names},
-      {"vcpus", s.vcpus},
-      {"devices", std::move(devices)},
-      {"vsock", {s.vsock.connections, s.vsock.opened, s.vsock.refused, s.vsock.payload_from_guest, s.vsock.payload_to_guest}}};
+  return {{"type", "statistics"},
+          {"id", s.id},
+          {"vm_names", s.vm_names},
+          {"vm", s.vm},
+          {"vcpu_names", s.vcpu_names},
+          {"vcpus", s.vcpus},
+          {"devices", std::move(devices)},
+          {"vsock", {s.vsock.connections, s.vsock.opened, s.vsock.refused, s.vsock.payload_from_guest, s.vsock.payload_to_guest}},
+          {"boot", {s.configuring, s.running}}};
 }
 
 Result<Statistics> decode_statistics(const Json& json) {
@@ -107,6 +107,9 @@ Result<Statistics> decode_statistics(const Json& json) {
              .refused = vsock[2],
              .payload_from_guest = vsock[3],
              .payload_to_guest = vsock[4]};
+  const auto boot = TRY(numbers(field(json, "boot"), 2, 2));
+  s.configuring = boot[0];
+  s.running = boot[1];
   return s;
 }
 

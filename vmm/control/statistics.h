@@ -45,6 +45,9 @@ struct Statistics {
   std::vector<std::vector<uint64_t>> vcpus;
   std::vector<DeviceStatistics> devices;  // in the order of their addresses
   VsockStatistics vsock;
+  // When the VM was configured, and its first instruction ran: nanoseconds of CLOCK_MONOTONIC, 0 if it has not.
+  uint64_t configuring = 0;
+  uint64_t running = 0;
   bool operator==(const Statistics&) const = default;
 };
 

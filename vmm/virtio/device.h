@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/guest_memory.h"
+#include "observe/trace_source.h"
 #include "vmm/virtio/event_loop.h"
 #include "vmm/virtio/spec.h"
 #include "vmm/virtio/virtqueue.h"
@@ -23,9 +24,15 @@ class DeviceHost {
   virtual void raise_config_changed() = 0;
   // The driver did something that the device cannot go on from: sets DEVICE_NEEDS_RESET (section 2.1.2).
   virtual void fail_device(std::string_view reason) = 0;
+  // The device thread's.
+  virtual observe::TraceSource& trace() = 0;
+  // Chains were pushed to the queue since this was called last, if traces want to know.
+  virtual void trace_done(const Virtqueue& queue) = 0;
 
   // Interrupts if the driver wants to hear of what was pushed to `queue`. Once at the end of a batch; on the device's thread.
   void signal(Virtqueue& queue) {
+    if (trace().wants(observe::TraceCategory::kVirtio)) [[unlikely]]
+      trace_done(queue);
     if (queue.should_interrupt()) raise_used();
   }
 };

@@ -41,7 +41,8 @@ MmioTransport::MmioTransport(const GuestMemory& memory, IrqLine& irq, std::uniqu
                         (options_.access_platform ? kFeatureAccessPlatform : 0)),
       registers_(doorbells_.size()),
       queues_(doorbells_.size()),
-      kicks_(doorbells_.size()) {
+      kicks_(doorbells_.size()),
+      traced_(doorbells_.size()) {
   device_->attach(*this);
 }
 
@@ -200,6 +201,8 @@ void MmioTransport::activate() {
       uint64_t count;
       if (::read(doorbells_[i].get(), &count, sizeof(count)) != sizeof(count)) return;
       kicks_[i].add();
+      if (trace_.wants(observe::TraceCategory::kVirtio)) [[unlikely]]
+        trace_.write(observe::TraceType::kQueueKick, observe::TraceQueue{.queue = static_cast<uint32_t>(i)});
       device_->queue_notified(static_cast<uint16_t>(i));
     });
     if (!watch) {
@@ -234,6 +237,21 @@ void MmioTransport::reset() {
 void MmioTransport::ring(size_t queue) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(doorbells_[queue].get(), &one, sizeof(one));
+}
+
+void MmioTransport::raise_used() {
+  // Only the device's own thread gets here.
+  if (trace_.wants(observe::TraceCategory::kInterrupt)) [[unlikely]]
+    trace_.write(observe::TraceType::kRaised);
+  raise(kInterruptUsedBuffer);
+}
+
+void MmioTransport::trace_done(const Virtqueue& queue) {
+  const auto index = static_cast<size_t>(&queue - queues_.data());
+  const uint64_t chains = queue.chains() - std::exchange(traced_[index], queue.chains());
+  if (chains == 0) return;
+  trace_.write(observe::TraceType::kQueueDone,
+               observe::TraceQueue{.queue = static_cast<uint32_t>(index), .chains = static_cast<uint32_t>(chains)});
 }
 
 void MmioTransport::raise(uint32_t bits) {

@@ -65,6 +65,8 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   };
   // Since it was made. Any thread.
   [[nodiscard]] Statistics statistics() const;
+  // Kicks, what was done, interrupts, and what the device adds. Written by the device's thread.
+  [[nodiscard]] observe::TraceSource& trace() override { return trace_; }
   // Why the device needs a reset; empty when it does not.
   [[nodiscard]] std::string fault_reason() const;
 
@@ -82,9 +84,10 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
 
   // DeviceHost
   const GuestMemory& memory() override { return memory_; }
-  void raise_used() override { raise(kInterruptUsedBuffer); }
+  void raise_used() override;
   void raise_config_changed() override;
   void fail_device(std::string_view reason) override;
+  void trace_done(const Virtqueue& queue) override;
 
   void raise(uint32_t bits);
   void acknowledge(uint32_t bits);
@@ -100,6 +103,7 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   const GuestMemory& memory_;
   IrqLine& irq_;
   const Options options_;
+  observe::TraceSource trace_;
   const std::unique_ptr<EventLoop> loop_;
   const std::unique_ptr<Device> device_;
   const std::vector<UniqueFd> doorbells_;
@@ -127,6 +131,7 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   // On the loop's thread.
   std::vector<Virtqueue> queues_;  // their number never changes
   std::vector<Tally> kicks_;       // by queue
+  std::vector<uint64_t> traced_;   // by queue: chains that a trace has heard of
   std::vector<EventLoop::WatchId> watches_;
 };
 

@@ -18,7 +18,7 @@ void VsockDevice::read_config(uint64_t offset, std::span<uint8_t> out) const {
 }
 
 void VsockDevice::attached() {
-  muxer_.bind(host().loop(), [this] { schedule_pump(); });
+  muxer_.bind(host().loop(), host().trace(), [this] { schedule_pump(); });
   captures_.bind(host().loop());
 }
 

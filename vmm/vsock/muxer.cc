@@ -39,8 +39,9 @@ uint32_t longest_message_here(uint32_t wanted) {
 
 }  // namespace
 
-void Muxer::bind(virtio::EventLoop& loop, std::function<void()> on_output) {
+void Muxer::bind(virtio::EventLoop& loop, observe::TraceSource& trace, std::function<void()> on_output) {
   loop_ = &loop;
+  trace_ = &trace;
   on_output_ = std::move(on_output);
   longest_message_ = longest_message_here(limits_.buffer_bytes);
 }
@@ -151,7 +152,10 @@ Result<Muxer::Handle> Muxer::add(const Connection& connection, UniqueFd socket) 
 
 void Muxer::remove(Handle channel) {
   if (channel->timer) loop_->cancel(*channel->timer);
-  if (channel->opened) closed_.add();
+  if (channel->opened) {
+    closed_.add();
+    trace(observe::TraceType::kVsockClosed, channel->connection);
+  }
   channels_.erase(key_of(channel->connection));
   (channel->queued ? ready_ : idle_).erase(channel);
 }
@@ -159,6 +163,16 @@ void Muxer::remove(Handle channel) {
 void Muxer::opened(Handle channel) {
   channel->opened = true;
   opened_.add();
+  trace(observe::TraceType::kVsockOpened, channel->connection);
+}
+
+void Muxer::trace(observe::TraceType type, const Connection& connection) {
+  if (!trace_->wants(observe::TraceCategory::kVsock)) [[likely]]
+    return;
+  const Connection::Identity& identity = connection.identity();
+  trace_->write(type,
+                observe::TraceVsock{
+                    .guest_port = identity.guest_port, .host_port = identity.host_port, .seqpacket = connection.seqpacket()});
 }
 
 Muxer::Statistics Muxer::statistics() const {

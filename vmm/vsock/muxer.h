@@ -37,6 +37,7 @@
 #include "base/result.h"
 #include "base/tally.h"
 #include "base/unique_fd.h"
+#include "observe/trace_source.h"
 #include "vmm/virtio/event_loop.h"
 #include "vmm/vsock/backend.h"
 #include "vmm/vsock/connection.h"
@@ -91,7 +92,7 @@ class Muxer {
 
   // Before anything else. `on_output` is called, on the loop's thread, when has_output() may have become true outside of a call
   // from the device.
-  void bind(virtio::EventLoop& loop, std::function<void()> on_output);
+  void bind(virtio::EventLoop& loop, observe::TraceSource& trace, std::function<void()> on_output);
 
   // Fails with kInvalidArgument when the port has a listener already.
   Result<void> listen(uint32_t port, Listener listener) { return listen(port, PacketType::kStream, std::move(listener)); }
@@ -178,6 +179,7 @@ class Muxer {
   Result<Handle> add(const Connection& connection, UniqueFd socket);
   void remove(Handle channel);
   void opened(Handle channel);
+  void trace(observe::TraceType type, const Connection& connection);
   void greet(Handle channel);
   void apply(Handle channel, const Connection::Effects& effects, std::span<const iovec> payload);
   void on_socket(Handle channel, uint32_t events);
@@ -198,6 +200,7 @@ class Muxer {
   const uint64_t guest_cid_;
   const Limits limits_;
   virtio::EventLoop* loop_ = nullptr;
+  observe::TraceSource* trace_ = nullptr;
   std::function<void()> on_output_;
   bool active_ = false;
   bool seqpacket_ = false;  // the guest's driver knows it
