@@ -1,18 +1,15 @@
 #include "cli/capture.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <set>
 
 #include "cli/message.h"
+#include "cli/recording.h"
 #include "cli/service.h"
 #include "cli/version.h"
 #include "guest/exec_protocol.h"
@@ -23,32 +20,6 @@
 
 namespace adyton::cli {
 namespace {
-
-// Before there are threads that a signal could go to.
-Result<UniqueFd> take_end_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.valid()) return fail_errno("cannot take signals");
-  return signals;
-}
-
-Result<UniqueFd> open_output(const std::optional<std::string>& file) {
-  if (!file || *file == "-") {
-    UniqueFd out(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
-    if (!out.valid()) return fail_errno("cannot write standard output");
-    if (file && ::isatty(out.get()) == 1)
-      return fail(ErrorCode::kInvalidArgument, "a capture file does not go to a terminal: redirect it, or leave -w out for text");
-    return out;
-  }
-  // What is captured may be secret.
-  UniqueFd out(::open(file->c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!out.valid()) return fail_errno(fmt::format("cannot write '{}'", *file));
-  return out;
-}
 
 Result<std::unique_ptr<capture::Writer>> make_writer(const CaptureOptions& options, capture::Output& output) {
   switch (options.format) {
@@ -74,7 +45,7 @@ Result<int> run_capture(const CaptureOptions& options) {
   const auto manager = TRY(connect_to_service());
   auto sources =
       TRY(start_captures(*manager, options.names, {.ports = options.ports, .snaplen = options.snaplen}, options.buffer));
-  capture::Output output(TRY(open_output(options.file)), signals.get());
+  capture::Output output(TRY(open_recording(options.file)), signals.get());
   const auto writer = TRY(make_writer(options, output));
   capture::Recorder recorder(*writer, output, signals.get());
   for (auto& source : sources) recorder.add(std::move(source));

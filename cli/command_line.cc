@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <filesystem>
 
 #include "cli/completion.h"
 #include "cli/options.h"
 #include "cli/version.h"
+#include "observe/trace_record.h"
 #include "sdk/size.h"
 
 namespace adyton::cli {
@@ -130,6 +132,7 @@ struct RunFlags {
         ->type_name("NAME");
     app.add_flag("--detach,-d", run.detach, "Run in the background: print the name and return when the VM has started");
     app.add_flag("--rm", run.remove, "Keep nothing of a VM with a name when it ends");
+    app.add_flag("--timeline", run.timeline, "Say on standard error how long each part of the start took");
     app.add_flag("--no-service", run.no_service, "Without the virtualization service: nobody else sees the VM");
     app.add_option(
            "--vsock-uds", run.vsock_uds,
@@ -182,6 +185,8 @@ struct RunFlags {
       return bad(fmt::format("--workdir '{}' is not an absolute path", *run.workdir));
     if (run.quiet && run.verbose) return bad("--quiet and --verbose exclude each other");
     if (run.gdb_wait && !run.gdb) return bad("--gdb-wait needs --gdb");
+    if (run.timeline && (run.raw() || run.detach))
+      return bad("--timeline ends where a payload begins: it is not for --kernel, --firmware and --detach");
     if (run.no_service && (run.detach || run.name))
       return bad("--detach and --name are the service's: they do nothing with --no-service");
     if (run.detach && (run.tty.value_or(false) || run.timeout || run.console_log))
@@ -322,6 +327,7 @@ class CommandLine {
     top_->add_flag("--once", top_options_.once, "Look twice, print once");
     top_->add_flag("--json", top_options_.json, "Print all counters once, as JSON");
     add_capture();
+    add_trace();
     doctor_ = add("doctor", "Say what this machine offers and what is missing");
     doctor_->add_flag("--json", doctor_options_.json, "As JSON");
   }
@@ -352,6 +358,35 @@ class CommandLine {
         "are\n"
         "dropped, counted, and said in the file. What is shown is what the host sees of the guest's vsock in any case, at every\n"
         "isolation level. Example: adyton capture demo -w - | tshark -r -");
+  }
+
+  void add_trace() {
+    trace_ = add("trace", "Record what a running virtual machine does, for ui.perfetto.dev");
+    trace_->add_option("NAME", trace_options_.name, "Name of a virtual machine")->required();
+    trace_->add_option("--output,-o", trace_options_.file, "The file to write; - is standard output")
+        ->type_name("FILE")
+        ->required();
+    trace_->add_option("--format", trace_format_, "perfetto, or chrome-json, which a file is that ends in .json")
+        ->check(CLI::IsMember({"perfetto", "chrome-json"}));
+    trace_->add_option("--duration,-d", trace_seconds_, "End after this time")->type_name("SECONDS");
+    trace_
+        ->add_option("--categories,-c", trace_categories_,
+                     "What to record, of vcpu, translation, interrupt, virtio, vsock, rpc, memory, boot; all of it if not said")
+        ->type_name("LIST")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember({"vcpu", "translation", "interrupt", "virtio", "vsock", "rpc", "memory", "boot", "all"}));
+    trace_->add_option("--buffer-size,-B", trace_buffer_, "Memory shared with each vCPU and device, for records not read yet")
+        ->type_name("KIB")
+        ->capture_default_str();
+    trace_->add_flag("--quiet,-q", trace_options_.quiet, "Do not say how much it was");
+    trace_->footer(
+        "It ends at Ctrl-C, after --duration, with the virtual machine, or when nobody reads its output any more; the exit code "
+        "is\n"
+        "0 then. A guest is never held up: records for which there is no room are dropped, counted, and said in the trace. A\n"
+        "virtual machine has one trace at a time. Of an isolated one, vcpu, translation and interrupt are refused: they would "
+        "show\n"
+        "what goes on inside. Example: adyton trace demo -d 5 -o demo.perfetto-trace");
   }
 
   void add_tools() {
@@ -396,6 +431,7 @@ class CommandLine {
       return top_options_;
     }
     if (capture_->parsed()) return capture_command();
+    if (trace_->parsed()) return trace_command();
     if (doctor_->parsed()) return doctor_options_;
     if (prepare_->parsed()) return prepare_options_;
     if (aidl_->parsed()) return aidl_options_;
@@ -431,6 +467,34 @@ class CommandLine {
     return options;
   }
 
+  Result<Command> trace_command() {
+    TraceOptions& options = trace_options_;
+    const bool json = trace_format_ ? *trace_format_ == "chrome-json" : options.file.ends_with(".json");
+    options.format = json ? TraceFormat::kChromeJson : TraceFormat::kPerfetto;
+    if (trace_seconds_) {
+      if (!(*trace_seconds_ >= 0.001 && *trace_seconds_ <= 1e6)) return bad("--duration is not from 0.001 to 1000000 seconds");
+      options.duration = std::chrono::milliseconds(static_cast<int64_t>(*trace_seconds_ * 1000));
+    }
+    if (trace_buffer_ < 4 || trace_buffer_ > 65536 || !std::has_single_bit(trace_buffer_))
+      return bad("--buffer-size is not a power of two from 4 to 65536 KiB");
+    options.buffer = uint64_t{trace_buffer_} << 10;
+    const auto chosen = [&](const char* name) {
+      const auto& list = trace_categories_;
+      return list.empty() || std::ranges::find(list, name) != list.end() || std::ranges::find(list, "all") != list.end();
+    };
+    using observe::TraceCategory;
+    for (const auto& [name, category] :
+         {std::pair("vcpu", TraceCategory::kVcpu), std::pair("translation", TraceCategory::kTranslation),
+          std::pair("interrupt", TraceCategory::kInterrupt), std::pair("virtio", TraceCategory::kVirtio),
+          std::pair("vsock", TraceCategory::kVsock)}) {
+      if (chosen(name)) options.categories |= static_cast<uint32_t>(category);
+    }
+    options.calls = chosen("rpc");
+    options.memory = chosen("memory");
+    options.boot = chosen("boot");
+    return options;
+  }
+
   Result<Command> copy_command() {
     CopyOptions copy{.from = parse_copy_end(copy_from_), .to = parse_copy_end(copy_to_), .follow_link = copy_follow_link_};
     if (copy.from.vm.has_value() == copy.to.vm.has_value()) {
@@ -461,6 +525,11 @@ class CommandLine {
   CaptureOptions capture_options_;
   std::optional<std::string> capture_format_;
   uint32_t capture_buffer_ = 8192;
+  TraceOptions trace_options_;
+  std::optional<std::string> trace_format_;
+  std::optional<double> trace_seconds_;
+  std::vector<std::string> trace_categories_;
+  uint32_t trace_buffer_ = 1024;
   AidlOptions aidl_options_;
   DoctorOptions doctor_options_;
   PrepareOptions prepare_options_;
@@ -479,6 +548,7 @@ class CommandLine {
   CLI::App* debug_ = nullptr;
   CLI::App* top_ = nullptr;
   CLI::App* capture_ = nullptr;
+  CLI::App* trace_ = nullptr;
   CLI::App* doctor_ = nullptr;
   CLI::App* prepare_ = nullptr;
   CLI::App* aidl_ = nullptr;

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "cli/message.h"
+#include "observe/trace_source.h"
 
 namespace adyton::cli {
 
@@ -41,6 +43,7 @@ Result<void> DirectVm::start() {
         config_.vsock_uds, [this](uint32_t port, UniqueFd client) { on_vsock_client(port, std::move(client)); }));
     config_.vm.ask_about_ports = true;
   }
+  boot_.begin = config_.timeline.value_or(0);
   std::vector<int> fds;
   for (const UniqueFd& fd : config_.fds) fds.push_back(fd.get());
   auto sent = send_request(config_.vm, fds);
@@ -112,9 +115,22 @@ void DirectVm::on_event(Event event, std::vector<UniqueFd> fds, std::vector<VmEv
     }
   } else if (const auto* asked = std::get_if<Asked>(&event)) {
     on_asked(*asked);
+  } else if (const auto* statistics = std::get_if<Statistics>(&event)) {
+    boot_.configuring = statistics->configuring;
+    boot_.running = statistics->running;
+    tell_boot(events);
   } else if (auto* ended = std::get_if<Ended>(&event)) {
     events.emplace_back(explain(*ended, config_.request.has_value()));
   }
+}
+
+// Once the VMM and the guest have both said when they began what.
+void DirectVm::tell_boot(std::vector<VmEvent>& events) {
+  if (!config_.timeline || boot_.running == 0 || boot_.payload == 0) return;
+  BootTimeline boot;
+  for (const observe::BootPhase& phase : observe::boot_phases(boot_))
+    boot.phases.push_back({std::string(phase.name), phase.begin, phase.end});
+  events.emplace_back(std::move(boot));
 }
 
 // The VMM answers the client; one that cannot be handed over is closed.
@@ -149,6 +165,7 @@ void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
     return;
   }
   phase_ = Phase::kBooting;
+  if (config_.timeline) (void)send_request(ReadStatistics{});
   events.emplace_back(VmBooting{});
 }
 
@@ -172,6 +189,8 @@ void DirectVm::on_message(const guest::Message& message, std::vector<VmEvent>& e
       return;
     }
     phase_ = Phase::kStarting;
+    boot_.hello = observe::TraceSource::now();
+    boot_.init_age = hello->connected_ns - std::min(hello->init_started_ns, hello->connected_ns);
     config_.request->wall_clock_ns = static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
     if (auto sent = to_guest(*config_.request); !sent) {
@@ -181,6 +200,8 @@ void DirectVm::on_message(const guest::Message& message, std::vector<VmEvent>& e
     }
   } else if (std::holds_alternative<guest::Started>(message) && phase_ == Phase::kStarting) {
     phase_ = Phase::kRunning;
+    boot_.payload = observe::TraceSource::now();
+    tell_boot(events);
     events.emplace_back(PayloadStarted{});
   } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && phase_ == Phase::kRunning) {
     phase_ = Phase::kOver;

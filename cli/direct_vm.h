@@ -8,6 +8,7 @@
 #include "cli/exec_connection.h"
 #include "cli/vm_handle.h"
 #include "guest/exec_protocol.h"
+#include "observe/boot_timeline.h"
 #include "vmm/control/protocol.h"
 #include "vmm/control/socket.h"
 #include "vmm/hybrid/hybrid_socket.h"
@@ -21,6 +22,8 @@ struct DirectVmConfig {
   std::string vsock_uds;                      // where its ports are reached (vmm/hybrid); empty: nowhere
   UniqueFd debugger;                          // a listening socket, if one may connect
   bool wait_for_debugger = false;
+  // Tell how the start went, which began at this time (nanoseconds of CLOCK_MONOTONIC).
+  std::optional<uint64_t> timeline;
 };
 
 class DirectVm final : public VmHandle {
@@ -42,6 +45,7 @@ class DirectVm final : public VmHandle {
   Result<void> to_guest(const guest::Message& message);
   void on_control(std::vector<VmEvent>& events);
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds, std::vector<VmEvent>& events);
+  void tell_boot(std::vector<VmEvent>& events);
   void on_vsock_client(uint32_t port, UniqueFd client);
   void on_asked(const vmm::control::Asked& asked);
   void on_reply(const vmm::control::Reply& reply, std::vector<VmEvent>& events);
@@ -52,6 +56,7 @@ class DirectVm final : public VmHandle {
   vmm::control::Socket& socket_;
   Phase phase_ = Phase::kConfiguring;
   uint32_t next_request_ = 1;
+  observe::BootTimes boot_;
   std::optional<ExecConnection> guest_;
   std::unique_ptr<vmm::hybrid::HybridSocket> vsock_;
   bool guest_left_ = false;

@@ -23,6 +23,7 @@
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "cli/top.h"
+#include "cli/trace.h"
 #include "guest/exec_protocol.h"
 #include "sdk/installation.h"
 
@@ -85,6 +86,7 @@ struct Execute {
   int operator()(const DebugOptions& options) const { return debug(options); }
   int operator()(const TopOptions& options) const { return top(options); }
   int operator()(const CaptureOptions& options) const { return capture(options); }
+  int operator()(const TraceOptions& options) const { return trace(options); }
   int operator()(const AidlOptions& options) const { return run_aidlc(options); }
   int operator()(const ManualOptions& options) const { return manual(options); }
   int operator()(const PrepareOptions& options) const { return prepare(options); }

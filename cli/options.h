@@ -44,6 +44,7 @@ struct RunOptions {
   bool verbose = false;
   bool detach = false;
   bool remove = false;      // nothing of the VM stays when it ends
+  bool timeline = false;    // say how its start went
   bool no_service = false;  // in a process of our own, which nobody else sees
   std::optional<std::string> gdb;  // where a debugger may connect
   bool gdb_wait = false;           // the guest starts when one says so
@@ -144,6 +145,21 @@ struct CaptureOptions {
   bool quiet = false;
 };
 
+// What a running VM does.
+enum class TraceFormat : uint8_t { kPerfetto, kChromeJson };
+struct TraceOptions {
+  std::string name;
+  std::string file;  // "-": standard output
+  TraceFormat format = TraceFormat::kPerfetto;
+  std::optional<std::chrono::milliseconds> duration = {};  // none: until it is interrupted, or the VM ends
+  uint32_t categories = 0;                                 // observe::TraceCategory
+  bool calls = true;
+  bool memory = true;
+  bool boot = true;
+  uint64_t buffer = uint64_t{1} << 20;  // bytes shared with each thread of the VM
+  bool quiet = false;
+};
+
 // Runs aidlc.
 struct AidlOptions {
   std::vector<std::string> arguments;
@@ -161,7 +177,8 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, DebugOptions, TopOptions, CaptureOptions, AidlOptions, PrepareOptions, DoctorOptions, ManualOptions, PrintText>;
+                 LogsOptions, DebugOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
+                 ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);

@@ -206,6 +206,39 @@ TEST(Options, SignalsHaveNamesAndNumbers) {
   for (const char* wrong : {"", "0", "65", "-1", "SIG", "WHATEVER", "9x"}) EXPECT_FALSE(parse_signal(wrong)) << wrong;
 }
 
+TEST(Options, Traces) {
+  const auto parse = [](std::vector<std::string> arguments) -> Result<TraceOptions> {
+    arguments.insert(arguments.begin(), {"adyton", "trace"});
+    auto command = TRY(parse_command_line(arguments));
+    return std::get<TraceOptions>(std::move(command));
+  };
+  const auto all = parse({"one", "-o", "x.perfetto-trace"});
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(all->name, "one");
+  EXPECT_EQ(all->format, TraceFormat::kPerfetto);
+  EXPECT_EQ(all->categories, 31u);
+  EXPECT_TRUE(all->calls && all->memory && all->boot);
+  EXPECT_FALSE(all->duration);
+  const auto some = parse({"one", "-o", "x.json", "-c", "virtio,boot", "-c", "vsock", "-d", "0.25"});
+  ASSERT_TRUE(some) << some.error().message;
+  EXPECT_EQ(some->format, TraceFormat::kChromeJson);
+  EXPECT_EQ(some->categories, 24u);
+  EXPECT_TRUE(some->boot);
+  EXPECT_FALSE(some->calls || some->memory);
+  EXPECT_EQ(some->duration, std::chrono::milliseconds(250));
+  EXPECT_EQ(parse({"one", "-o", "x.json", "--format", "perfetto"})->format, TraceFormat::kPerfetto);
+  EXPECT_FALSE(parse({"one"}));
+  EXPECT_FALSE(parse({"one", "-o", "x", "-c", "secrets"}));
+  EXPECT_THAT(parse({"one", "-o", "x", "-d", "0"}).error().message, HasSubstr("--duration"));
+  EXPECT_THAT(parse({"one", "-o", "x", "-B", "1000"}).error().message, HasSubstr("power of two"));
+}
+
+TEST(Options, TimelinesArePayloads) {
+  EXPECT_TRUE(run_options({"--timeline", "./hello"})->timeline);
+  EXPECT_THAT(run_error({"--timeline", "--kernel", "Image"}), HasSubstr("--timeline"));
+  EXPECT_THAT(run_error({"--timeline", "--detach", "./hello"}), HasSubstr("--timeline"));
+}
+
 TEST(Options, Doctor) {
   auto command = parse_command_line({"adyton", "doctor"});
   ASSERT_TRUE(command);

@@ -19,6 +19,7 @@
 #include "cli/session.h"
 #include "cli/user.h"
 #include "cli/vm_process.h"
+#include "observe/trace_source.h"
 
 namespace adyton::cli {
 namespace {
@@ -53,6 +54,7 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   prepared->vm.debugger = std::move(debugger);
   prepared->vm.wait_for_debugger = options.gdb_wait;
   const std::string program = TRY(find_vmm());
+  if (options.timeline) prepared->vm.timeline = observe::TraceSource::now();
   VmProcess process = TRY(VmProcess::spawn(program));
   if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
   DirectVm vm(std::move(prepared->vm), process.control());
@@ -86,7 +88,7 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   run.console_output = std::move(console.theirs);
   using Streams = ServiceVm::Streams;
   const Streams streams = options.raw() ? Streams::kNone : tty ? Streams::kTerminal : Streams::kPipes;
-  const auto handle = TRY(ServiceVm::make(std::move(vm), streams, std::move(run)));
+  const auto handle = TRY(ServiceVm::make(std::move(vm), streams, std::move(run), options.timeline));
   return Session(std::move(user.config), *handle, log, progress).run();
 }
 

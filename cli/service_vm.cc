@@ -48,10 +48,21 @@ std::string explain(StopReason reason, const std::string& message, bool payload)
 
 class ServiceVm::Callback final : public VirtualMachineCallback {
  public:
-  Callback(std::shared_ptr<Queue> queue, bool payload) : queue_(std::move(queue)), payload_(payload) {}
+  Callback(std::shared_ptr<Queue> queue, bool payload, bool timeline)
+      : queue_(std::move(queue)), payload_(payload), timeline_(timeline) {}
 
-  void onPayloadStarted(VirtualMachine&) override {
-    if (payload_) queue_->post(PayloadStarted{});
+  void onPayloadStarted(VirtualMachine& vm) override {
+    if (!payload_) return;
+    if (timeline_) {
+      BootTimeline boot;
+      if (const auto phases = vm.getBootPhases()) {
+        for (const auto& phase : *phases)
+          boot.phases.push_back(
+              {phase.name, static_cast<uint64_t>(phase.begin.count()), static_cast<uint64_t>(phase.end.count())});
+      }
+      queue_->post(std::move(boot));
+    }
+    queue_->post(PayloadStarted{});
   }
   void onPayloadFinished(VirtualMachine&, int exit_code) override {
     ended_ = true;
@@ -70,17 +81,18 @@ class ServiceVm::Callback final : public VirtualMachineCallback {
  private:
   const std::shared_ptr<Queue> queue_;
   const bool payload_;
+  const bool timeline_;
   // On the library's thread:
   bool ended_ = false;
   std::string complaint_;
 };
 
 Result<std::unique_ptr<ServiceVm>> ServiceVm::make(std::shared_ptr<VirtualMachine> vm, Streams streams,
-                                                   VirtualMachine::RunOptions options) {
+                                                   VirtualMachine::RunOptions options, bool timeline) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail_errno("cannot wait for the virtual machine");
   auto queue = std::make_shared<Queue>(std::move(wake));
-  vm->setCallback(std::make_shared<Callback>(queue, streams != Streams::kNone));
+  vm->setCallback(std::make_shared<Callback>(queue, streams != Streams::kNone, timeline));
   std::unique_ptr<ServiceVm> made(new ServiceVm(std::move(vm), std::move(options), std::move(queue)));
   TRY(made->listen(streams));
   return made;

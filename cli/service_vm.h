@@ -13,7 +13,7 @@ class ServiceVm final : public VmHandle {
   // `options` are those of VirtualMachine::run(); the streams are those of a payload with or without a terminal, or none.
   enum class Streams : uint8_t { kNone, kPipes, kTerminal };
   static Result<std::unique_ptr<ServiceVm>> make(std::shared_ptr<VirtualMachine> vm, Streams streams,
-                                                 VirtualMachine::RunOptions options);
+                                                 VirtualMachine::RunOptions options, bool timeline = false);
   ~ServiceVm() override;
 
   Result<void> start() override;

@@ -84,6 +84,11 @@ void Session::on_event(VmEvent event) {
     phase_ = Phase::kRunning;
     progress_.clear();
     if (config_.payload_terminal) start_terminal();
+  } else if (const auto* boot = std::get_if<BootTimeline>(&event)) {
+    progress_.clear();
+    // A terminal that is the guest's does not return at the end of a line.
+    const std::string text = format_timeline(boot->phases, config_.payload_terminal ? "\r\n" : "\n");
+    (void)!::write(config_.messages, text.data(), text.size());
   } else if (auto* stream = std::get_if<PayloadStream>(&event)) {
     on_stream(stream->port, std::move(stream->stream));
   } else if (auto* payload = std::get_if<PayloadEnded>(&event)) {

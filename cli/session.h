@@ -42,6 +42,7 @@ struct SessionConfig {
   int signals = -1;                 // a signalfd, or what behaves like one
   int terminal = -1;                // the user's terminal, when the guest gets it
   bool wait_for_power_off = false;  // the guest has something to write back
+  int messages = 2;                 // where a timeline is written
   std::optional<std::chrono::milliseconds> timeout;
 };
 

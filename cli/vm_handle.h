@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "cli/terminal.h"
+#include "cli/timeline.h"
 
 namespace adyton::cli {
 
@@ -19,6 +20,10 @@ struct VmBooting {};
 // The guest's init is there and prepares the payload.
 struct PayloadStarting {};
 struct PayloadStarted {};
+// How the VM's start went, once the payload runs; if it was asked for.
+struct BootTimeline {
+  std::vector<BootPhase> phases;
+};
 // One of the payload's streams (guest/exec_protocol.h).
 struct PayloadStream {
   uint32_t port = 0;
@@ -43,8 +48,8 @@ struct VmGone {};
 struct VmBroken {
   std::string message;
 };
-using VmEvent =
-    std::variant<VmBooting, PayloadStarting, PayloadStarted, PayloadStream, PayloadEnded, GuestLeft, VmEnds, VmGone, VmBroken>;
+using VmEvent = std::variant<VmBooting, PayloadStarting, PayloadStarted, BootTimeline, PayloadStream, PayloadEnded, GuestLeft,
+                             VmEnds, VmGone, VmBroken>;
 
 // Threading: one thread. The destructor ends the VM.
 class VmHandle {

@@ -243,6 +243,28 @@ Result<UniqueFd> VirtualMachine::captureVsock(const UniqueFd& ring, const Captur
   return open_stream(run->vm().captureVsock(ring, what));
 }
 
+Result<UniqueFd> VirtualMachine::trace(const UniqueFd& rings, uint32_t count, uint32_t categories) {
+  const auto run = TRY(impl_->live_run());
+  return open_stream(
+      run->vm().trace(rings, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)), static_cast<int32_t>(categories)));
+}
+
+Result<UniqueFd> VirtualMachine::traceCalls(const UniqueFd& ring) {
+  const auto run = TRY(impl_->live_run());
+  return open_stream(run->vm().traceCalls(ring));
+}
+
+Result<std::vector<VirtualMachine::BootPhase>> VirtualMachine::getBootPhases() {
+  const auto run = impl_->last_run();
+  if (!run) return fail(ErrorCode::kUnavailable, fmt::format("the virtual machine '{}' has not been started", getName()));
+  std::vector<BootPhase> phases;
+  for (const aidl::BootPhase& phase : TRY(checked(run->vm().getBootPhases()))) {
+    phases.push_back(
+        {.name = phase.name, .begin = std::chrono::nanoseconds(phase.beginNs), .end = std::chrono::nanoseconds(phase.endNs)});
+  }
+  return phases;
+}
+
 Result<void> VirtualMachine::listenVsock(uint32_t port, std::function<void(UniqueFd)> accept, VsockType type) {
   TRY(check_port(port));
   if (!accept) return fail(ErrorCode::kInvalidArgument, "nobody takes the connections");

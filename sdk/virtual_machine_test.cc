@@ -389,6 +389,27 @@ TEST_F(VirtualMachineTest, DebuggersGetASocket) {
   EXPECT_EQ(fake.service().last_vm()->debuggers, (std::vector<bool>{true, false}));
 }
 
+TEST_F(VirtualMachineTest, TracesPassTheirRingsToTheVm) {
+  auto vm = *manager->createTemporary(*builder().build());
+  const UniqueFd rings(::memfd_create("rings", MFD_CLOEXEC));
+  ASSERT_EQ(::write(rings.get(), "rings", 5), 5);
+  EXPECT_FALSE(vm->trace(rings, 3, 5)) << "it does not run";
+  EXPECT_FALSE(vm->getBootPhases()) << "it has not run";
+  ASSERT_TRUE(vm->run());
+  const auto back = vm->trace(rings, 3, 5);
+  ASSERT_TRUE(back) << back.error().message;
+  char bytes[5];
+  ASSERT_EQ(::pread(back->get(), bytes, 5, 0), 5);
+  EXPECT_EQ(std::string(bytes, 5), "rings");
+  const auto calls = vm->traceCalls(rings);
+  ASSERT_TRUE(calls) << calls.error().message;
+  const auto phases = vm->getBootPhases();
+  ASSERT_TRUE(phases) << phases.error().message;
+  ASSERT_EQ(phases->size(), 1u);
+  EXPECT_EQ((*phases)[0].name, "spawn");
+  EXPECT_EQ((*phases)[0].end - (*phases)[0].begin, std::chrono::nanoseconds(2));
+}
+
 TEST_F(VirtualMachineTest, StreamsGoBothWays) {
   auto vm = *manager->createTemporary(
       *builder().setDebugLevel(DebugLevel::kFull).setVmOutputCaptured(true).setVmConsoleInputSupported(true).build());

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "service/call_observers.h"
+
 namespace adyton::service {
 namespace {
 
@@ -52,7 +54,7 @@ Result<void> Daemon::set_up() {
   vms_->set_vsock_directory(config_.runtime_directory);
   host_ = std::make_unique<Host>(*loop_, config_.vmm_program, config_.version);
   auto janitor = TRY(queues_.make("janitor"));
-  server_ = std::make_unique<rpc::Server>(server_options(calls_));
+  server_ = std::make_unique<rpc::Server>(server_options(std::make_shared<ClientCallObserver>(calls_)));
   foundation_ = std::make_unique<Foundation>(Foundation{.loop = *loop_,
                                                         .queues = queues_,
                                                         .janitor = std::move(janitor),

@@ -3,6 +3,7 @@
 #include "adyton/virtualmachineservice/IGuestAgent.h"
 #include "adyton/virtualmachineservice/IVirtualMachineService.h"
 #include "rpc/server.h"
+#include "service/call_observers.h"
 
 namespace adyton::service {
 namespace {
@@ -115,7 +116,9 @@ class GuestServer {
   bool start() {
     auto queue = queues_.make("guest");
     if (!queue) return false;
-    server_ = std::make_unique<rpc::Server>(guest_options());
+    rpc::ServerOptions options = guest_options();
+    if (const auto vm = vm_.lock()) options.observer = std::make_shared<GuestCallObserver>(vm->call_trace());
+    server_ = std::make_unique<rpc::Server>(std::move(options));
     server_->set_root(std::make_shared<VirtualMachineService>(loop_, std::move(*queue), vm_));
     return true;
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "observe/trace_source.h"
 #include "service/death.h"
 
 namespace adyton::service {
@@ -119,6 +120,7 @@ void Vm::start(Done<> done) {
   phase_ = Phase::kConfiguring;
   advance(VmState::kStarting);
   started_at_ = EventLoop::Clock::now();
+  boot_.begin = observe::TraceSource::now();
   start_done_ = std::move(done);
   if (auto launched = launch(); !launched) {
     // A process that has ended already is explained by how it did; that it has comes to the loop.
@@ -185,6 +187,7 @@ void Vm::running() {
   ran_ = true;
   start_timer_.reset();
   if (awaits_payload()) arm_hang_timer(spec_.boot_timeout);
+  learn_boot_times([] {});
   for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
@@ -371,6 +374,24 @@ void Vm::statistics(Done<VmStatistics> done) {
   ask(ReadStatistics{}, {}, &Vm::statistics_, std::move(done));
 }
 
+void Vm::learn_boot_times(std::function<void()> learned) {
+  ask(ReadStatistics{}, {}, &Vm::statistics_, Done<VmStatistics>([weak = weak_from_this(), learned](const auto& told) {
+        if (const auto self = weak.lock(); self && told) {
+          self->boot_.configuring = told->counts.configuring;
+          self->boot_.running = told->counts.running;
+        }
+        learned();
+      }));
+}
+
+void Vm::boot_phases(Done<std::vector<observe::BootPhase>> done) {
+  if (boot_.running != 0 || phase_ != Phase::kRunning) return done(observe::boot_phases(boot_));
+  learn_boot_times([weak = weak_from_this(), done] {
+    const auto self = weak.lock();
+    done(self ? observe::boot_phases(self->boot_) : std::vector<observe::BootPhase>());
+  });
+}
+
 // ---- vsock ---------------------------------------------------------------------------------------------------------------
 
 void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
@@ -399,6 +420,15 @@ void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> don
   const int fd = memory.get();
   what.ring = 0;
   ask(std::move(what), std::span(&fd, 1), &Vm::connects_, std::move(done));
+}
+
+void Vm::trace(UniqueFd rings, vmm::control::Trace what, Done<UniqueFd> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("be traced"));
+  if (what.ring_count > vmm::control::kMaxTraceRings)
+    return done(fail(ErrorCode::kInvalidArgument, fmt::format("a trace has at most {} rings", vmm::control::kMaxTraceRings)));
+  const int fd = rings.get();
+  what.rings = 0;
+  ask(what, std::span(&fd, 1), &Vm::connects_, std::move(done));
 }
 
 // ---- debugger ------------------------------------------------------------------------------------------------------------

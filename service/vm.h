@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "observe/boot_timeline.h"
 #include "service/budget.h"
+#include "service/call_trace.h"
 #include "service/event_loop.h"
 #include "service/failure.h"
 #include "service/payload_connection.h"
@@ -103,6 +105,11 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void connect(uint32_t port, Done<UniqueFd> done, VsockType type = VsockType::kStream);
   // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
+  void trace(UniqueFd rings, vmm::control::Trace what, Done<UniqueFd> done);
+  // Of the calls about it; any thread.
+  [[nodiscard]] const std::shared_ptr<CallTrace>& call_trace() const { return call_trace_; }
+  // How its start went, so far.
+  void boot_phases(Done<std::vector<observe::BootPhase>> done);
   void statistics(Done<VmStatistics> done);
   void attach_debugger(UniqueFd listener, bool hold, Done<> done);
   void listen(uint32_t port, StreamHandler handler, Done<> done, VsockType type = VsockType::kStream);
@@ -155,6 +162,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds);
   void on_reply(const vmm::control::Reply& reply, std::vector<UniqueFd> fds);
   // Sends a request; its answer, or that there was none in time, goes to `done`.
+  // When its guest began is what the VMM knows best.
+  void learn_boot_times(std::function<void()> learned);
   template <typename T>
   void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done);
   void on_description(const vmm::control::Description& description);
@@ -207,6 +216,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   std::optional<vmm::control::AttachDebugger> debugger_request_;
   UniqueFd debugger_;
   std::map<uint32_t, Done<>> debugger_waiters_;
+  observe::BootTimes boot_;
+  const std::shared_ptr<CallTrace> call_trace_ = std::make_shared<CallTrace>();
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone
   std::set<uint32_t> ports_;                     // that the VMM listens on

@@ -108,6 +108,33 @@ rpc::Reply<UniqueFd> VmObject::captureVsock(const UniqueFd& ring, const virtuali
   return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->capture(std::move(memory), std::move(what), done); }));
 }
 
+rpc::Reply<std::vector<virtualizationservice::BootPhase>> VmObject::getBootPhases() {
+  const auto phases = loop_.await<Outcome<std::vector<observe::BootPhase>>>([&](auto done) { vm_->boot_phases(done); });
+  if (!phases) return refuse(phases.error());
+  std::vector<virtualizationservice::BootPhase> all;
+  for (const observe::BootPhase& phase : *phases) {
+    virtualizationservice::BootPhase& made = all.emplace_back();
+    made.name = phase.name;
+    made.beginNs = static_cast<int64_t>(phase.begin);
+    made.endNs = static_cast<int64_t>(phase.end);
+  }
+  return all;
+}
+
+rpc::Reply<UniqueFd> VmObject::trace(const UniqueFd& rings, int32_t ringCount, int32_t categories) {
+  if (ringCount < 0) return rpc::fail(rpc::Exception::kIllegalArgument, "a trace cannot have less than no rings");
+  UniqueFd memory(::fcntl(rings.get(), F_DUPFD_CLOEXEC, 0));
+  if (!memory.valid()) return refuse(Failure(fail_errno("cannot take the rings").error()));
+  const vmm::control::Trace what{.ring_count = static_cast<uint32_t>(ringCount), .categories = static_cast<uint32_t>(categories)};
+  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->trace(std::move(memory), what, done); }));
+}
+
+rpc::Reply<UniqueFd> VmObject::traceCalls(const UniqueFd& ring) {
+  auto wake = call_trace().start(ring.get());
+  if (!wake) return refuse(Failure(wake.error()));
+  return std::move(*wake);
+}
+
 rpc::Reply<> VmObject::listenVsockOfType(int32_t port, VsockType type, const std::shared_ptr<IVsockListener>& listener) {
   const auto kind = type_of(type);
   if (!kind) return std::unexpected(kind.error());

@@ -32,6 +32,9 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> kill() override;
   rpc::Reply<> suspend() override;
   rpc::Reply<> resume() override;
+  rpc::Reply<std::vector<virtualizationservice::BootPhase>> getBootPhases() override;
+  rpc::Reply<UniqueFd> trace(const UniqueFd& rings, int32_t ringCount, int32_t categories) override;
+  rpc::Reply<UniqueFd> traceCalls(const UniqueFd& ring) override;
   rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const virtualizationservice::VsockCaptureFilter& filter) override;
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override {
     return connectVsockOfType(port, virtualizationservice::VsockType::STREAM);
@@ -52,6 +55,8 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> setDetached(bool detached) override;
   rpc::Reply<virtualizationservice::VirtualMachineStatistics> getStatistics() override;
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
+
+  [[nodiscard]] CallTrace& call_trace() const { return *vm_->call_trace(); }
 
  private:
   EventLoop& loop_;

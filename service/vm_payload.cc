@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "observe/trace_source.h"
 #include "service/death.h"
 #include "service/vm.h"
 
@@ -20,6 +21,8 @@ void Vm::on_message(const guest::Message& message) {
   const auto keep = shared_from_this();
   if (const auto* hello = std::get_if<guest::Hello>(&message); hello != nullptr && !hello_seen_) {
     hello_seen_ = true;
+    boot_.hello = observe::TraceSource::now();
+    boot_.init_age = hello->connected_ns - std::min(hello->init_started_ns, hello->connected_ns);
     if (hello->version != guest::kProtocolVersion) {
       return end_because({DeathReason::kUnknownRuntimeError,
                           fmt::format("the guest's init speaks version {} of the protocol, this is version {}", hello->version,
@@ -30,6 +33,7 @@ void Vm::on_message(const guest::Message& message) {
       end_because({DeathReason::kInvalidPayloadConfig, sent.error().message});
   } else if (std::holds_alternative<guest::Started>(message) && hello_seen_ && !payload_running_ && !payload_ended_) {
     payload_running_ = true;
+    boot_.payload = observe::TraceSource::now();
     advance(VmState::kStarted);
     if (stopping_) (void)payload_->send(guest::Signal{.number = SIGTERM});
   } else if (const auto* exited = std::get_if<guest::Exited>(&message);

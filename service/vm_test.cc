@@ -381,6 +381,26 @@ TEST_F(VmTest, DebuggersAttachWhereTheyMay) {
   EXPECT_EQ(attach(false).error().problem, Problem::kWrongState);
 }
 
+TEST_F(VmTest, TracesGoThroughToTheVmm) {
+  make("");
+  const auto trace = [&](uint32_t rings) {
+    return loop->await<Outcome<UniqueFd>>([&](auto done) {
+      UniqueFd memory(::memfd_create("rings", MFD_CLOEXEC));
+      EXPECT_EQ(::write(memory.get(), "rings", 5), 5);
+      vm->trace(std::move(memory), {.ring_count = rings, .categories = 1},
+                [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
+    });
+  };
+  EXPECT_EQ(trace(1).error().problem, Problem::kWrongState);
+  ASSERT_TRUE(start());
+  const auto back = trace(1);
+  ASSERT_TRUE(back) << back.error().error.message;
+  char bytes[5];
+  ASSERT_EQ(::pread(back->get(), bytes, 5, 0), 5);
+  EXPECT_EQ(std::string(bytes, 5), "rings");
+  EXPECT_EQ(trace(vmm::control::kMaxTraceRings + 1).error().error.code, ErrorCode::kInvalidArgument);
+}
+
 TEST_F(VmTest, TellsWhatItHasDone) {
   make("");
   EXPECT_EQ(statistics().error().problem, Problem::kWrongState);

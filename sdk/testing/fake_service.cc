@@ -191,6 +191,17 @@ rpc::Reply<UniqueFd> FakeVm::captureVsock(const UniqueFd& ring, const aidl::Vsoc
   captures_.push_back({.ring = UniqueFd(::dup(ring.get())), .wake = std::move(ours), .filter = filter});
   return std::move(theirs);
 }
+rpc::Reply<UniqueFd> FakeVm::trace(const UniqueFd& rings, int32_t ringCount, int32_t categories) {
+  if (ringCount != 3 || categories != 5) return std::unexpected(rpc::Status::from_service_specific(5, "not what was asked for"));
+  return UniqueFd(::dup(rings.get()));
+}
+rpc::Reply<std::vector<aidl::BootPhase>> FakeVm::getBootPhases() {
+  aidl::BootPhase phase;
+  phase.name = "spawn";
+  phase.beginNs = 1;
+  phase.endNs = 3;
+  return std::vector<aidl::BootPhase>{phase};
+}
 std::optional<FakeVm::Capture> FakeVm::take_capture() {
   const std::lock_guard lock(mutex_);
   if (captures_.empty()) return std::nullopt;

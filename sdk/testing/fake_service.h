@@ -83,6 +83,9 @@ class FakeVm final : public aidl::IVirtualMachineStub {
     return {};
   }
   rpc::Reply<UniqueFd> connectVsock(int32_t port) override;
+  rpc::Reply<UniqueFd> trace(const UniqueFd& rings, int32_t ringCount, int32_t categories) override;
+  rpc::Reply<UniqueFd> traceCalls(const UniqueFd& ring) override { return UniqueFd(::dup(ring.get())); }
+  rpc::Reply<std::vector<aidl::BootPhase>> getBootPhases() override;
   rpc::Reply<UniqueFd> captureVsock(const UniqueFd& ring, const aidl::VsockCaptureFilter& filter) override;
   rpc::Reply<> listenVsock(int32_t port, const std::shared_ptr<aidl::IVsockListener>& listener) override;
   rpc::Reply<UniqueFd> connectVsockOfType(int32_t port, aidl::VsockType type) override {

@@ -101,6 +101,9 @@ class FakeVmm {
         say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
       } else if (std::holds_alternative<vmm::control::AttachDebugger>(request->body)) {
         say(vmm::control::Reply{.id = request->id, .error = {}});
+      } else if (auto* trace = std::get_if<Trace>(&request->body)) {
+        const int fd = packet->fds[trace->rings].get();
+        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
       } else if (auto* answer = std::get_if<Answer>(&request->body)) {
         say(vmm::control::Reply{.id = request->id, .error = {}});
         const std::string what = (answer->socket ? "taken " : "refused ") + std::to_string(answer->question) + "\n";

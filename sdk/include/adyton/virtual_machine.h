@@ -202,6 +202,21 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     uint32_t maxPayload = INT32_MAX;  // bytes of each packet's payload to keep
   };
   Result<UniqueFd> captureVsock(const UniqueFd& ring, const CaptureFilter& filter);
+  // Leaves records of what the VM does in `rings`, memory with `count` rings (observe/record_ring.h of Adyton's sources): one for
+  // each vCPU and each device of getStatistics(). Records and `categories` are those of observe/trace_record.h. Returns a socket:
+  // at its end the VM is gone, closing it ends the trace. A slow reader loses records, which are counted, and never slows down
+  // the guest. One trace of a VM at a time. Of an isolated VM only what it says to devices of the host.
+  Result<UniqueFd> trace(const UniqueFd& rings, uint32_t count, uint32_t categories);
+  // The same for the calls that the service serves about this VM, in one ring.
+  Result<UniqueFd> traceCalls(const UniqueFd& ring);
+  // The parts of its start that are over, one after the other: "spawn" (a process for it), "load" (the kernel, the initial RAM
+  // disk), "kernel", "init"; "payload main" is where they lead. Of this run, or the last one.
+  struct BootPhase {
+    std::string name;
+    std::chrono::nanoseconds begin{0};  // of std::chrono::steady_clock
+    std::chrono::nanoseconds end{0};
+  };
+  Result<std::vector<BootPhase>> getBootPhases();
   // Each connection that the guest makes to `port` of the host is given to `accept`, on a thread of the library. For this
   // run and later ones; at most 56 ports. Whoever listens for the payload's streams (kPayloadStdoutPort ...) does so before
   // run(), reads them to their ends after onPayloadFinished() and then calls stop(); without that the service takes them into the

@@ -1,5 +1,6 @@
 package adyton.virtualizationservice;
 
+import adyton.virtualizationservice.BootPhase;
 import adyton.virtualizationservice.IVirtualMachineCallback;
 import adyton.virtualizationservice.IVsockListener;
 import adyton.virtualizationservice.IsolationLevel;
@@ -107,4 +108,21 @@ interface IVirtualMachine {
      * isolated VM, and for one with a payload whose debug level is not FULL. With a debugger there is no boot timeout.
      */
     void attachDebugger(in ParcelFileDescriptor listener, boolean hold);
+
+    /**
+     * Leaves records of what the VM does (observe/trace_record.h) in `ringCount` rings of one memory, the client's: one for each vCPU and
+     * each device of getStatistics(). `categories` are bits of observe::TraceCategory. Returns a socket: at its end the VM is gone, and
+     * closing it ends the trace. A reader that is slow loses records, which are counted, and never slows down the guest. One trace of a
+     * VM at a time. EX_ILLEGAL_STATE unless it runs; EX_SECURITY for what an isolated guest keeps to itself.
+     */
+    ParcelFileDescriptor trace(in ParcelFileDescriptor rings, int ringCount, int categories);
+
+    /**
+     * Leaves a record of each call that the service serves about this VM, of clients and of the guest, in a ring of the client's. As
+     * trace(), but of any VM that is not dead.
+     */
+    ParcelFileDescriptor traceCalls(in ParcelFileDescriptor ring);
+
+    /** The parts of its start that are over, one after the other; "payload main" is where they lead. Also of a dead one. */
+    BootPhase[] getBootPhases();
 }

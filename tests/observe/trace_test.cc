@@ -1,0 +1,169 @@
+// Traces of running virtual machines, as others read them, and the timeline of a start.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "tests/e2e/adyton.h"
+
+namespace adyton::e2e {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// One virtual machine, traced twice while programs are run in it: into "$1/perfetto-trace" and "$1/trace.json".
+class Trace : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TemporaryFolder;
+    Adyton shell = Adyton::shell(
+        R"sh(export XDG_DATA_HOME="$TMPDIR"
+           "$ADYTON" run --detach --name one --smp 2 "$PROBE" wait >/dev/null || exit 8
+           for file in perfetto-trace trace.json; do
+             rm -f "$TMPDIR/said"
+             "$ADYTON" trace one -o "$1/$file" 2>"$TMPDIR/said" & pid=$!
+             until grep -qs tracing "$TMPDIR/said"; do kill -0 $pid || exit 9; done
+             "$ADYTON" exec one -- /missing 2>/dev/null
+             "$ADYTON" info one >/dev/null
+             # One at a time.
+             "$ADYTON" trace one -o /dev/null >"$1/second-$file" 2>&1 && exit 10
+             kill -INT $pid
+             wait $pid || exit 11
+             cat "$TMPDIR/said"
+           done
+           "$ADYTON" delete -f one >/dev/null)sh",
+        {folder_->path()});
+    ASSERT_EQ(shell.finish(), 0) << shell.output() << shell.errors();
+    said_ = shell.output();
+  }
+  static void TearDownTestSuite() { delete std::exchange(folder_, nullptr); }
+  static std::string file(const std::string& name) { return folder_->path() + "/" + name; }
+
+  static TemporaryFolder* folder_;
+  static std::string said_;
+};
+TemporaryFolder* Trace::folder_ = nullptr;
+std::string Trace::said_;
+
+TEST_F(Trace, SaysWhatItIsAndHowMuch) {
+  EXPECT_THAT(said_, ContainsRegex("adyton: tracing 'one', isolation level none\n[0-9]+ records\n[0-9]+ records dropped\n"));
+  EXPECT_THAT(contents(file("second-perfetto-trace")), HasSubstr("traced already"));
+}
+
+TEST_F(Trace, ProtocReadsAPerfettoTrace) {
+  Adyton shell = Adyton::shell("protoc --decode_raw <\"$1\"", {file("perfetto-trace")});
+  ASSERT_EQ(shell.finish(), 0) << shell.errors();
+  const std::string& text = shell.output();
+  for (const char* expected : {"\"VM one\"",
+                               "\"vCPU 0\"",
+                               "\"vCPU 1\"",
+                               "\"hypervisor\"",
+                               "\"hypervisor, vCPU 0\"",
+                               "\"virtio-vsock (slot ",
+                               "\"guest\"",
+                               "\"translate\"",
+                               "\"wfi\"",
+                               "\"interrupt taken\"",
+                               "\"interrupt raised\"",
+                               "\"kick\"",
+                               "\"done\"",
+                               "\"rpc\"",
+                               "\"IVirtualMachine.",
+                               "\"boot\"",
+                               "\"spawn\"",
+                               "\"load\"",
+                               "\"kernel\"",
+                               "\"init\"",
+                               "\"payload main\""}) {
+    EXPECT_THAT(text.find(expected), Not(std::string::npos)) << expected;
+  }
+  EXPECT_TRUE(text.starts_with("1 {\n  6 {\n")) << "the clocks come first";
+}
+
+TEST_F(Trace, TheJsonIsAWholeTrace) {
+  const json trace = json::parse(contents(file("trace.json")));
+  std::map<int, std::string> tracks;
+  std::map<int, int> depth;
+  std::map<int, double> last;
+  std::set<std::string> categories;
+  uint64_t in_guest = 0;
+  for (const json& event : trace["traceEvents"]) {
+    const std::string phase = event["ph"];
+    if (phase == "M") {
+      tracks[event["tid"]] = event["args"]["name"];
+      continue;
+    }
+    if (phase == "C") continue;
+    const int track = event["tid"];
+    EXPECT_TRUE(tracks.contains(track));
+    if (event.contains("cat")) categories.insert(event["cat"]);
+    if (phase == "B") ++depth[track];
+    if (phase == "E") { EXPECT_GE(--depth[track], 0) << tracks[track]; }
+    if (tracks[track].starts_with("vCPU")) {
+      EXPECT_GE(event["ts"].get<double>(), last[track]) << tracks[track];
+      last[track] = event["ts"];
+      if (phase == "B" && event["name"] == "guest") ++in_guest;
+    }
+  }
+  for (const auto& [track, open] : depth) EXPECT_EQ(open, 0) << tracks[track];
+  EXPECT_GT(in_guest, 10u);
+  EXPECT_THAT(categories, ::testing::IsSupersetOf({"vcpu", "hyp", "irq", "virtio", "vsock", "rpc", "boot"}));
+}
+
+TEST(TraceCommand, EndsWithItsReaderItsVmOrItsTime) {
+  Adyton shell = Adyton::shell(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         "$ADYTON" run --detach --name one "$PROBE" wait >/dev/null || exit 8
+         { "$ADYTON" trace one -o - 2>/dev/null; echo $? >"$TMPDIR/code"; } | head -c 100 >/dev/null
+         cat "$TMPDIR/code"
+         "$ADYTON" trace one -d 0.01 -q -o "$TMPDIR/file" -c virtio,vsock; echo $?
+         protoc --decode_raw <"$TMPDIR/file" | grep -c -e translate -e boot
+         "$ADYTON" trace one -o "$TMPDIR/file" 2>"$TMPDIR/said" & pid=$!
+         until grep -qs tracing "$TMPDIR/said"; do kill -0 $pid || exit 9; done
+         "$ADYTON" kill one
+         wait $pid; echo $?
+         "$ADYTON" trace one -q -o "$TMPDIR/file" 2>&1; echo $?
+         "$ADYTON" delete one)sh");
+  shell.finish();
+  EXPECT_THAT(shell.output(), ContainsRegex("^0\n0\n0\n0\nadyton: .*\n125\n")) << shell.errors();
+}
+
+TEST(Timeline, SaysHowLongEachPartOfTheStartTook) {
+  for (const bool direct : {false, true}) {
+    SCOPED_TRACE(direct ? "direct" : "service");
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<std::string> arguments = {"--timeline", probe(), "exit", "3"};
+    if (direct) arguments.insert(arguments.begin(), "--no-service");
+    const Finished run = e2e::run(arguments);
+    const auto all = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    EXPECT_EQ(run.code, 3);
+    EXPECT_EQ(run.output, "");
+    const std::regex shape(
+        "adyton: the start took ([0-9.]+) ms\n"
+        "  spawn +([0-9.]+) ms  #+\n"
+        "  load +([0-9.]+) ms   *#+\n"
+        "  kernel +([0-9.]+) ms   *#+\n"
+        "  init +([0-9.]+) ms   *#+\n"
+        "  payload main +([0-9.]+) ms   *\\|\n");
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(run.errors, found, shape)) << run.errors;
+    const double total = std::stod(found[1]);
+    double sum = 0;
+    for (size_t i = 2; i <= 5; ++i) sum += std::stod(found[i]);
+    EXPECT_NEAR(sum, total, 0.3);
+    EXPECT_GT(std::stod(found[4]), 0) << "a kernel takes time";
+    EXPECT_LE(total, all);
+  }
+  EXPECT_THAT(e2e::run({"--timeline", "--kernel", raw_kernel()}).errors, HasSubstr("--timeline ends where a payload"));
+}
+
+}  // namespace
+}  // namespace adyton::e2e
