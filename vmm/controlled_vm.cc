@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/log/logger.h"
 #include "hypervisor/soft/soft_vm.h"
 #include "vmm/byte_source.h"
 #include "vmm/console_port.h"
@@ -22,6 +23,8 @@
 
 namespace adyton::vmm {
 namespace {
+
+const log::Logger kLog("vmm");
 
 // Any number from 3 will do: each VM has a muxer of its own, so that two guests never share a vsock.
 constexpr uint64_t kGuestCid = 3;
@@ -62,7 +65,7 @@ Result<UniqueFd> copy_of(const UniqueFd& fd) {
 // What files of the VM can be limited to: as a disk never grows, to the size of the largest one that may be written to. None when
 // the console's output is a file, which grows, or a disk is a block device.
 std::optional<uint64_t> largest_file(const control::Configure& c, const std::vector<UniqueFd>& fds) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fds[c.console_output].get(), &status) != 0 || S_ISREG(status.st_mode)) return std::nullopt;
   uint64_t largest = 1 << 20;  // last words on stderr, which may be a file
   for (const control::Disk& disk : c.disks) {
@@ -126,10 +129,14 @@ class MachineVm final : public control::ControlledVm {
     for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
     TRY(debugger_->start());
     machine_->pause();  // no guest code yet
-    TRY(machine_->start([this](const Machine::End& end) { observer_.ended(end_reason(end.reason), end.message); }));
+    TRY(machine_->start([this](const Machine::End& end) {
+      kLog.debug({}, "the machine has ended: {}", to_string(end.reason));
+      observer_.ended(end_reason(end.reason), end.message);
+    }));
     TRY(console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); }));
     if (before_guest_) TRY(before_guest_(largest_file_));
     running_ = observe::TraceSource::now();
+    kLog.debug({{"cpus", machine_->vcpus().size()}}, "the guest starts");
     machine_->resume();
     return {};
   }

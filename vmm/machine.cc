@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/log/logger.h"
 #include "base/thread.h"
 #include "vmm/fdt.h"
 #include "vmm/image_loader.h"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr uint64_t kInitrdAlignment = 64 << 10;
 constexpr unsigned long kTimerSlackNanoseconds = 1000;  // guests sleep for short times; the default is 50 us
+
+const log::Logger kLog("machine");
 
 uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
 
@@ -217,10 +220,11 @@ bool Machine::wait_while_paused(unsigned vcpu) {
 bool Machine::handle(unsigned vcpu, hypervisor::InterruptedExit&) { return wait_while_paused(vcpu); }
 
 bool Machine::handle(unsigned, hypervisor::MmioExit& exit) {
-  if (exit.is_write)
-    bus_.write(exit.address, exit.data);
-  else
-    bus_.read(exit.address, exit.data);
+  const bool taken = exit.is_write ? bus_.write(exit.address, exit.data) : bus_.read(exit.address, exit.data);
+  if (!taken) {
+    kLog.debug(stray_limit_, {{"bytes", exit.data.size()}}, "the guest {} at {:#x}, where no device is",
+               exit.is_write ? "writes" : "reads", exit.address);
+  }
   return true;
 }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/guest_memory.h"
+#include "base/log/rate_limit.h"
 #include "hypervisor/hypervisor.h"
 #include "vmm/board.h"
 #include "vmm/byte_source.h"
@@ -141,6 +142,8 @@ class Machine {
   std::unique_ptr<Pl011> uart_;
   std::unique_ptr<Pl031> rtc_;
   std::vector<Slot> slots_;
+
+  log::RateLimit stray_limit_;  // accesses to where nothing is
 
   std::optional<hypervisor::VcpuInit> boot_;
   std::function<void(const End&)> ended_;

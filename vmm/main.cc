@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/log/logger.h"
+#include "base/log/sinks.h"
 #include "vmm/control/server.h"
 #include "vmm/controlled_vm.h"
 #include "vmm/sandbox/limits.h"
@@ -21,6 +23,28 @@ bool is_control_socket(int fd) {
   int type = 0;
   socklen_t size = sizeof(type);
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+const log::Logger kLog("vmm");
+
+// Its standard error is a pipe to the service, or what the user's adyton has. Before the sandbox, which has no environment.
+Result<void> start_log() {
+  log::Options options;
+  options.level = log::Level::kWarning;
+  options.destination = log::Destination::kStderr;
+  options.patience = log::StreamSink::Patience::kWaits;  // the service's pipe does not wait
+  options.identifier = "adyton-vmm";
+  TRY(log::read_environment(options));
+  return log::start(std::move(options));
+}
+
+// Measures that are not in force, in one line.
+void log_sandbox(const sandbox::Report& report) {
+  std::string missing;
+  for (const sandbox::Measure& measure : report) {
+    if (!measure.in_force) missing += fmt::format("{}{} ({})", missing.empty() ? "" : ", ", measure.name, measure.detail);
+  }
+  if (!missing.empty()) kLog.info({}, "the sandbox lacks what this host does not permit: {}", missing);
 }
 
 // The last step before guest code runs: the main thread keeps what serving the control socket takes.
@@ -36,22 +60,27 @@ int serve() {
     return 2;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  if (auto started = start_log(); !started) {
+    fmt::print(stderr, "adyton-vmm: {}\n", started.error().message);
+    return 2;
+  }
   UniqueFd socket(control::kControlFd);
   ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC);
   ::close_range(control::kControlFd + 1, ~0u, 0);  // whoever started us may have left something open
 
   auto report = sandbox::enter_process(control::kControlFd);
   if (!report) {
-    fmt::print(stderr, "adyton-vmm: cannot make its sandbox: {}\n", report.error().message);
+    kLog.error({}, "cannot make the sandbox: {}", report.error().message);
     return 1;
   }
+  log_sandbox(*report);
   std::vector<control::SandboxMeasure> measures;
   for (sandbox::Measure& m : *report) measures.push_back({std::move(m.name), m.in_force, std::move(m.detail)});
 
   MachineFactory factory(std::move(measures), before_guest);
   control::Server server(control::Socket(std::move(socket)), factory);
   if (auto served = server.run(); !served) {
-    fmt::print(stderr, "adyton-vmm: {}\n", served.error().message);
+    kLog.error({}, "{}", served.error().message);
     return 1;
   }
   return 0;

@@ -170,6 +170,20 @@ bool is_journal_stream(int fd, const char* journal_stream) {
 
 // ---- the process's log ---------------------------------------------------------------------------------------------------
 
+Result<void> read_environment(Options& options) {
+  if (const char* text = std::getenv("ADYTON_LOG"); text != nullptr && *text != '\0') {
+    const auto level = parse_level(text);
+    if (!level) return fail(level.error().code, "ADYTON_LOG: " + level.error().message);
+    options.level = *level;
+  }
+  if (const char* text = std::getenv("ADYTON_LOG_FORMAT"); text != nullptr && *text != '\0') {
+    const auto format = parse_format(text);
+    if (!format) return fail(format.error().code, "ADYTON_LOG_FORMAT: " + format.error().message);
+    options.format = *format;
+  }
+  return {};
+}
+
 Result<void> start(Options options) {
   const bool journal =
       options.destination == Destination::kJournal ||

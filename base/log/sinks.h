@@ -97,6 +97,10 @@ struct Options {
   std::string journal_socket = kJournalSocket;
 };
 
+// What ADYTON_LOG (a level) and ADYTON_LOG_FORMAT (a format) say; kInvalidArgument, naming the variable, when that is no such
+// thing.
+Result<void> read_environment(Options& options);
+
 // From here on the process keeps a log. Once, early in main(). Fails if the journal is asked for and is not there.
 Result<void> start(Options options);
 

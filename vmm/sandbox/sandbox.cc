@@ -1,6 +1,5 @@
 #include "vmm/sandbox/sandbox.h"
 
-#include <fmt/format.h>
 #include <malloc.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/log/logger.h"
 #include "base/thread.h"
 #include "vmm/sandbox/capabilities.h"
 #include "vmm/sandbox/filter.h"
@@ -21,6 +21,8 @@
 
 namespace adyton::vmm::sandbox {
 namespace {
+
+const log::Logger kLog("sandbox");
 
 // Sanitizers open /proc, start threads of their own and map memory as they like.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -89,11 +91,11 @@ void enter_thread(const char* name) {
   if constexpr (kSanitizer) return;
   const auto policy = find_policy(name);
   if (policy.empty()) {
-    fmt::print(stderr, "adyton-vmm: there is no sandbox policy for the thread {}\n", name);
+    kLog.error({{"thread", name}}, "there is no sandbox policy for the thread");
     ::_exit(EXIT_FAILURE);
   }
   if (auto done = install_filter(policy); !done) {
-    fmt::print(stderr, "adyton-vmm: {}\n", done.error().message);
+    kLog.error({{"thread", name}}, "{}", done.error().message);
     ::_exit(EXIT_FAILURE);
   }
 }

@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
+
+#include "base/log/logger.h"
 
 namespace adyton::vmm::virtio {
 namespace {
@@ -78,6 +81,8 @@ constexpr uint32_t kMaxZeroSegments = 16;
 
 // A queue of 256 descriptors: the header and the status need one each.
 constexpr uint32_t kSegMax = 254;
+
+const log::Logger kLog("disk");
 
 int retry_fallocate(int fd, int mode, uint64_t offset, uint64_t bytes) {
   int result;
@@ -225,7 +230,7 @@ BlockDevice::Status BlockDevice::transfer(uint64_t sector, Direction direction, 
                                                      : ::pwritev(disk_.get(), left.data(), count, offset);
     if (done < 0 && errno == EINTR) continue;
     // Zero on reading: the file is shorter than it was.
-    if (done <= 0) return Status::kIoError;
+    if (done <= 0) return host_failed(direction == Direction::kFromDisk ? "read" : "write", done < 0 ? errno : EIO);
     offset += done;
     while (done > 0) {
       iovec& first = left.front();
@@ -243,7 +248,13 @@ BlockDevice::Status BlockDevice::flush() {
   if (options_.read_only) return Status::kOk;
   int result;
   do { result = ::fdatasync(disk_.get()); } while (result != 0 && errno == EINTR);
-  return result == 0 ? Status::kOk : Status::kIoError;
+  return result == 0 ? Status::kOk : host_failed("sync", errno);
+}
+
+BlockDevice::Status BlockDevice::host_failed(const char* what, int error) {
+  kLog.warning(failure_limit_, {{"disk", options_.serial}},
+               "the host cannot {} the file of a disk, which the guest sees as an I/O error: {}", what, ::strerrordesc_np(error));
+  return Status::kIoError;
 }
 
 BlockDevice::Status BlockDevice::get_id(ChainWriter writer, uint64_t space) {
@@ -285,7 +296,7 @@ BlockDevice::Status BlockDevice::discard(const Range& range) {
     result = retry_fallocate(disk_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, range.offset, range.bytes);
   }
   // A discard is a hint: where the host cannot follow it, nothing is lost.
-  return result == 0 || errno == EOPNOTSUPP || errno == ENOTTY ? Status::kOk : Status::kIoError;
+  return result == 0 || errno == EOPNOTSUPP || errno == ENOTTY ? Status::kOk : host_failed("discard part of", errno);
 }
 
 BlockDevice::Status BlockDevice::write_zeroes(const Range& range, bool unmap) {
@@ -298,7 +309,7 @@ BlockDevice::Status BlockDevice::write_zeroes(const Range& range, bool unmap) {
                              range.offset, range.bytes);
   }
   if (result == 0) return Status::kOk;
-  return errno == EOPNOTSUPP || errno == ENOTTY ? write_zero_bytes(range) : Status::kIoError;
+  return errno == EOPNOTSUPP || errno == ENOTTY ? write_zero_bytes(range) : host_failed("zero part of", errno);
 }
 
 BlockDevice::Status BlockDevice::write_zero_bytes(const Range& range) {
@@ -307,7 +318,7 @@ BlockDevice::Status BlockDevice::write_zero_bytes(const Range& range) {
     const ssize_t count = ::pwrite(disk_.get(), kZeroes.data(), std::min<uint64_t>(kZeroes.size(), range.bytes - done),
                                    static_cast<off_t>(range.offset + done));
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return Status::kIoError;
+    if (count <= 0) return host_failed("zero part of", count < 0 ? errno : EIO);
     done += static_cast<uint64_t>(count);
   }
   return Status::kOk;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log/rate_limit.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "vmm/virtio/device.h"
@@ -64,8 +65,11 @@ class BlockDevice final : public Device {
   Status discard(const Range& range);
   Status write_zeroes(const Range& range, bool unmap);
   Status write_zero_bytes(const Range& range);
+  // The host could not do what the guest may ask for; `error` is an errno value.
+  Status host_failed(const char* what, int error);
   [[nodiscard]] bool in_disk(uint64_t sector, uint64_t bytes) const;
 
+  log::RateLimit failure_limit_;  // a guest repeats what fails as fast as it likes
   UniqueFd disk_;
   const Options options_;
   const uint64_t capacity_;

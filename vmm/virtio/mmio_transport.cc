@@ -5,11 +5,15 @@
 
 #include <utility>
 
+#include "base/log/logger.h"
+
 namespace adyton::vmm::virtio {
 namespace {
 
 constexpr uint32_t kVendor = 0x59444121;  // "!ADY"
 constexpr uint32_t kVersion = 2;
+
+const log::Logger kLog("virtio");
 
 void set_low(uint64_t& reg, uint32_t value) { reg = (reg & ~0xffffffffull) | value; }
 void set_high(uint64_t& reg, uint32_t value) { reg = (reg & 0xffffffffull) | uint64_t{value} << 32; }
@@ -273,6 +277,8 @@ void MmioTransport::raise_config_changed() {
 }
 
 void MmioTransport::fail_device(std::string_view reason) {
+  kLog.warning(fault_limit_, {{"device", name()}}, "the guest's driver has broken its device, which waits for a reset: {}",
+               reason);
   {
     const std::lock_guard lock(fault_mutex_);
     if (fault_reason_.empty()) fault_reason_ = reason;

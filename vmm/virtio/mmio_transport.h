@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/guest_memory.h"
+#include "base/log/rate_limit.h"
 #include "base/result.h"
 #include "base/tally.h"
 #include "base/unique_fd.h"
@@ -100,6 +101,7 @@ class MmioTransport final : public MmioDevice, private DeviceHost {
   void reset();     // on the loop's thread
   [[nodiscard]] bool features_acceptable() const;
 
+  log::RateLimit fault_limit_;  // a guest can break and reset its device as fast as it likes
   const GuestMemory& memory_;
   IrqLine& irq_;
   const Options options_;

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log/logger.h"
+
 namespace adyton::vmm::vsock {
 namespace {
+
+const log::Logger kLog("vsock");
 
 constexpr uint32_t kEventTransportReset = 0;
 // Rounds before the guest hears of it and other events of the loop get their turn: enough for one interrupt to serve many
@@ -103,7 +107,12 @@ bool VsockDevice::take_packets() {
     PacketHeader header;
     payload_.clear();
     // A packet that is shorter than it says is no packet.
-    if (reader.read_object(header) && reader.take(header.len, payload_) == header.len) muxer_.on_guest_packet(header, payload_);
+    if (reader.read_object(header) && reader.take(header.len, payload_) == header.len) {
+      muxer_.on_guest_packet(header, payload_);
+    } else {
+      kLog.warning(malformed_limit_, {{"bytes", chain_.readable_bytes()}},
+                   "the guest sent a packet that is shorter than it says");
+    }
     tx.push(chain_, 0);
   }
   return count > 0;

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log/rate_limit.h"
 #include "vmm/virtio/device.h"
 #include "vmm/vsock/capture.h"
 #include "vmm/vsock/muxer.h"
@@ -58,6 +59,8 @@ class VsockDevice final : public virtio::Device {
   bool pump_scheduled_ = false;
   bool event_pending_ = false;
   size_t rx_batch_ = kMinBatch;  // buffers to take from the guest at once
+
+  log::RateLimit malformed_limit_;
 
   // Reused from packet to packet.
   virtio::Chain chain_;

@@ -7,8 +7,12 @@
 #include <array>
 #include <utility>
 
+#include "base/log/logger.h"
+
 namespace adyton::vmm::vsock {
 namespace {
+
+const log::Logger kLog("vsock");
 
 constexpr size_t kMaxIovecs = 1024;  // IOV_MAX
 
@@ -274,10 +278,15 @@ void Muxer::reply_reset(const PacketHeader& header) {
 void Muxer::on_guest_packet(const PacketHeader& header, std::span<const iovec> payload) {
   offer_to_tap(header, payload);
   // A guest speaks for itself only.
-  if (header.src_cid != guest_cid_) return;
+  if (header.src_cid != guest_cid_) {
+    kLog.warning(spoofed_limit_, {}, "the guest sent a packet in the name of CID {}", header.src_cid);
+    return;
+  }
   const bool is_reset = header.op == Op::kRst;
   // Section 5.10.6.4.1: an unknown type is answered with a RST. Other guests are not reachable from here.
   if (!knows(header.type) || header.dst_cid != kHostCid) {
+    kLog.debug(unknown_limit_, {}, "the guest sent a packet of type {} to CID {}", static_cast<unsigned>(header.type),
+               header.dst_cid);
     if (!is_reset) reply_reset(header);
     return;
   }
@@ -322,9 +331,15 @@ void Muxer::on_request(const PacketHeader& header) {
     if (const auto found = listeners_.find(header.dst_port); found != listeners_.end()) listening = found->second;
   }
   if (!listening.listener && asker_) return ask(header);
-  if (!listening.listener || listening.type != header.type) return reply_reset(header);
+  if (!listening.listener || listening.type != header.type) {
+    kLog.debug(refused_limit_, {{"port", header.dst_port}}, "the guest connects to a port that nobody listens on");
+    return reply_reset(header);
+  }
   auto pair = make_pair(header.type);
-  if (!pair) return reply_reset(header);
+  if (!pair) {
+    kLog.warning(refused_limit_, {{"port", header.dst_port}}, "the guest's connection is refused: {}", pair.error().message);
+    return reply_reset(header);
+  }
   if (accept(header, std::move((*pair)[0]))) (*listening.listener)(std::move((*pair)[1]));
 }
 
@@ -338,6 +353,8 @@ std::optional<Muxer::Handle> Muxer::accept(const PacketHeader& request, UniqueFd
       return *channel;
     }
   }
+  kLog.warning(refused_limit_, {{"port", request.dst_port}},
+               "the guest's connection is refused: there are too many, or no descriptors left");
   reply_reset(request);
   return std::nullopt;
 }

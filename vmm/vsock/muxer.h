@@ -34,6 +34,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/log/rate_limit.h"
 #include "base/result.h"
 #include "base/tally.h"
 #include "base/unique_fd.h"
@@ -221,6 +222,10 @@ class Muxer {
   std::unique_ptr<uint8_t[]> overflow_;  // longest_message_ bytes, from the first seqpacket connection on
   Tap tap_;
   Tally opened_, closed_, refused_, bytes_from_guest_, bytes_to_guest_;
+
+  log::RateLimit spoofed_limit_;
+  log::RateLimit unknown_limit_;
+  log::RateLimit refused_limit_;
 
   std::mutex listeners_mutex_;
   struct Listening {
