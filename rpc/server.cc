@@ -56,7 +56,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   void accept_loop(int listening);
   void bootstrap_loop(BootstrapReceiver& receiver);
   Result<bool> wait_for(int fd, int timeout_ms = -1);
-  Result<> set_up(UniqueFd socket);
+  Result<> set_up(const Caller& peer, UniqueFd socket);
+  void report(const Caller& peer, const Error& error) const;
   Result<> start_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header, const Caller& peer);
   Result<> join_session(std::shared_ptr<Connection> connection, const wire::ConnectionHeader& header);
   Result<std::shared_ptr<SessionCore>> make_session(uint32_t version, FdPassing fd_passing, const Caller& peer);
@@ -141,21 +142,32 @@ Result<> Server::Impl::add_connection(UniqueFd socket) {
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) return fail(ErrorCode::kUnavailable, "the server has been shut down");
-    if (connections_ >= options_.max_connections) return fail(ErrorCode::kExhausted, "too many connections");
-    ++connections_;
-    counted = std::make_shared<CountedConnection>(*this);
+    if (connections_ < options_.max_connections) {
+      ++connections_;
+      counted = std::make_shared<CountedConnection>(*this);
+    }
+  }
+  if (!counted) {
+    auto refused = fail(ErrorCode::kExhausted, "too many connections");
+    report(identify_peer(socket.get()), refused.error());
+    return refused;
   }
   const auto shared = std::make_shared<UniqueFd>(std::move(socket));
   return threads_->start("rpc-serve", [self = shared_from_this(), counted = std::move(counted), shared]() mutable {
-    static_cast<void>(self->set_up(std::move(*shared)));
+    const Caller peer = identify_peer(shared->get());
+    if (auto done = self->set_up(peer, std::move(*shared)); !done) self->report(peer, done.error());
     counted.reset();
   });
 }
 
+// A peer that is gone is none that anybody could do something about.
+void Server::Impl::report(const Caller& peer, const Error& error) const {
+  if (options_.on_bad_peer && error.code != ErrorCode::kUnavailable) options_.on_bad_peer(peer, error);
+}
+
 // --- Sessions ---
 
-Result<> Server::Impl::set_up(UniqueFd socket) {
-  const Caller peer = identify_peer(socket.get());
+Result<> Server::Impl::set_up(const Caller& peer, UniqueFd socket) {
   PeerFilter filter;
   {
     const std::lock_guard lock(mutex_);
@@ -204,25 +216,28 @@ Result<std::shared_ptr<SessionCore>> Server::Impl::make_session(uint32_t version
     root = root_;
   }
   if (factory) root = factory(peer);
-  auto session = std::make_shared<SessionCore>(
-      SessionCore::Config{
-          .side = Side::kServer,
-          .version = version,
-          .fd_passing = fd_passing,
-          .max_body_size = options_.max_body_size,
-          .limits = options_.limits,
-          .send_patience = options_.send_timeout,
-          .caller = peer,
-          .observer = options_.observer,
-          .max_threads = options_.max_threads,
-          .id = id,
-          .root = std::move(root),
-          .on_end =
-              [weak = weak_from_this()](SessionCore& ended) {
-                if (const auto self = weak.lock()) self->forget(ended);
-              },
-      },
-      threads_);
+  SessionCore::Config config{
+      .side = Side::kServer,
+      .version = version,
+      .fd_passing = fd_passing,
+      .max_body_size = options_.max_body_size,
+      .limits = options_.limits,
+      .send_patience = options_.send_timeout,
+      .caller = peer,
+      .observer = options_.observer,
+      .max_threads = options_.max_threads,
+      .id = id,
+      .root = std::move(root),
+      .on_fault =
+          [weak = weak_from_this(), peer](const Error& error) {
+            if (const auto self = weak.lock()) self->report(peer, error);
+          },
+      .on_end =
+          [weak = weak_from_this()](SessionCore& ended) {
+            if (const auto self = weak.lock()) self->forget(ended);
+          },
+  };
+  auto session = std::make_shared<SessionCore>(std::move(config), threads_);
   const std::lock_guard lock(mutex_);
   if (stopped_) return fail(ErrorCode::kUnavailable, "the server is being shut down");
   if (sessions_.size() >= options_.max_sessions) return fail(ErrorCode::kExhausted, "too many sessions");

@@ -41,6 +41,9 @@ struct ServerOptions {
   std::shared_ptr<const TlsContext> tls;
   // Hears of the calls that are served; may be null.
   std::shared_ptr<CallObserver> observer;
+  // Hears of peers who were turned away (kPermission, kExhausted) or have lost their session as they broke the protocol
+  // (kCorrupt and others), but not of those who just went; may be null. Called on threads of the server; must not block or call.
+  std::function<void(const Caller&, const Error&)> on_bad_peer;
 };
 
 // Each connection has a thread here; one session's peer cannot delay another's. A session ends with its first connection that

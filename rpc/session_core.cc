@@ -120,6 +120,7 @@ void SessionCore::serve(const std::shared_ptr<Connection>& connection) {
     const auto header = connection->read_header();
     result = header ? handle(*connection, *header) : std::unexpected(header.error());
   }
+  if (config_.on_fault && !ended_) config_.on_fault(result.error());
   end(result.error().message);
 }
 

@@ -32,12 +32,14 @@ class SessionCore final : public ObjectSource, public std::enable_shared_from_th
     size_t max_body_size = kDefaultMaxBodySize;
     ObjectLimits limits;
     std::chrono::milliseconds send_patience{0};
-    Caller caller;  // the peer; `session` is filled in
+    Caller caller;                           // the peer; `session` is filled in
     std::shared_ptr<CallObserver> observer;  // of the calls that are served here; may be null
     // What a server answers to the session's own calls.
     uint32_t max_threads = 1;
     wire::SessionId id{};
     std::shared_ptr<Binder> root;
+    // Hears why a connection that was served here has failed; may be null. On that connection's thread, with no lock held.
+    std::function<void(const Error&)> on_fault;
     // Runs once when the session ends, on the thread that ends it, with no lock held.
     std::function<void(SessionCore&)> on_end;
   };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/log/logger.h"
 #include "service/call_observers.h"
 
 namespace adyton::service {
@@ -15,8 +16,13 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
+const log::Logger kLog("service");
+
 rpc::ServerOptions server_options(std::shared_ptr<rpc::CallObserver> observer) {
   rpc::ServerOptions options;
+  options.on_bad_peer = [limit = std::make_shared<log::RateLimit>()](const rpc::Caller& peer, const Error& error) {
+    kLog.warning(*limit, {{"client", peer.pid}, {"uid", peer.uid}}, "a client is turned away: {}", error.message);
+  };
   options.max_threads = 8;
   options.allow_fds = true;
   options.max_body_size = kMaxRpcBody;
@@ -65,8 +71,12 @@ Result<void> Daemon::set_up() {
                                                         .client_count = [this] { return server_->session_count(); }});
   auto root = std::make_shared<ServiceObject>(*foundation_);
   auto refusal = std::make_shared<Refusal>();
-  server_->set_root_factory([root, refusal](const rpc::Caller& caller) -> std::shared_ptr<rpc::Binder> {
-    if (caller.uid != ::geteuid()) return refusal;
+  server_->set_root_factory([this, root, refusal](const rpc::Caller& caller) -> std::shared_ptr<rpc::Binder> {
+    if (caller.uid != ::geteuid()) {
+      kLog.warning(stranger_limit_, {{"client", caller.pid}, {"uid", caller.uid}}, "another user's program is turned away");
+      return refusal;
+    }
+    kLog.debug(client_limit_, {{"client", caller.pid}}, "a client has connected");
     return root;
   });
   TRY(serve_metrics());
@@ -127,6 +137,13 @@ bool Daemon::withdraw() {
 }
 
 Result<void> Daemon::run(int signals) {
+  const Limits& limits = config_.settings.limits;
+  kLog.info({{"version", config_.version},
+             {"max_vms", limits.vms},
+             {"max_cpus", limits.cpus},
+             {"max_memory", limits.memory},
+             {"vmm", config_.vmm_program}},
+            "serves clients at {}", config_.runtime_directory);
   const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(config_.settings.idle_exit);
   const auto interval = std::clamp<std::chrono::milliseconds>(patience / 10, 10ms, 5s);
   auto busy_at = Clock::now();
@@ -134,10 +151,14 @@ Result<void> Daemon::run(int signals) {
     pollfd watched{.fd = signals, .events = POLLIN, .revents = 0};
     const int ready = ::poll(&watched, 1, patience.count() == 0 ? -1 : static_cast<int>(interval.count()));
     if (ready < 0 && errno != EINTR) return fail_errno("cannot wait for signals");
-    if (ready > 0) return {};
+    if (ready > 0) {
+      kLog.info({}, "ends, as it was told to");
+      return {};
+    }
     if (!idle()) {
       busy_at = Clock::now();
     } else if (Clock::now() - busy_at >= patience && withdraw()) {
+      kLog.info({}, "ends, as nobody needs it");
       return {};
     }
   }

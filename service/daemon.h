@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "base/log/rate_limit.h"
 #include "base/result.h"
 #include "rpc/server.h"
 #include "service/budget.h"
@@ -52,6 +53,8 @@ class Daemon {
   const DaemonConfig config_;
   ServiceSocket socket_;
   UniqueFd listening_;  // a duplicate, to see who waits
+  log::RateLimit stranger_limit_;
+  log::RateLimit client_limit_;
   // In the order in which they are needed; they end in the reverse.
   CallQueues queues_;
   std::unique_ptr<EventLoop> loop_;

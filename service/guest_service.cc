@@ -117,7 +117,12 @@ class GuestServer {
     auto queue = queues_.make("guest");
     if (!queue) return false;
     rpc::ServerOptions options = guest_options();
-    if (const auto vm = vm_.lock()) options.observer = std::make_shared<GuestCallObserver>(vm->call_trace());
+    if (const auto vm = vm_.lock()) {
+      options.observer = std::make_shared<GuestCallObserver>(vm->call_trace());
+      options.on_bad_peer = [limit = limit_, log = vm->diary().for_component("guest")](const rpc::Caller&, const Error& error) {
+        log.warning(*limit, {}, "a connection of the guest to the service is ended: {}", error.message);
+      };
+    }
     server_ = std::make_unique<rpc::Server>(std::move(options));
     server_->set_root(std::make_shared<VirtualMachineService>(loop_, std::move(*queue), vm_));
     return true;
@@ -127,6 +132,7 @@ class GuestServer {
   CallQueues& queues_;
   const std::shared_ptr<CallQueue> janitor_;
   const std::weak_ptr<Vm> vm_;
+  const std::shared_ptr<log::RateLimit> limit_ = std::make_shared<log::RateLimit>();
   std::unique_ptr<rpc::Server> server_;
 };
 

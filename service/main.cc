@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <optional>
 
+#include "base/log/logger.h"
+#include "base/log/sinks.h"
 #include "service/daemon.h"
 #include "service/vmm_process.h"
 
@@ -41,6 +43,24 @@ void keep_little_memory() {
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
   ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+// The file that programs give a service that they start (sdk/launcher.cc) is ours to keep small.
+constexpr uint64_t kLargestLog = uint64_t{4} << 20;
+
+Result<void> start_log(log::Options options) {
+  options.identifier = "adytond";
+  if (const char* socket = std::getenv("ADYTON_JOURNAL_SOCKET"); socket != nullptr && *socket == '/')
+    options.journal_socket = socket;
+  struct stat ours{};
+  struct stat there{};
+  if (const auto folder = runtime_directory(); folder && ::fstat(STDERR_FILENO, &ours) == 0) {
+    const std::string path = *folder + "/adytond.log";
+    if (::lstat(path.c_str(), &there) == 0 && S_ISREG(there.st_mode) && ours.st_dev == there.st_dev &&
+        ours.st_ino == there.st_ino)
+      options.rotation = log::StreamSink::Rotation{.path = path, .limit = kLargestLog};
+  }
+  return log::start(std::move(options));
 }
 
 Result<UniqueFd> take_signals() {
@@ -99,6 +119,10 @@ int run(int argc, char** argv) {
   ::umask(077);
   (void)!::chdir("/");
   for (const int signal : {SIGPIPE, SIGHUP}) ::signal(signal, SIG_IGN);
+  if (auto started = start_log(settings->log); !started) {
+    fmt::print(stderr, "adytond: {}\n", started.error().message);
+    return 1;
+  }
   if (auto served = serve(std::move(*settings)); !served) {
     fmt::print(stderr, "adytond: {}\n", served.error().message);
     return 1;

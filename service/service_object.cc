@@ -1,5 +1,6 @@
 #include "service/service_object.h"
 
+#include "base/log/logger.h"
 #include "service/conversion.h"
 #include "service/guest_service.h"
 #include "service/vm_object.h"
@@ -8,6 +9,8 @@ namespace adyton::service {
 namespace {
 
 namespace aidl = virtualizationservice;
+
+const log::Logger kLog("service");
 
 Requester requester() {
   const rpc::Caller* caller = rpc::current_caller();
@@ -50,6 +53,7 @@ rpc::Reply<std::shared_ptr<aidl::IVirtualMachine>> ServiceObject::createVm(const
   auto consoles = take(console_out, console_in, os_log);
   if (!consoles) return refuse(consoles.error());
   spec->requester = requester();
+  const std::string name = spec->name;
   auto vm = f_.loop.call([&]() -> Outcome<std::shared_ptr<Vm>> {
     auto made = TRY(f_.vms.create(std::move(*spec)));
     if (auto connected = connect(*made, std::move(*consoles)); !connected) {
@@ -59,7 +63,11 @@ rpc::Reply<std::shared_ptr<aidl::IVirtualMachine>> ServiceObject::createVm(const
     made->on_guest_service(guest_service(f_.loop, f_.queues, f_.janitor, made));
     return made;
   });
-  if (!vm) return refuse(vm.error());
+  if (!vm) {
+    const Requester who = requester();
+    kLog.warning(refused_limit_, {{"client", who.pid}, {"vm", name}}, "a VM is refused: {}", vm.error().error.message);
+    return refuse(vm.error());
+  }
   return std::make_shared<VmObject>(f_.loop, f_.queues, std::move(*vm), VmObject::Role::kOwner);
 }
 

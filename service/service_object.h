@@ -5,6 +5,7 @@
 #include <string>
 
 #include "adyton/virtualizationservice/IVirtualizationService.h"
+#include "base/log/rate_limit.h"
 #include "service/budget.h"
 #include "service/call_queue.h"
 #include "service/event_loop.h"
@@ -52,6 +53,7 @@ class ServiceObject final : public virtualizationservice::IVirtualizationService
       const std::string& name, const virtualizationservice::VirtualMachineDescriptor& descriptor) override;
 
  private:
+  log::RateLimit refused_limit_;
   Foundation& f_;
 };
 

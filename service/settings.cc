@@ -49,6 +49,18 @@ Result<void> set(Settings& settings, std::string_view key, std::string_view valu
     settings.metrics_port = static_cast<uint16_t>(TRY(parse_number(value, UINT16_MAX)));
     return {};
   }
+  if (key == "log_level") {
+    settings.log.level = TRY(log::parse_level(value));
+    return {};
+  }
+  if (key == "log_format") {
+    settings.log.format = TRY(log::parse_format(value));
+    return {};
+  }
+  if (key == "log_to") {
+    settings.log.destination = TRY(log::parse_destination(value));
+    return {};
+  }
   return fail(ErrorCode::kNotFound, fmt::format("there is no setting '{}'", key));
 }
 
@@ -92,12 +104,17 @@ const char* const kUsage =
     "  --max-memory SIZE       memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
     "  --idle-exit SECONDS     end after so long without a client and a VM; 0: never (60)\n"
     "  --metrics-port N        serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
+    "  --log-level LEVEL       what to log: off, error, warning, info or debug (info)\n"
+    "  --log-format FORMAT     of a log on standard error: text or json (text)\n"
+    "  --log-to PLACE          stderr, journal, or auto: the journal if that is where standard error goes (auto)\n"
     "  --ready-fd N            write a byte there once programs may connect\n"
     "  --vmm PROGRAM           the adyton-vmm to run VMs with\n"
     "  --help, --version\n"
     "\n"
-    "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_RUNTIME_DIR names the\n"
-    "folder of the socket instead of $XDG_RUNTIME_DIR/adyton.\n";
+    "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_LOG and\n"
+    "ADYTON_LOG_FORMAT are the log's level and format where no option says otherwise. ADYTON_RUNTIME_DIR names the folder of "
+    "the\n"
+    "socket instead of $XDG_RUNTIME_DIR/adyton.\n";
 
 Result<uint64_t> parse_memory(std::string_view text, uint64_t total) {
   const auto wrong = [&] { return bad(fmt::format("'{}' is not a size such as 512M, 8G or 80%", text)); };
@@ -200,6 +217,7 @@ Result<Settings> load_settings(std::span<const char* const> arguments) {
     const std::string text = TRY(read_file(path));
     TRY(apply_toml(settings, text, path, total));
   }
+  TRY(log::read_environment(settings.log));
   TRY(apply_options(settings, arguments, total));
   return settings;
 }

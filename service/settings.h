@@ -1,4 +1,5 @@
-// What adytond is told: built-in defaults, then $XDG_CONFIG_HOME/adyton/adytond.toml, then its options.
+// What adytond is told: built-in defaults, then $XDG_CONFIG_HOME/adyton/adytond.toml, then ADYTON_LOG and ADYTON_LOG_FORMAT, then
+// its options.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/log/sinks.h"
 #include "base/result.h"
 #include "service/budget.h"
 
@@ -14,10 +16,11 @@ namespace adyton::service {
 
 struct Settings {
   Limits limits;
-  std::chrono::seconds idle_exit{60};  // 0: never
+  std::chrono::seconds idle_exit{60};    // 0: never
   std::optional<uint16_t> metrics_port;  // of 127.0.0.1, beside the Unix socket
-  std::optional<int> ready_fd;         // a byte is written there once clients may connect
-  std::optional<std::string> vmm;      // this adyton-vmm instead of the one beside us
+  std::optional<int> ready_fd;           // a byte is written there once clients may connect
+  std::optional<std::string> vmm;        // this adyton-vmm instead of the one beside us
+  log::Options log;                      // level, format, destination
   bool help = false;
   bool version = false;
 };
@@ -36,7 +39,7 @@ Result<void> apply_toml(Settings& settings, std::string_view text, const std::st
 // Applies options ("--max-vms=8", "--max-vms 8").
 Result<void> apply_options(Settings& settings, std::span<const char* const> arguments, uint64_t total_memory);
 
-// All three. A configuration file that does not exist is fine.
+// All of them. A configuration file that does not exist is fine.
 Result<Settings> load_settings(std::span<const char* const> arguments);
 
 extern const char* const kUsage;

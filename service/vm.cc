@@ -38,6 +38,7 @@ Vm::Vm(EventLoop& loop, std::string vmm_program, uint32_t cid, VmSpec spec, Hold
       spec_(std::move(spec)),
       holdings_(std::move(holdings)),
       times_(times),
+      diary_("vm", {{"vm", spec_.name.empty() ? fmt::format("vm-{}", cid_) : spec_.name}, {"cid", cid_}}),
       console_(loop),
       log_(loop) {
   if (spec_.name.empty()) spec_.name = fmt::format("vm-{}", cid_);
@@ -101,6 +102,11 @@ void Vm::advance(VmState state) {
   if (state == VmState::kReady && state_ < VmState::kStarted) advance(VmState::kStarted);
   if (state == VmState::kFinished && state_ < VmState::kStarted) advance(VmState::kStarted);
   state_ = state;
+  if (state == VmState::kFinished) {
+    diary_.info(lifecycle_limit_, {{"exit_code", exit_code_.value_or(0)}}, "payload finished");
+  } else if (state > VmState::kStarting && state < VmState::kDead) {
+    diary_.debug(lifecycle_limit_, {}, "payload {}", to_string(state));
+  }
   if (state == VmState::kStarted) {
     hang_timer_.reset();
     tell([&](VmObserver& observer) { observer.payload_started(cid_); });
@@ -122,6 +128,12 @@ void Vm::start(Done<> done) {
   started_at_ = EventLoop::Clock::now();
   boot_.begin = observe::TraceSource::now();
   start_done_ = std::move(done);
+  diary_.info(lifecycle_limit_,
+              {{"client", spec_.requester.pid},
+               {"cpus", spec_.machine.cpus},
+               {"memory", spec_.machine.memory},
+               {"isolation", to_string(spec_.isolation)}},
+              "starts");
   if (auto launched = launch(); !launched) {
     // A process that has ended already is explained by how it did; that it has comes to the loop.
     if (control_watch_.active() && launched.error().error.code == ErrorCode::kUnavailable) return;
@@ -136,7 +148,7 @@ Outcome<> Vm::launch() {
   TRY(add_console());
   TRY(open_vsock_socket());
   std::weak_ptr<Vm> weak = weak_from_this();
-  process_ = TRY(VmmProcess::spawn(loop_, vmm_program_, [weak](const ProcessExit& exit) {
+  process_ = TRY(VmmProcess::spawn(loop_, vmm_program_, diary_, [weak](const ProcessExit& exit) {
     if (auto self = weak.lock()) self->on_exit(exit);
   }));
   control_watch_ = Watch(loop_, TRY(loop_.watch(process_->control().fd(), EPOLLIN, [weak](uint32_t events) {
@@ -185,6 +197,7 @@ void Vm::choose_ports() {
 void Vm::running() {
   phase_ = Phase::kRunning;
   ran_ = true;
+  diary_.info(lifecycle_limit_, {{"vmm", process_->pid()}, {"backend", one_line(backend_)}}, "runs");
   start_timer_.reset();
   if (awaits_payload()) arm_hang_timer(spec_.boot_timeout);
   learn_boot_times([] {});
@@ -310,6 +323,7 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
 void Vm::on_accepted(uint32_t port, UniqueFd stream) {
   if (phase_ != Phase::kStarting && phase_ != Phase::kRunning) return;
   if (!stream.valid()) {
+    diary_.warning(lost_stream_limit_, {{"port", port}}, "a connection of the guest is lost: {}", kNoDescriptors);
     // The guest finds its connection closed. Without those that the service needs its payload cannot be run.
     if ((spec_.payload && port == guest::kControlPort) || log_ports_.contains(port))
       end_because({DeathReason::kInfrastructureError, kNoDescriptors});
@@ -354,7 +368,7 @@ void Vm::on_ended(Ended ended) {
 }
 
 template <typename T>
-void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done) {
+void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Requests<T> Vm::* requests, Done<T> done) {
   if ((this->*requests).size() >= kMaxRequests)
     return done(fail(ErrorCode::kExhausted, fmt::format("{} requests to the VM are waiting already", kMaxRequests)));
   const auto sent = send(std::move(body), fds);

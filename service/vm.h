@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log/logger.h"
 #include "base/unique_fd.h"
 #include "observe/boot_timeline.h"
 #include "service/budget.h"
@@ -121,6 +122,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Outcome<> set_terminal_size(uint16_t rows, uint16_t columns);
   Outcome<> trim();
   void set_detached(bool detached) { spec_.detached = detached; }
+  // What the service's own log says of it.
+  [[nodiscard]] const log::Logger& diary() const { return diary_; }
   StreamLog& console() { return console_; }
   StreamLog& log() { return log_; }
 
@@ -165,7 +168,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // When its guest began is what the VMM knows best.
   void learn_boot_times(std::function<void()> learned);
   template <typename T>
-  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done);
+  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::* requests, Done<T> done);
   void on_description(const vmm::control::Description& description);
   void on_accepted(uint32_t port, UniqueFd stream);
   void on_ended(vmm::control::Ended ended);
@@ -179,6 +182,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void consider_finish();
   void finish();
 
+  void log_death() const;
   void advance(VmState state);
   void end_because(Death death);
   void kill_process();
@@ -194,6 +198,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   VmSpec spec_;
   Holdings holdings_;
   const Times times_;
+
+  const log::Logger diary_;  // of what happens to it; log_ is its payload's output
+  // All VMs share it: each has few lines, but a program that makes VMs in a loop must not fill the log with them.
+  static inline log::RateLimit lifecycle_limit_{400, std::chrono::milliseconds(50)};
+  log::RateLimit guest_error_limit_;
+  log::RateLimit lost_stream_limit_;
 
   Phase phase_ = Phase::kNew;
   VmState state_ = VmState::kNotStarted;

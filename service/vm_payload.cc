@@ -143,6 +143,7 @@ void Vm::guest_finished(int32_t exit_code) {
 
 void Vm::guest_failed(GuestError error, const std::string& message) {
   if (phase_ != Phase::kRunning) return;
+  diary_.warning(guest_error_limit_, {{"error", static_cast<int32_t>(error)}}, "the payload reports an error: {}", message);
   tell([&](VmObserver& observer) { observer.error(cid_, error, one_line(message)); });
 }
 
@@ -216,6 +217,20 @@ void Vm::on_exit(const ProcessExit& exit) {
   die();
 }
 
+void Vm::log_death() const {
+  log::Level level = log::Level::kWarning;  // its guest's fault
+  switch (death_.reason) {
+    case DeathReason::kShutdown:
+    case DeathReason::kReboot: level = log::Level::kInfo; break;
+    case DeathReason::kKilled: level = intended_ ? log::Level::kInfo : log::Level::kError; break;
+    case DeathReason::kInfrastructureError:
+    case DeathReason::kUnknown:
+    case DeathReason::kStartFailed: level = log::Level::kError; break;
+    default: break;
+  }
+  diary_.at(level, lifecycle_limit_, {{"lifetime_ms", lifetime_.count()}}, "has died: {}", death_.message);
+}
+
 void Vm::die() {
   if (phase_ == Phase::kDead) return;
   const auto keep = shared_from_this();
@@ -234,6 +249,7 @@ void Vm::die() {
                     .console = console_.tail(kConsoleSearched)});
   if (death_.reason == DeathReason::kShutdown && spec_.payload && !payload_ended_ && !intended_)
     death_.message = "the guest powered off before its payload had ended";
+  log_death();
   control_watch_.reset();
   vsock_watch_.reset();
   vsock_socket_.reset();

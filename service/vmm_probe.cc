@@ -20,7 +20,8 @@ struct Probe : std::enable_shared_from_this<Probe> {
 
   Result<void> start(EventLoop& loop, const std::string& program, EventLoop::Clock::duration patience) {
     auto self = shared_from_this();
-    process = TRY(VmmProcess::spawn(loop, program, [self](const ProcessExit&) { self->finish(self->lost()); }));
+    process =
+        TRY(VmmProcess::spawn(loop, program, log::Logger("probe"), [self](const ProcessExit&) { self->finish(self->lost()); }));
     watch = Watch(loop, TRY(loop.watch(process->control().fd(), EPOLLIN, [self](uint32_t) { self->receive(); })));
     timer = Timer(loop, patience, [self] { self->finish(fail(ErrorCode::kUnavailable, "adyton-vmm does not answer")); });
     const std::string text = TRY(encode(Request{.id = 1, .body = Describe{}}));

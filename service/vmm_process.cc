@@ -12,13 +12,23 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
+#include <vector>
 
 #include "vmm/control/protocol.h"
 
 namespace adyton::service {
 namespace {
 
-constexpr size_t kMaxErrorText = 4096;
+// That of this process, but for the log: its lines come to us, at our level.
+std::vector<std::string> vmm_environment() {
+  std::vector<std::string> entries = {fmt::format("ADYTON_LOG={}", to_string(log::level())), "ADYTON_LOG_FORMAT=json"};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (!text.starts_with("ADYTON_LOG") && !text.starts_with("JOURNAL_STREAM=")) entries.emplace_back(text);
+  }
+  return entries;
+}
 
 Result<pid_t> start(const std::string& program, int control, int errors) {
   posix_spawn_file_actions_t actions;
@@ -39,8 +49,12 @@ Result<pid_t> start(const std::string& program, int control, int errors) {
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   char name[] = "adyton-vmm";
   char* const argv[] = {name, nullptr};
+  std::vector<std::string> environment = vmm_environment();
+  std::vector<char*> envp;
+  for (std::string& entry : environment) envp.push_back(entry.data());
+  envp.push_back(nullptr);
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, environ);
+  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, envp.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return fail_errno("cannot start " + program, error);
@@ -89,26 +103,27 @@ Result<std::string> find_vmm() {
   return program.string();
 }
 
-Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std::string& program,
+Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std::string& program, log::Logger log,
                                                       std::function<void(ProcessExit)> exited) {
-  std::unique_ptr<VmmProcess> process(new VmmProcess(std::move(exited)));
+  std::unique_ptr<VmmProcess> process(new VmmProcess(std::move(log), std::move(exited)));
   auto [ours, theirs] = TRY(vmm::control::Socket::pair());
   ::fcntl(ours.fd(), F_SETFL, ::fcntl(ours.fd(), F_GETFL) | O_NONBLOCK);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
   process->errors_.reset(ends[0]);
   const UniqueFd their_errors(ends[1]);
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  // The other end too: when we are late, the VM loses lines of its log, and does not wait.
+  for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
   process->pid_ = TRY(start(program, theirs.fd(), their_errors.get()));
+  process->log_.set_pid(process->pid_);
   process->control_ = std::move(ours);
   // Debian 12's <sys/pidfd.h> declares its functions for C only.
   process->pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, process->pid_, 0)));
   if (!process->pidfd_.valid()) return fail_errno("cannot watch the VM's process");
   VmmProcess* self = process.get();
   process->exit_watch_ = Watch(loop, TRY(loop.watch(process->pidfd_.get(), EPOLLIN, [self](uint32_t) { self->on_exit(); })));
-  process->errors_watch_ = Watch(loop, TRY(loop.watch(process->errors_.get(), EPOLLIN, [self](uint32_t) {
-                                   if (!self->read_errors()) self->errors_watch_.reset();
-                                 })));
+  process->errors_watch_ =
+      Watch(loop, TRY(loop.watch(process->errors_.get(), EPOLLIN, [self](uint32_t) { (void)self->read_errors(); })));
   return process;
 }
 
@@ -149,25 +164,24 @@ ProcessUsage VmmProcess::usage() const {
   return usage;
 }
 
-// False at its end.
+// False when there is nothing to be read now, or ever.
 bool VmmProcess::read_errors() {
   char buffer[1024];
   const ssize_t got = ::read(errors_.get(), buffer, sizeof(buffer));
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-  if (got <= 0) return false;
-  error_text_.append(buffer, static_cast<size_t>(got));
-  if (error_text_.size() > kMaxErrorText) error_text_.erase(0, error_text_.size() - kMaxErrorText);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got <= 0) {
+    log_.finish();
+    errors_watch_.reset();
+    return false;
+  }
+  log_.take({buffer, static_cast<size_t>(got)});
   return true;
 }
 
 std::string VmmProcess::last_words() {
-  for (int i = 0; i < 64; ++i) {  // a pipe holds no more
-    const size_t before = error_text_.size();
-    if (!read_errors() || (error_text_.size() == before && before < kMaxErrorText)) break;
-  }
-  std::string text = error_text_;
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  if (const size_t line = text.rfind('\n'); line != std::string::npos) text.erase(0, line + 1);
+  for (int i = 0; i < 64 && read_errors(); ++i) {}  // a pipe holds no more
+  log_.finish();
+  std::string text = log_.last_words();
   constexpr std::string_view kPrefix = "adyton-vmm: ";
   if (text.starts_with(kPrefix)) text.erase(0, kPrefix.size());
   for (char& c : text) {

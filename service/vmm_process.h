@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "service/event_loop.h"
+#include "service/vmm_log.h"
 #include "vmm/control/socket.h"
 
 namespace adyton::service {
@@ -35,8 +36,9 @@ struct ProcessExit {
 // (PR_SET_PDEATHSIG is about threads).
 class VmmProcess {
  public:
-  // `exited` is called once, on the loop, when the process has ended; not after this object is gone.
-  static Result<std::unique_ptr<VmmProcess>> spawn(EventLoop& loop, const std::string& program,
+  // What the process logs becomes part of `log`, which names the VM. `exited` is called once, on the loop, when the process has
+  // ended; not after this object is gone.
+  static Result<std::unique_ptr<VmmProcess>> spawn(EventLoop& loop, const std::string& program, log::Logger log,
                                                    std::function<void(ProcessExit)> exited);
   ~VmmProcess();  // kills it and waits for it
   VmmProcess(const VmmProcess&) = delete;
@@ -48,11 +50,11 @@ class VmmProcess {
   void kill();
   // Of the running process.
   [[nodiscard]] ProcessUsage usage() const;
-  // The last line that it wrote to its standard error.
+  // What it last wrote of an error to its standard error, in one line.
   [[nodiscard]] std::string last_words();
 
  private:
-  explicit VmmProcess(std::function<void(ProcessExit)> exited) : exited_(std::move(exited)) {}
+  VmmProcess(log::Logger log, std::function<void(ProcessExit)> exited) : exited_(std::move(exited)), log_(std::move(log)) {}
   bool read_errors();
   void on_exit();
 
@@ -60,7 +62,7 @@ class VmmProcess {
   pid_t pid_ = -1;
   UniqueFd pidfd_;
   UniqueFd errors_;
-  std::string error_text_;
+  VmmLog log_;
   vmm::control::Socket control_;
   Watch exit_watch_;
   Watch errors_watch_;

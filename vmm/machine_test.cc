@@ -8,6 +8,8 @@
 #include <cstring>
 #include <functional>
 
+#include "base/log/testing.h"
+
 namespace adyton::vmm {
 namespace {
 
@@ -227,6 +229,23 @@ TEST_F(MachineTest, DevicesAnswerTheGuest) {
   EXPECT_EQ(seen, (std::vector<uint8_t>{8, 0}));
   EXPECT_EQ(output_, "A");
   EXPECT_EQ(vm_->lines, (std::vector<std::pair<uint32_t, bool>>{{49, true}, {49, false}})) << "each change once";
+}
+
+TEST_F(MachineTest, AGuestThatReadsWhereNothingIsWritesABoundedLog) {
+  const log::CapturedLog log;
+  create(1);
+  load();
+  int step = 0;
+  vm_->vcpus[0]->guest = [&](ScriptedVcpu& vcpu) -> std::optional<Result<Exit>> {
+    if (step++ == 100'000) return Result<Exit>(hypervisor::SystemEventExit{hypervisor::SystemEventExit::Type::kReset, 0});
+    return Result<Exit>(hypervisor::MmioExit{0xdead'0000, step % 2 == 0, std::span(vcpu.mmio).first(4)});
+  };
+  ASSERT_TRUE(machine_->start());
+  machine_->wait();
+  const auto lines = log.lines();
+  ASSERT_GE(lines.size(), log::RateLimit::kBurst);
+  EXPECT_LE(lines.size(), log.most_lines_of_a_limit());
+  EXPECT_THAT(lines[0], HasSubstr("bytes=4: the guest reads at 0xdead0000, where no device is"));
 }
 
 TEST_F(MachineTest, EndsOnce) {

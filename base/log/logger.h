@@ -34,6 +34,9 @@ extern std::atomic<Level> threshold;
 // Whether messages of that level are written.
 [[nodiscard]] inline bool enabled(Level level) { return level <= internals::threshold.load(std::memory_order_relaxed); }
 
+// The threshold; off before start().
+[[nodiscard]] inline Level level() { return internals::threshold.load(std::memory_order_relaxed); }
+
 class Logger {
  public:
   using Fields = std::initializer_list<Field>;
@@ -81,6 +84,12 @@ class Logger {
   template <typename... Args>
   void debug(RateLimit& limit, Fields fields, fmt::format_string<Args...> text, Args&&... args) const {
     if (admits(Level::kDebug, limit, text)) write(Level::kDebug, fields, text, fmt::make_format_args(args...));
+  }
+
+  // At a level that the caller works out.
+  template <typename... Args>
+  void at(Level level, RateLimit& limit, Fields fields, fmt::format_string<Args...> text, Args&&... args) const {
+    if (admits(level, limit, text)) write(level, fields, text, fmt::make_format_args(args...));
   }
 
   // A line that another process has written, in this log's context. `record.context` is not looked at.

@@ -31,6 +31,11 @@ class CapturedLog final : public Sink {
     lines_.emplace_back(line.text());
   }
 
+  // How many lines of one RateLimit there can be since this object was made: each may have one before it that tells of others.
+  [[nodiscard]] size_t most_lines_of_a_limit() const {
+    return 2 * (RateLimit::kBurst + 1 + static_cast<size_t>((RateLimit::Clock::now() - begin_) / RateLimit::kInterval));
+  }
+
   // "warning virtio[4711] device=block: words"
   [[nodiscard]] std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
@@ -38,6 +43,7 @@ class CapturedLog final : public Sink {
   }
 
  private:
+  const RateLimit::Clock::time_point begin_ = RateLimit::Clock::now();
   mutable std::mutex mutex_;
   std::vector<std::string> lines_;
   Sink* before_ = nullptr;

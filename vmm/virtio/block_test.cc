@@ -10,6 +10,7 @@
 #include <csignal>
 #include <random>
 
+#include "base/log/testing.h"
 #include "vmm/virtio/testing/fake_driver.h"
 
 namespace adyton::vmm::virtio {
@@ -228,6 +229,18 @@ TEST_F(BlockTest, AFileThatShrankIsAnInputError) {
   EXPECT_EQ(read(8, 512, data), kIoError);
   EXPECT_EQ(read(7, 1024, data), kIoError);
   EXPECT_EQ(read(7, 512, data), kOk);
+}
+
+TEST_F(BlockTest, AGuestThatRepeatsWhatTheHostCannotDoWritesABoundedLog) {
+  const log::CapturedLog log;
+  open({.serial = "root\n\x1b"});
+  ASSERT_EQ(::ftruncate(file, 4096), 0);
+  std::vector<uint8_t> data;
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(read(8, 512, data), kIoError);
+  const auto lines = log.lines();
+  ASSERT_GE(lines.size(), log::RateLimit::kBurst);
+  EXPECT_LE(lines.size(), log.most_lines_of_a_limit());
+  EXPECT_NE(lines[0].find(R"(disk="root\n\x1b": the host cannot read the file of a disk)"), std::string::npos) << lines[0];
 }
 
 TEST_F(BlockTest, AFullHostDiskIsAnInputError) {

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/log/testing.h"
 #include "vmm/virtio/testing/fake_driver.h"
 
 namespace adyton::vmm::virtio {
@@ -233,6 +234,24 @@ TEST_F(MmioTransportTest, AMalformedRequestAsksForAReset) {
   EXPECT_FALSE(driver->needs_reset());
   EXPECT_TRUE(transport->fault_reason().empty());
   EXPECT_EQ(exchange(0, {1, 2}), (std::vector<uint8_t>{2, 1}));
+}
+
+TEST_F(MmioTransportTest, ADriverThatBreaksItsDeviceOverAndOverWritesABoundedLog) {
+  const log::CapturedLog log;
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(driver->initialize());
+    driver->queue(0).write_descriptor(0, 0, 100, 0, 0);
+    driver->queue(0).offer(0);
+    driver->kick_always(0);
+    driver->settle();
+    ASSERT_TRUE(driver->needs_reset());
+  }
+  const auto lines = log.lines();
+  ASSERT_GE(lines.size(), log::RateLimit::kBurst);
+  EXPECT_LE(lines.size(), log.most_lines_of_a_limit());
+  EXPECT_NE(lines[0].find("warning virtio["), std::string::npos) << lines[0];
+  EXPECT_NE(lines[0].find("device=reverse: the guest's driver has broken its device"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[0].find("queue 0: a buffer of 100 bytes at 0x0 is not in guest memory"), std::string::npos) << lines[0];
 }
 
 TEST_F(MmioTransportTest, BadQueueSetupAsksForAReset) {

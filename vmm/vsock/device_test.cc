@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "base/log/testing.h"
 #include "vmm/vsock/testing/vsock_fixture.h"
 
 namespace adyton::vmm::vsock {
@@ -117,6 +119,32 @@ TEST_F(VsockTest, WithoutADriverAConnectionClosesAtOnce) {
   const UniqueFd fd = device->muxer().connect(kGuestPort).value();
   driver->settle();
   EXPECT_TRUE(at_end(fd.get()));
+}
+
+TEST_F(VsockTest, AGuestThatSendsGarbageWritesABoundedLog) {
+  const log::CapturedLog log;
+  guest.post_receive_buffers();
+  constexpr int kRounds = 3000;
+  for (int i = 0; i < kRounds; ++i) {
+    PacketHeader spoofed = guest.header(Op::kRequest, kGuestPort, kPort);
+    spoofed.src_cid = kGuestCid + 1;
+    PacketHeader unknown = guest.header(Op::kRequest, kGuestPort, kPort);
+    unknown.type = PacketType{3};
+    for (const PacketHeader& packet :
+         {spoofed, unknown, guest.header(Op::kRequest, kGuestPort, kPort + 1), guest.header(Op::kRw, kGuestPort, kPort, 1000)}) {
+      ASSERT_TRUE(guest.send(packet));
+      driver->settle();
+      while (guest.receive()) {}
+    }
+  }
+  const auto lines = log.lines();
+  EXPECT_LE(lines.size(), 4 * log.most_lines_of_a_limit());
+  for (const char* const kind :
+       {"warning vsock[", "in the name of CID", "a packet of type 3 to CID 2", "nobody listens", "shorter than it says"}) {
+    EXPECT_GE(std::ranges::count_if(lines, [&](const std::string& line) { return line.find(kind) != std::string::npos; }),
+              log::RateLimit::kBurst)
+        << kind;
+  }
 }
 
 TEST_F(VsockTest, RejectsStrangeAddressesAndTypes) {
