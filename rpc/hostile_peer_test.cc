@@ -26,7 +26,7 @@ class HostilePeer : public ::testing::Test {
                                                 .allow_fds = true,
                                                 .limits = {.nodes = 100, .queued_calls = 1000, .queued_bytes = 100'000},
                                                 .handshake_timeout = std::chrono::milliseconds(50)})
-      : harness_(options) {
+      : harness_(with_witness(std::move(options), bad_peers_)) {
     honest_ = harness_.connect({.incoming_connections = 1});
     root_ = honest_->root().value();
     EXPECT_EQ(call_add(root_, 1, 2), 3);
@@ -44,6 +44,15 @@ class HostilePeer : public ::testing::Test {
     EXPECT_EQ(TestService::alive(), alive_);
   }
 
+  static ServerOptions with_witness(ServerOptions options, std::atomic<size_t>& count) {
+    options.on_bad_peer = [&count](const Caller& peer, const Error& error) {
+      EXPECT_EQ(peer.pid, ::getpid());
+      EXPECT_FALSE(error.message.empty());
+      ++count;
+    };
+    return options;
+  }
+
   RawPeer connect() { return RawPeer::connect(harness_.address); }
 
   // Sets a session up and sends `bytes`: the session must end.
@@ -57,6 +66,7 @@ class HostilePeer : public ::testing::Test {
     wait_until([this] { return harness_.server.session_count() == 1; });
   }
 
+  std::atomic<size_t> bad_peers_ = 0;
   Harness harness_;
   std::shared_ptr<Session> honest_;
   std::shared_ptr<Binder> root_;
@@ -103,6 +113,18 @@ TEST_F(HostilePeer, WrongHandshakes) {
     peer.send(hex(text));
     peer.drain();
   }
+  wait_until([&] { return bad_peers_ == cases.size(); });
+}
+
+TEST_F(HostilePeer, IsToldOfOnlyIfItDidSomethingWrong) {
+  const auto client = harness_.connect();
+  EXPECT_EQ(call_add(client->root().value(), 1, 2), 3);
+  connect().close();
+  client->shutdown_and_wait();
+  wait_until([this] { return harness_.server.session_count() == 1 && harness_.server.connection_count() == 2; });
+  EXPECT_EQ(bad_peers_, 0u);
+  expect_end(hex("ff000000 00000000 0000000000000000"));
+  wait_until([this] { return bad_peers_ == 1; });
 }
 
 TEST_F(HostilePeer, MoreConnectionsThanTheSessionHasThreads) {

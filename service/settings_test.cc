@@ -47,6 +47,32 @@ TEST(Settings, RefuseOptionsThatDoNotExist) {
   EXPECT_THAT(options({"--max-vms=4294967296"}).error().message, HasSubstr("not a number from 0 to 4294967295"));
 }
 
+TEST(Settings, SayWhatToLog) {
+  EXPECT_EQ(options({})->log.level, log::Level::kInfo);
+  EXPECT_EQ(options({"--log-level=debug"})->log.level, log::Level::kDebug);
+  EXPECT_EQ(options({"--log-format", "json"})->log.format, log::Format::kJson);
+  EXPECT_EQ(options({"--log-to", "journal"})->log.destination, log::Destination::kJournal);
+  EXPECT_EQ(file("log_level = \"error\"\nlog_to = \"stderr\"")->log.level, log::Level::kError);
+  EXPECT_THAT(options({"--log-level=loud"}).error().message, HasSubstr("'loud' is no log level"));
+  EXPECT_THAT(options({"--log-format=xml"}).error().message, HasSubstr("there are text, json"));
+  EXPECT_THAT(options({"--log-to=/dev/null"}).error().message, HasSubstr("there are auto, stderr, journal"));
+}
+
+TEST(Settings, TakeTheLogsLevelFromTheEnvironmentUnlessAnOptionSaysOtherwise) {
+  ::setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+  ::setenv("ADYTON_LOG", "debug", 1);
+  ::setenv("ADYTON_LOG_FORMAT", "json", 1);
+  const char* const option = "--log-level=error";
+  EXPECT_EQ(load_settings({})->log.level, log::Level::kDebug);
+  EXPECT_EQ(load_settings({})->log.format, log::Format::kJson);
+  EXPECT_EQ(load_settings({&option, 1})->log.level, log::Level::kError);
+  ::setenv("ADYTON_LOG", "loud", 1);
+  EXPECT_THAT(load_settings({}).error().message, HasSubstr("ADYTON_LOG: 'loud' is no log level"));
+  ::unsetenv("ADYTON_LOG");
+  ::unsetenv("ADYTON_LOG_FORMAT");
+  ::unsetenv("XDG_CONFIG_HOME");
+}
+
 TEST(Settings, TakeAFile) {
   const auto settings = *file("# limits\nmax_vms = 3\nmax_memory = \"2G\"\n");
   EXPECT_EQ(settings.limits.vms, 3u);

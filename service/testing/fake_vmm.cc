@@ -2,7 +2,7 @@
 // of the VM's kernel command line:
 //
 //   at=PHASE:ACTION   PHASE: configure, start, run, listen, suspend, resume
-//                     ACTION: exit:N, signal:N, hang, garbage, close, error, shutdown, reset, crash
+//                     ACTION: exit:N, signal:N, hang, noise, garbage, close, error, shutdown, reset, crash
 //   console:TEXT      writes TEXT to the console when started; '_' stands for a space
 //   dial:PORT         connects to a port of the host once started, and sends "hello from PORT"
 //   ask:PORT          asks about a port, and says on the console and to the socket what the answer was
@@ -168,6 +168,10 @@ class FakeVmm {
       if (action.starts_with("signal:")) ::kill(::getpid(), std::atoi(action.c_str() + 7));
       if (action == "hang") {
         for (;;) ::pause();
+      }
+      if (action == "noise") {
+        for (int i = 0; i < 20'000; ++i) std::fprintf(stderr, "\x1b[31mnoise %d vm=other\n", i);
+        return false;
       }
       if (action == "close") {
         socket_ = {};

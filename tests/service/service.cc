@@ -46,7 +46,7 @@ Service::~Service() {
   fs::remove_all(folder_, ignored);
 }
 
-void Service::start(std::vector<std::string> options, std::vector<std::string> environment) {
+void Service::start(std::vector<std::string> options, std::vector<std::string> environment, int errors) {
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   const UniqueFd ready(ends[0]);
@@ -69,6 +69,7 @@ void Service::start(std::vector<std::string> options, std::vector<std::string> e
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
+  if (errors >= 0) posix_spawn_file_actions_adddup2(&actions, errors, 2);
   posix_spawn_file_actions_adddup2(&actions, their_ready.get(), 3);
   posix_spawn_file_actions_addclosefrom_np(&actions, 4);
   const int error = ::posix_spawn(&pid_, ADYTON_SERVICE_PROGRAM, &actions, nullptr, argv.data(), envp.data());

@@ -24,7 +24,7 @@ namespace aidl = virtualizationservice;
 
 std::string fake_vmm();
 std::string real_vmm();
-UniqueFd raw_kernel();  // greets with "raw> ", echoes; 'o' powers off, 'r' resets, 'p' panics
+UniqueFd raw_kernel();  // greets with "raw> ", echoes; 'o' powers off, 'r' resets, 'p' panics, 'm' reads where no device is
 
 class Service {
  public:
@@ -35,7 +35,8 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   // Returns when clients may connect. Without "--vmm" it runs the fake one.
-  void start(std::vector<std::string> options = {}, std::vector<std::string> environment = {});
+  // `errors` is its standard error, if given.
+  void start(std::vector<std::string> options = {}, std::vector<std::string> environment = {}, int errors = -1);
   // Waits for its end, and returns its exit status, or minus its signal.
   int wait();
   int stop(int signal);
