@@ -62,8 +62,9 @@ Result<int> run_console(const ConsoleOptions& options) {
 
 Result<int> run_logs(const LogsOptions& options) {
   const auto manager = TRY(connect_to_service());
-  const auto vm = TRY(find_vm(*manager, options.name));
-  UniqueFd stream = TRY(vm->getLogOutput());
+  const auto vm = TRY(find_vm_or_end(*manager, options.name));
+  // The file of a VM that has ended is read as the stream of one that runs is.
+  UniqueFd stream = TRY(vm->getStatus()) == VmStatus::kRunning ? TRY(vm->getLogOutput()) : TRY(last_run_of(*vm)).log;
   Channel output("standard output", std::move(stream), TRY(open_endpoint(STDOUT_FILENO, /*for_reading=*/false)));
   std::vector<pollfd> polls;
   while (!output.finished()) {

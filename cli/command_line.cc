@@ -305,7 +305,7 @@ class CommandLine {
     logs_ = add("logs", "Show what a virtual machine's payload has written");
     logs_->add_option("NAME", logs_options_.name, "The virtual machine")->required();
     logs_->add_flag("--follow,-f", logs_options_.follow, "Go on until it ends");
-    logs_->footer("Of a payload that runs in the background, the last 1 MiB at most.");
+    logs_->footer("Of a payload that runs in the background, the last 1 MiB at most. A VM that is kept keeps the log of its last run.");
   }
 
   void add_looking() {

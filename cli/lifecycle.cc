@@ -90,14 +90,22 @@ Result<int> remove(VirtualMachineManager& manager, const std::string& name, bool
   return 0;
 }
 
+// What `wait` makes of a VM's end.
+Result<int> code_of(const std::optional<int>& payload_exit_code, const StopInfo& stop, bool custom) {
+  if (payload_exit_code) return *payload_exit_code;
+  if (custom && stop.reason == StopReason::kShutdown) return 0;
+  return fail(ErrorCode::kUnavailable, stop.message);
+}
+
 Result<int> wait(VirtualMachineManager& manager, const std::string& name) {
-  const auto vm = TRY(find_vm(manager, name));
-  if (TRY(vm->getStatus()) != VmStatus::kRunning) return fail(ErrorCode::kUnavailable, fmt::format("'{}' does not run", name));
-  const auto stopped = vm->waitForStop();
-  if (const auto code = vm->getPayloadExitCode()) return *code;
-  const auto info = vm->getInfo();
-  if (stopped && stopped->reason == StopReason::kShutdown && info && info->custom) return 0;
-  return fail(ErrorCode::kUnavailable, stopped ? stopped->message : "it ended");
+  const auto vm = TRY(find_vm_or_end(manager, name));
+  if (TRY(vm->getStatus()) == VmStatus::kRunning) {
+    const auto stopped = vm->waitForStop();
+    const auto info = vm->getInfo();
+    return code_of(vm->getPayloadExitCode(), stopped.value_or(StopInfo{.message = "it ended"}), info && info->custom);
+  }
+  const auto last = TRY(last_run_of(*vm));
+  return code_of(last.payload_exit_code, last.stop, last.custom);
 }
 
 Result<int> set_suspended(VirtualMachineManager& manager, const std::string& name, bool suspended) {

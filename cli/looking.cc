@@ -210,11 +210,19 @@ int info(const InfoOptions& options) {
   }
   const auto config = (*vm)->getConfig();
   if (!config) return failed(config.error());
+  const auto last = (*vm)->getLastRun();
+  if (!last) return failed(last.error());
+  std::string ended = "-";
+  if (*last) {
+    ended = (*last)->stop.message;
+    if (const auto code = (*last)->payload_exit_code) ended += fmt::format(" (exit code {})", *code);
+  }
   if (options.json)
-    return print(dump({{"name", *options.name}, {"state", "stopped"}, {"config", json::parse(config->to_json())}}));
+    return print(dump({{"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}}));
   return print(
       format_table({{"Name:", *options.name},
                     {"State:", "stopped"},
+                    {"Last end:", ended},
                     {"Isolation:", std::string(to_string(config->getIsolation()))},
                     {"CPUs:", config->getCpuCount() == 0 ? "as many as the host" : std::to_string(config->getCpuCount())},
                     {"Memory:", sdk::format_size(config->getMemoryBytes())},

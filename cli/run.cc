@@ -63,15 +63,9 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   return outcome;
 }
 
-// As a VM of the service, where others see it.
-Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                               Progress& progress, UniqueFd debugger) {
-  // What takes long is done while signals still end us as they end any program.
-  if (!options.raw()) TRY(prepare_cache(progress));
-  User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
-  const auto manager = TRY(connect_to_service());
-  const bool keep = options.name && !options.remove;
-  auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
+// The user's session with a VM of the service. `ran`: it came as far as its payload, or without one to its first instruction.
+Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<VirtualMachine> vm, User user, UniqueFd debugger,
+                       ConsoleLog& log, Progress& progress, bool& ran) {
   user.config.wait_for_power_off =
       options.gdb || std::any_of(options.disks.begin(), options.disks.end(), [](const DiskOption& disk) { return !disk.read_only; });
   SerialConsole console = TRY(make_console(user.config.payload));
@@ -89,7 +83,25 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   using Streams = ServiceVm::Streams;
   const Streams streams = options.raw() ? Streams::kNone : tty ? Streams::kTerminal : Streams::kPipes;
   const auto handle = TRY(ServiceVm::make(std::move(vm), streams, std::move(run), options.timeline));
-  return Session(std::move(user.config), *handle, log, progress).run();
+  Outcome outcome = Session(std::move(user.config), *handle, log, progress).run();
+  ran = handle->has_run();
+  return outcome;
+}
+
+// As a VM of the service, where others see it.
+Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
+                               Progress& progress, UniqueFd debugger) {
+  // What takes long is done while signals still end us as they end any program.
+  if (!options.raw()) TRY(prepare_cache(progress));
+  User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
+  const auto manager = TRY(connect_to_service());
+  const bool keep = options.name && !options.remove;
+  auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
+  bool ran = false;
+  auto outcome = attend(options, tty, std::move(vm), std::move(user), std::move(debugger), log, progress, ran);
+  // One that never ran is not worth keeping; whether that works is of no interest any more.
+  if (keep && !ran) (void)manager->deleteVm(*options.name);
+  return outcome;
 }
 
 Outcome run_vm(const RunOptions& options) {

@@ -12,4 +12,22 @@ Result<std::shared_ptr<VirtualMachine>> find_vm(VirtualMachineManager& manager, 
   return vm;
 }
 
+Result<std::shared_ptr<VirtualMachine>> find_vm_or_end(VirtualMachineManager& manager, const std::string& name) {
+  auto vm = TRY(manager.get(name));
+  if (vm) return vm;
+  return fail(ErrorCode::kNotFound,
+              fmt::format("there is no virtual machine '{}' (see 'adyton list'); of one that was run without --name, or with --rm, "
+                          "nothing is kept when it ends",
+                          name));
+}
+
+Result<LastRun> last_run_of(VirtualMachine& vm) {
+  auto last = TRY(vm.getLastRun());
+  if (last) return std::move(*last);
+  return fail(ErrorCode::kNotFound,
+              fmt::format("'{}' does not run, and nothing is known of a last run: it has never run, or the service was killed "
+                          "meanwhile",
+                          vm.getName()));
+}
+
 }  // namespace adyton::cli

@@ -14,4 +14,10 @@ Result<std::shared_ptr<VirtualMachineManager>> connect_to_service();
 // kNotFound, with what to do, if there is none of that name.
 Result<std::shared_ptr<VirtualMachine>> find_vm(VirtualMachineManager& manager, const std::string& name);
 
+// The same for what may be asked of a VM that has ended.
+Result<std::shared_ptr<VirtualMachine>> find_vm_or_end(VirtualMachineManager& manager, const std::string& name);
+
+// Of a VM that does not run; kNotFound, with the reason, if nothing is known of it.
+Result<LastRun> last_run_of(VirtualMachine& vm);
+
 }  // namespace adyton::cli

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <mutex>
 #include <utility>
 
@@ -22,6 +23,7 @@ class ServiceVm::Queue {
     const uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof(one));
   }
+  std::atomic<bool> ran = false;
   std::vector<VmEvent> take() {
     const std::lock_guard lock(mutex_);
     uint64_t count = 0;
@@ -52,6 +54,7 @@ class ServiceVm::Callback final : public VirtualMachineCallback {
       : queue_(std::move(queue)), payload_(payload), timeline_(timeline) {}
 
   void onPayloadStarted(VirtualMachine& vm) override {
+    queue_->ran = true;
     if (!payload_) return;
     if (timeline_) {
       BootTimeline boot;
@@ -140,6 +143,8 @@ std::vector<VmEvent> ServiceVm::step(std::span<const pollfd> polls) {
 Result<void> ServiceVm::resize(const TerminalSize& size) {
   return vm_->setTerminalSize({.rows = size.rows, .columns = size.columns});
 }
+
+bool ServiceVm::has_run() const { return queue_->ran; }
 
 void ServiceVm::release(bool power_off) { (void)(power_off ? vm_->stop() : vm_->kill()); }
 

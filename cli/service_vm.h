@@ -22,6 +22,8 @@ class ServiceVm final : public VmHandle {
   Result<void> signal(int number) override { return vm_->signalPayload(number); }
   Result<void> resize(const TerminalSize& size) override;
   void release(bool power_off) override;
+  // Its payload has been started, or, of one without payload, its CPUs.
+  [[nodiscard]] bool has_run() const;
 
  private:
   // Where the library's threads leave what happens.

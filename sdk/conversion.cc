@@ -149,6 +149,15 @@ VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   return made;
 }
 
+LastRun from_aidl(aidl::VirtualMachineLastRun last) {
+  LastRun made;
+  made.stop = {.reason = static_cast<StopReason>(last.deathReason), .message = std::move(last.deathMessage)};
+  if (last.payloadExitCode >= 0) made.payload_exit_code = last.payloadExitCode;
+  made.custom = !last.app;
+  made.log = std::move(last.log);
+  return made;
+}
+
 VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statistics) {
   const auto named = [](const std::vector<aidl::NamedCount>& counts) {
     std::map<std::string, uint64_t> made;

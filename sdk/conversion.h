@@ -6,6 +6,7 @@
 #include "adyton/virtualizationservice/ResourceUsage.h"
 #include "adyton/virtualizationservice/VirtualMachineConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineInfo.h"
+#include "adyton/virtualizationservice/VirtualMachineLastRun.h"
 #include "adyton/virtualizationservice/VirtualMachineRecordConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineStatistics.h"
 #include "rpc/status.h"
@@ -36,6 +37,7 @@ Result<VirtualMachineConfig> from_record(const aidl::VirtualMachineRecordConfig&
 Capabilities from_aidl(const aidl::Capabilities& capabilities);
 ResourceUsage from_aidl(const aidl::ResourceUsage& usage);
 VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info);
+LastRun from_aidl(aidl::VirtualMachineLastRun last);
 VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statistics);
 
 // A service that is gone, and a state that does not allow a call, are kUnavailable.

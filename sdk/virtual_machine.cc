@@ -218,6 +218,13 @@ std::optional<int> VirtualMachine::getPayloadExitCode() {
   return info && info->payloadExitCode >= 0 ? std::optional(info->payloadExitCode) : std::nullopt;
 }
 
+Result<std::optional<LastRun>> VirtualMachine::getLastRun() {
+  if (!impl_->persistent_) return std::nullopt;
+  auto last = TRY(checked(impl_->connection_->service().getLastRun(getName())));
+  if (!last) return std::nullopt;
+  return sdk::from_aidl(std::move(*last));
+}
+
 // ---- streams -------------------------------------------------------------------------------------------------------------
 
 Result<UniqueFd> VirtualMachine::connectVsock(uint32_t port, VsockType type) {

@@ -247,6 +247,16 @@ aidl::VirtualMachineRecord to_aidl(const Record& record) {
   return out;
 }
 
+aidl::VirtualMachineLastRun to_aidl(LastRun run, UniqueFd log) {
+  aidl::VirtualMachineLastRun out;
+  out.deathReason = static_cast<virtualizationcommon::DeathReason>(run.reason);
+  out.deathMessage = std::move(run.message);
+  out.payloadExitCode = run.exit_code;
+  out.app = run.app;
+  out.log = std::move(log);
+  return out;
+}
+
 aidl::VirtualMachineRecordConfig to_aidl(const RecordConfig& config) {
   aidl::VirtualMachineRecordConfig out;
   out.config = config.config;

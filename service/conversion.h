@@ -7,6 +7,7 @@
 #include "adyton/virtualizationservice/VirtualMachineConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineDebugInfo.h"
 #include "adyton/virtualizationservice/VirtualMachineInfo.h"
+#include "adyton/virtualizationservice/VirtualMachineLastRun.h"
 #include "adyton/virtualizationservice/VirtualMachineRecord.h"
 #include "adyton/virtualizationservice/VirtualMachineRecordConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineStatistics.h"
@@ -30,6 +31,7 @@ virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);
 virtualizationservice::VirtualMachineDebugInfo to_debug_info(const VmInfo& info);
 virtualizationservice::VirtualMachineStatistics to_aidl(const VmStatistics& statistics);
 virtualizationservice::VirtualMachineRecord to_aidl(const Record& record);
+virtualizationservice::VirtualMachineLastRun to_aidl(LastRun run, UniqueFd log);
 virtualizationservice::VirtualMachineRecordConfig to_aidl(const RecordConfig& config);
 RecordConfig from_aidl(const virtualizationservice::VirtualMachineRecordConfig& config);
 

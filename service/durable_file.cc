@@ -27,7 +27,6 @@ Result<void> make_file(int folder, const char* name, Function fill) {
   const UniqueFd fd(::openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return fail_errno(fmt::format("cannot make {}", name));
   Result<void> done = fill(fd.get());
-  if (done) done = sync_file(fd.get());
   if (!done) ::unlinkat(folder, name, 0);
   return done;
 }
@@ -63,8 +62,15 @@ Result<std::string> read_small_file(int fd, size_t max, std::string_view what) {
   return text;
 }
 
-Result<void> write_durable_file(int folder, const char* name, std::string_view content) {
+Result<void> write_file(int folder, const char* name, std::string_view content) {
   return make_file(folder, name, [&](int fd) { return write_at(fd, content, 0, name); });
+}
+
+Result<void> write_durable_file(int folder, const char* name, std::string_view content) {
+  return make_file(folder, name, [&](int fd) -> Result<void> {
+    TRY(write_at(fd, content, 0, name));
+    return sync_file(fd);
+  });
 }
 
 Result<void> copy_durable_file(int folder, const char* name, int source) {
@@ -89,7 +95,7 @@ Result<void> copy_durable_file(int folder, const char* name, int source) {
       TRY(write_at(fd, {buffer.data(), static_cast<size_t>(got)}, at, name));
       at += static_cast<uint64_t>(got);
     }
-    return {};
+    return sync_file(fd);
   });
 }
 

@@ -17,7 +17,9 @@ Result<void> check_regular_file(int fd);
 // The whole file, from its start, whatever the descriptor's position; kCorrupt if it is longer than `max`.
 Result<std::string> read_small_file(int fd, size_t max, std::string_view what);
 
-// Makes a new file (0600). Nothing is left of it on failure.
+// Makes a new file (0600) that the kernel brings to the disk in its own time. Nothing is left of it on failure.
+Result<void> write_file(int folder, const char* name, std::string_view content);
+// The same, and it is on the disk.
 Result<void> write_durable_file(int folder, const char* name, std::string_view content);
 // A copy of all of `source`, holes included.
 Result<void> copy_durable_file(int folder, const char* name, int source);

@@ -146,4 +146,23 @@ Result<RecordConfig> record_config_from_json(std::string_view text) {
   return c;
 }
 
+Result<std::string> to_json(const LastRun& run) {
+  TRY(check_size(run.message, kMaxText, "why it ended"));
+  Json json = {{"version", kVersion}, {"reason", run.reason}, {"message", run.message}, {"app", run.app}};
+  if (run.exit_code >= 0) json["exit_code"] = run.exit_code;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<LastRun> last_run_from_json(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return corrupt("not a JSON object");
+  if (TRY(number_of(json, "version", INT32_MAX)) != kVersion) return corrupt("it is of another version");
+  LastRun run;
+  run.reason = static_cast<int32_t>(TRY(number_of(json, "reason", INT32_MAX)));
+  run.message = TRY(text_of(json, "message", kMaxText));
+  if (json.contains("exit_code")) run.exit_code = static_cast<int32_t>(TRY(number_of(json, "exit_code", 255)));
+  run.app = TRY(bool_of(json, "app"));
+  return run;
+}
+
 }  // namespace adyton::service

@@ -22,6 +22,9 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kInstanceIdFile = "instance_id";
 constexpr const char* kInstanceImage = "instance.img";
 constexpr const char* kStorageImage = "storage.img";
+constexpr const char* kLastRunFile = "last_run.json";
+constexpr const char* kLastLogFile = "last_run.log";
+constexpr size_t kMaxLastRunFile = 16384;
 constexpr size_t kMaxConfigFile = 8 * kMaxConfig;  // JSON escapes
 
 std::unexpected<Failure> exists(const std::string& name) {
@@ -278,6 +281,45 @@ Outcome<Record> RecordStore::import_files(const std::string& name, const RecordF
   return install(name, config, id, files);
 }
 
+// ---- the last run --------------------------------------------------------------------------------------------------------
+
+void RecordStore::forget_last_run(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  for (const char* file : {kLastRunFile, kLastLogFile}) ::unlinkat(records_.get(), fmt::format("{}/{}", name, file).c_str(), 0);
+}
+
+Result<void> RecordStore::keep_last_run(const std::string& name, const LastRun& run, std::string_view log) {
+  const std::string json = TRY(to_json(run));
+  std::lock_guard lock(mutex_);
+  // The log first: without the other file there is no last run.
+  for (const auto& [file, content] : {std::pair(kLastLogFile, log), std::pair(kLastRunFile, std::string_view(json))}) {
+    const std::string fresh = temporary();
+    TRY(write_file(temporaries_.get(), fresh.c_str(), content));
+    if (::renameat(temporaries_.get(), fresh.c_str(), records_.get(), fmt::format("{}/{}", name, file).c_str()) != 0) {
+      const int error = errno;
+      ::unlinkat(temporaries_.get(), fresh.c_str(), 0);
+      return fail_errno(fmt::format("cannot keep the last run of '{}'", name), error);
+    }
+  }
+  return {};
+}
+
+Outcome<std::optional<std::pair<LastRun, UniqueFd>>> RecordStore::last_run(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  auto record = existing(name);
+  if (!record) return std::unexpected(std::move(record).error());
+  const UniqueFd folder = TRY(open_folder(record->directory));
+  const auto file = open_at(folder.get(), kLastRunFile, O_RDONLY);
+  if (!file) {
+    if (file.error().code == ErrorCode::kNotFound) return std::nullopt;
+    return std::unexpected(Failure(file.error()));
+  }
+  const std::string json = TRY(read_small_file(file->get(), kMaxLastRunFile, name));
+  LastRun run = TRY(last_run_from_json(json));
+  UniqueFd log = TRY(open_at(folder.get(), kLastLogFile, O_RDONLY));
+  return std::pair(std::move(run), std::move(log));
+}
+
 // ---- use -----------------------------------------------------------------------------------------------------------------
 
 Outcome<std::pair<RecordStore::Lease, Record>> RecordStore::use(const std::string& name) {
@@ -293,6 +335,14 @@ Outcome<std::pair<RecordStore::Lease, Record>> RecordStore::use(const std::strin
 void RecordStore::give_back(const std::string& name) {
   std::lock_guard lock(mutex_);
   in_use_.erase(name);
+}
+
+void RecordStore::Lease::forget_last_run() {
+  if (store_) store_->forget_last_run(name_);
+}
+
+void RecordStore::Lease::keep_last_run(const LastRun& run, std::string_view log) {
+  if (store_) (void)store_->keep_last_run(name_, run, log);
 }
 
 RecordStore::Lease& RecordStore::Lease::operator=(Lease&& other) noexcept {

@@ -61,6 +61,18 @@ struct Record {
   bool in_use = false;
 };
 
+// How the last run of a record's VM ended; the numbers are those of DeathReason in service/aidl.
+struct LastRun {
+  int32_t reason = 0;
+  std::string message;
+  int32_t exit_code = -1;  // the payload's; -1: it had none
+  bool app = false;
+  bool operator==(const LastRun&) const = default;
+};
+
+Result<std::string> to_json(const LastRun& run);
+Result<LastRun> last_run_from_json(std::string_view text);  // kCorrupt
+
 struct RecordFiles {
   UniqueFd config, instance_id;
   UniqueFd instance_image, encrypted_storage;  // may be none
@@ -76,6 +88,10 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
     Lease& operator=(Lease&& other) noexcept;
     ~Lease() { reset(); }
     void reset();
+    // A new run begins, and a run has ended. For information only: not synced to the disk, and a failure (a full one) is nobody's. Without
+    // a record they do nothing.
+    void forget_last_run();
+    void keep_last_run(const LastRun& run, std::string_view log);
 
    private:
     friend class RecordStore;
@@ -99,6 +115,9 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   // Copies; regular files only.
   Outcome<Record> import_files(const std::string& name, const RecordFiles& files);
 
+  // How its last run ended, with what its payload wrote to the log; none: it has never run, runs, or the service was killed meanwhile.
+  Outcome<std::optional<std::pair<LastRun, UniqueFd>>> last_run(const std::string& name);
+
   // A record that a VM is made of. kInUse if there is one already.
   Outcome<std::pair<Lease, Record>> use(const std::string& name);
 
@@ -111,6 +130,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   Outcome<Record> install(const std::string& name, const RecordConfig& config, const InstanceId& id, const RecordFiles& files);
   [[nodiscard]] std::string temporary();
   void give_back(const std::string& name);
+  void forget_last_run(const std::string& name);
+  Result<void> keep_last_run(const std::string& name, const LastRun& run, std::string_view log);
   void discard(std::string temporary);
   void discard_leftovers();
 

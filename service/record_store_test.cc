@@ -284,6 +284,48 @@ TEST_F(RecordStoreTest, AFullDiskLeavesWholeRecordsOnly) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
+std::string text_of(const UniqueFd& fd) {
+  std::string text(4096, '\0');
+  const ssize_t got = ::pread(fd.get(), text.data(), text.size(), 0);
+  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return text;
+}
+
+TEST_F(RecordStoreTest, ALastRunIsKeptUntilTheNext) {
+  EXPECT_FALSE(store->last_run("one"));
+  ASSERT_TRUE(store->create("one", config("{}")));
+  EXPECT_FALSE(store->last_run("one")->has_value());
+  const LastRun crashed{.reason = 6, .message = "the guest crashed", .exit_code = -1, .app = true};
+  const LastRun ended{.reason = 3, .message = "the payload has ended", .exit_code = 42, .app = false};
+  auto lease = std::move(store->use("one")->first);
+  for (const LastRun& run : {crashed, ended}) {
+    lease.keep_last_run(run, run.message + " log");
+    store = *RecordStore::open(root.path("data"));  // another service
+    const auto last = store->last_run("one");
+    ASSERT_TRUE(last && *last);
+    EXPECT_EQ((*last)->first, run);
+    EXPECT_EQ(text_of((*last)->second), run.message + " log");
+  }
+  lease.forget_last_run();
+  EXPECT_FALSE(store->last_run("one")->has_value());
+  lease.keep_last_run(ended, "");
+  EXPECT_EQ(entries(root.path("data/vm.tmp")), 0u);
+  EXPECT_TRUE(store->remove("one"));
+  EXPECT_EQ(entries(root.path("data/vm.tmp")), 0u);
+  RecordStore::Lease().keep_last_run(ended, "");  // of a VM without record: nothing
+}
+
+TEST_F(RecordStoreTest, ADamagedLastRunIsAnErrorOfItsOwn) {
+  ASSERT_TRUE(store->create("one", config("{}")));
+  for (const char* text : {"", "[]", "{\"version\": 1}",
+                           R"({"version": 1, "reason": 3, "message": "x", "app": true, "exit_code": 256})"}) {
+    std::ofstream(root.path("data/vm/one/last_run.json")) << text;
+    EXPECT_EQ(store->last_run("one").error().error.code, ErrorCode::kCorrupt) << text;
+  }
+  EXPECT_TRUE(store->get("one")->has_value());
+  EXPECT_TRUE(store->remove("one"));
+}
+
 // Without a descriptor not even a folder can be emptied.
 TEST_F(RecordStoreTest, WithoutDescriptorsNothingIsLeftForLong) {
   ASSERT_TRUE(store->create("old", config("{}")));

@@ -184,4 +184,11 @@ rpc::Reply<aidl::VirtualMachineRecord> ServiceObject::importRecord(const std::st
   return to_aidl(*record);
 }
 
+rpc::Reply<std::optional<aidl::VirtualMachineLastRun>> ServiceObject::getLastRun(const std::string& name) {
+  auto last = f_.records->last_run(name);
+  if (!last) return refuse(last.error());
+  if (!*last) return std::nullopt;
+  return to_aidl(std::move((*last)->first), std::move((*last)->second));
+}
+
 }  // namespace adyton::service

@@ -51,6 +51,7 @@ class ServiceObject final : public virtualizationservice::IVirtualizationService
   rpc::Reply<virtualizationservice::VirtualMachineDescriptor> exportRecord(const std::string& name) override;
   rpc::Reply<virtualizationservice::VirtualMachineRecord> importRecord(
       const std::string& name, const virtualizationservice::VirtualMachineDescriptor& descriptor) override;
+  rpc::Reply<std::optional<virtualizationservice::VirtualMachineLastRun>> getLastRun(const std::string& name) override;
 
  private:
   log::RateLimit refused_limit_;

@@ -128,6 +128,7 @@ void Vm::start(Done<> done) {
   started_at_ = EventLoop::Clock::now();
   boot_.begin = observe::TraceSource::now();
   start_done_ = std::move(done);
+  holdings_.lease.forget_last_run();
   diary_.info(lifecycle_limit_,
               {{"client", spec_.requester.pid},
                {"cpus", spec_.machine.cpus},

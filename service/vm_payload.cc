@@ -258,6 +258,13 @@ void Vm::die() {
   listeners_.clear();
   guest_service_ = nullptr;
   agent_.reset();
+  if (state_ >= VmState::kStarting) {
+    holdings_.lease.keep_last_run({.reason = static_cast<int32_t>(death_.reason),
+                                   .message = death_.message,
+                                   .exit_code = exit_code_.value_or(-1),
+                                   .app = spec_.payload.has_value()},
+                                  log_.tail(StreamLog::kCapacity));
+  }
   holdings_ = {};
   state_ = VmState::kDead;
   suspended_ = false;

@@ -36,7 +36,7 @@ class VmTableTest : public ::testing::Test {
     loop->await<bool>([&](auto done) { table->kill_all([done] { done(true); }); });
   }
   void kill(const std::shared_ptr<Vm>& vm) {
-    loop->await<bool>([&](auto done) { vm->kill({DeathReason::kKilled, ""}, [done](const Outcome<>&) { done(true); }); });
+    loop->await<bool>([&](auto done) { vm->kill({DeathReason::kKilled, "killed by the test"}, [done](const Outcome<>&) { done(true); }); });
   }
 
   testing::TemporaryDirectory root;
@@ -111,6 +111,34 @@ TEST_F(VmTableTest, APersistentVmUsesItsRecord) {
   EXPECT_EQ(records->remove("kept").error().problem, Problem::kInUse);
   kill(vm);
   EXPECT_TRUE(records->remove("kept"));
+  loop->call([&] { vm.reset(); });
+}
+
+TEST_F(VmTableTest, APersistentVmsRecordTellsHowItEnded) {
+  ASSERT_TRUE(records->create("kept", {}));
+  const auto make = [&] {
+    VmSpec made = spec("kept");
+    made.persistent = true;
+    return *create(std::move(made));
+  };
+  auto vm = make();
+  ASSERT_TRUE(loop->await<Outcome<>>([&](auto done) { vm->start(done); }));
+  EXPECT_FALSE(records->last_run("kept")->has_value());
+  kill(vm);
+  const auto expect_killed = [&] {
+    const auto last = records->last_run("kept");
+    ASSERT_TRUE(last && *last);
+    EXPECT_EQ((*last)->first, (LastRun{.reason = static_cast<int32_t>(DeathReason::kKilled), .message = "killed by the test"}));
+  };
+  expect_killed();
+  loop->call([&] { vm = nullptr; });
+  vm = make();
+  kill(vm);
+  expect_killed();  // it has not been started since
+  loop->call([&] { vm = nullptr; });
+  vm = make();
+  ASSERT_TRUE(loop->await<Outcome<>>([&](auto done) { vm->start(done); }));
+  EXPECT_FALSE(records->last_run("kept")->has_value());
   loop->call([&] { vm.reset(); });
 }
 

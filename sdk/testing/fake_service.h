@@ -154,6 +154,7 @@ class FakeService final : public aidl::IVirtualizationServiceStub {
   rpc::Reply<aidl::VirtualMachineDescriptor> exportRecord(const std::string& name) override;
   rpc::Reply<aidl::VirtualMachineRecord> importRecord(const std::string& name,
                                                       const aidl::VirtualMachineDescriptor& descriptor) override;
+  rpc::Reply<std::optional<aidl::VirtualMachineLastRun>> getLastRun(const std::string&) override { return std::nullopt; }
 
  private:
   std::shared_ptr<FakeVm> live(const std::string& name);

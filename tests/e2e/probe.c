@@ -1,5 +1,6 @@
 // The payload of the end-to-end tests: does one thing per word, as `probe WORD ARGUMENTS...`.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -144,6 +145,27 @@ static int devices(void) {
   return 0;
 }
 
+// Other processes of this program whose first word is `word`.
+static int count_processes(const char* word) {
+  int count = 0;
+  DIR* all = opendir("/proc");
+  if (all == NULL) return -1;
+  for (struct dirent* entry; (entry = readdir(all)) != NULL;) {
+    char path[64], line[256];
+    if (atoi(entry->d_name) <= 0 || atoi(entry->d_name) == getpid()) continue;
+    snprintf(path, sizeof path, "/proc/%.16s/cmdline", entry->d_name);
+    FILE* file = fopen(path, "r");
+    if (file == NULL) continue;
+    const size_t got = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[got] = 0;
+    const size_t program = strlen(line) + 1;
+    if (program < got && strcmp(line + program, word) == 0) ++count;
+  }
+  closedir(all);
+  return count;
+}
+
 static int copy_file(const char* path) {
   FILE* file = fopen(path, "r");
   if (file == NULL) {
@@ -230,6 +252,10 @@ int main(int argc, char** argv) {
     await_signal();
     say("last words\n");
     return 6;
+  }
+  if (strcmp(word, "until-running") == 0 || strcmp(word, "until-gone") == 0) {
+    while ((count_processes(argv[2]) > 0) != (word[6] == 'r')) usleep(10000);
+    return 0;
   }
   if (strcmp(word, "watch-cache") == 0) {
     static char buffer[1 << 16];

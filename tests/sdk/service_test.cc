@@ -1,7 +1,6 @@
 // The library and the commands on a real service, VMM and guest.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "adyton/adyton.h"
 #include "tests/e2e/adyton.h"
+#include "tests/sdk/service_fixture.h"
 
 namespace adyton::e2e {
 namespace {
@@ -23,8 +23,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr auto kPatience = std::chrono::seconds(120);
 
 std::string read_all(const UniqueFd& stream) {
   std::string text;
@@ -64,56 +62,6 @@ class Recorder : public VirtualMachineCallback {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> events_;
-};
-
-// A service of the test's own, which ends soon after its last client.
-class ServiceTest : public ::testing::Test {
- protected:
-  ServiceTest() {
-    folder.write("config/adyton/adytond.toml", "idle_exit = 1\n");
-    ::mkdir((folder.path() + "/run").c_str(), 0700);
-    ::setenv("ADYTON_RUNTIME_DIR", (folder.path() + "/run").c_str(), 1);
-    ::setenv("XDG_CONFIG_HOME", (folder.path() + "/config").c_str(), 1);
-    ::setenv("XDG_DATA_HOME", (folder.path() + "/data").c_str(), 1);
-  }
-  ~ServiceTest() override {
-    for (const char* name : {"ADYTON_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"}) ::unsetenv(name);
-  }
-
-  static std::shared_ptr<VirtualMachineManager> connect() {
-    auto manager = VirtualMachineManager::connect();
-    if (!manager) {
-      ADD_FAILURE() << manager.error().message;
-      std::abort();
-    }
-    return std::move(*manager);
-  }
-  static VirtualMachineConfig config(std::vector<std::string> arguments) {
-    auto made = VirtualMachineConfig::Builder()
-                    .setPayload(probe())
-                    .setArguments(std::move(arguments))
-                    .setMemoryBytes(128 << 20)
-                    .setIsolation(IsolationLevel::kNone)
-                    .setDebugLevel(DebugLevel::kFull)
-                    .setVmOutputCaptured(true)
-                    .setVmConsoleInputSupported(true)
-                    .setVerboseBoot(true)
-                    .build();
-    return *made;
-  }
-  struct Told {
-    int code = -1;
-    std::string output;
-    std::string errors;
-  };
-  static Told tell(std::vector<std::string> arguments) {
-    Adyton adyton(std::move(arguments));
-    adyton.close_input();
-    const int code = adyton.finish();
-    return {.code = code, .output = adyton.output(), .errors = adyton.errors()};
-  }
-
-  TemporaryFolder folder;
 };
 
 // ---- the library ---------------------------------------------------------------------------------------------------------
@@ -402,6 +350,51 @@ TEST_F(ServiceTest, AVmThatStaysIsStartedAndDeleted) {
   EXPECT_EQ(waiter.finish(), 3) << waiter.errors();
   EXPECT_EQ(tell({"delete", "kept"}).code, 0);
   EXPECT_EQ(tell({"list", "--names"}).output, "");
+}
+
+TEST_F(ServiceTest, AVmThatHasEndedIsRememberedUntilItRunsAgain) {
+  const auto manager = connect();  // the service is ours, not that of the first command
+  ASSERT_EQ(tell({"create", "kept", probe(), "last-words"}).code, 0);
+  EXPECT_THAT(tell({"wait", "kept"}).errors, HasSubstr("it has never run"));
+  EXPECT_THAT(tell({"logs", "kept"}).errors, HasSubstr("it has never run"));
+  for (int run = 0; run < 2; ++run) {
+    const Told started = tell({"start", "kept"});
+    ASSERT_EQ(started.code, 0) << started.errors;
+    Adyton reader({"logs", "-f", "kept"});
+    ASSERT_TRUE(reader.wait_for("ready\n"));
+    EXPECT_EQ(tell({"stop", "kept"}).code, 0);
+    reader.finish();
+    const Told log = tell({"logs", "kept"});
+    EXPECT_EQ(log.code, 0) << log.errors;
+    EXPECT_EQ(log.output, "ready\nlast words\n") << "of the last run, and no earlier one";
+    for (int again = 0; again < 2; ++again) EXPECT_EQ(tell({"wait", "kept"}).code, 6);
+    EXPECT_THAT(tell({"info", "kept"}).output, HasSubstr("exit code 6"));
+  }
+  EXPECT_EQ(tell({"delete", "kept"}).code, 0);
+
+  ASSERT_EQ(tell({"run", "-d", "--rm", "--name", "gone", probe(), "wait"}).code, 0);
+  EXPECT_EQ(tell({"kill", "gone"}).code, 0);
+  for (const char* verb : {"wait", "logs"}) {
+    const Told told = tell({verb, "gone"});
+    EXPECT_EQ(told.code, 125);
+    EXPECT_THAT(told.errors, HasSubstr("with --rm, nothing is kept"));
+  }
+}
+
+TEST_F(ServiceTest, AVmThatNeverRanLeavesNoRecord) {
+  const auto manager = connect();  // the service is ours, not that of the first command
+  const std::string not_executable = folder.write("notes.txt", "no program");
+  for (const std::string& payload : {std::string("/nonexistent"), not_executable}) {
+    EXPECT_NE(tell({"run", "--name", "failed", payload}).code, 0);
+    EXPECT_NE(tell({"run", "-d", "--name", "failed", payload}).code, 0);
+  }
+  EXPECT_EQ(tell({"run", "--name", "failed", "--memory", "16M", probe(), "exit", "0"}).code, 125);
+  EXPECT_EQ(tell({"run", "--name", "failed", "--workdir", "/nonexistent", probe(), "exit", "0"}).code, 125);
+  EXPECT_EQ(tell({"list", "--names"}).output, "");
+  EXPECT_EQ(tell({"run", "--name", "ran", probe(), "exit", "4"}).code, 4);
+  EXPECT_EQ(tell({"run", "--name", "ran", "/nonexistent"}).code, 125) << "the name is taken";
+  EXPECT_EQ(tell({"list", "--names"}).output, "ran\n");
+  EXPECT_EQ(tell({"wait", "ran"}).code, 4);
 }
 
 }  // namespace

@@ -102,6 +102,14 @@ struct StopInfo {
   std::string message;  // one sentence for a person
 };
 
+// How the last run of a persistent VM ended, whoever had started it.
+struct LastRun {
+  StopInfo stop;
+  std::optional<int> payload_exit_code;
+  bool custom = false;  // it ran no payload
+  UniqueFd log;         // what the payload wrote, as far as nobody listened for it, the last 1 MiB: a file, for reading
+};
+
 enum class TrimLevel : int32_t { kRunningCritical = 0, kRunningLow = 1, kRunningModerate = 2 };
 
 // How a vsock connection carries data: bytes (a SOCK_STREAM socket), or messages of up to 256 KiB that arrive whole
@@ -187,6 +195,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // 128 + N after signal N; 125, 126 or 127 when it could not be executed, as a shell has it (126: no program for the guest, 127:
   // not found), also if run() failed for that; none: it has not ended.
   [[nodiscard]] std::optional<int> getPayloadExitCode();
+
+  // Kept with the VM's record until it runs again. None: it has never run, runs now, was running when the service was killed, or has
+  // no record.
+  Result<std::optional<LastRun>> getLastRun();
 
   // A connection to a port that the guest listens on.
   Result<UniqueFd> connectVsock(uint32_t port, VsockType type = VsockType::kStream);

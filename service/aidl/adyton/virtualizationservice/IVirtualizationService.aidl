@@ -6,6 +6,7 @@ import adyton.virtualizationservice.ResourceUsage;
 import adyton.virtualizationservice.VirtualMachineConfig;
 import adyton.virtualizationservice.VirtualMachineDebugInfo;
 import adyton.virtualizationservice.VirtualMachineDescriptor;
+import adyton.virtualizationservice.VirtualMachineLastRun;
 import adyton.virtualizationservice.VirtualMachineRecord;
 import adyton.virtualizationservice.VirtualMachineRecordConfig;
 
@@ -71,4 +72,7 @@ interface IVirtualizationService {
     VirtualMachineDescriptor exportRecord(String name);
     /** Makes a record with copies of the descriptor's files: the VM has the same identity. EX_ILLEGAL_STATE if the name is taken. */
     VirtualMachineRecord importRecord(String name, in VirtualMachineDescriptor descriptor);
+
+    /** null: its VM has never run, runs now, or ran when the service was killed. ERROR_NOT_FOUND if there is no record. */
+    @nullable VirtualMachineLastRun getLastRun(String name);
 }

@@ -1,0 +1,15 @@
+package adyton.virtualizationservice;
+
+import adyton.virtualizationcommon.DeathReason;
+
+/** How the last run of a persistent VM ended. */
+parcelable VirtualMachineLastRun {
+    DeathReason deathReason = DeathReason.UNKNOWN;
+    /** One sentence for a person. */
+    String deathMessage;
+    /** As in VirtualMachineInfo. */
+    int payloadExitCode = -1;
+    boolean app;
+    /** What the payload wrote to the log, the last 1 MiB of it: a file, open for reading. */
+    ParcelFileDescriptor log;
+}
