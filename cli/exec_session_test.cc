@@ -1,60 +1,28 @@
 #include "cli/exec_session.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 
 #include <csignal>
 #include <future>
 
+#include "cli/testing/guest_and_user.h"
+
 namespace adyton::cli {
 namespace {
 
+using testing::make_stream;
+using testing::read_all;
+using testing::write_all;
 using ::testing::HasSubstr;
 
 constexpr uint32_t kStreamPort = 5000;
 
-struct Ends {
-  UniqueFd a, b;
-};
-Ends make_pipe() {
-  int fds[2];
-  EXPECT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-Ends make_stream() {
-  int fds[2];
-  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-std::string read_all(int fd) {
-  std::string all;
-  char buffer[4096];
-  for (ssize_t got; (got = ::read(fd, buffer, sizeof(buffer))) > 0;) all.append(buffer, static_cast<size_t>(got));
-  return all;
-}
-void write_all(int fd, std::string_view text) {
-  ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-}
-
-// The test plays the guest and the user.
-class ExecSessionTest : public ::testing::Test {
+class ExecSessionTest : public testing::GuestAndUser {
  protected:
   void start(bool terminal = false) {
-    ::signal(SIGPIPE, SIG_IGN);
     auto control_ends = make_stream();
     control = std::move(control_ends.a);
-    auto in = make_pipe();
-    auto out = make_pipe();
-    auto err = make_pipe();
-    auto signals = make_pipe();
-    user_in = std::move(in.b);
-    user_out = std::move(out.a);
-    user_err = std::move(err.a);
-    signals_in = std::move(signals.b);
-    signals_out = std::move(signals.a);
     for (auto& [ours, theirs] : streams) {
       auto pair = make_stream();
       ours = std::move(pair.a);
@@ -70,25 +38,9 @@ class ExecSessionTest : public ::testing::Test {
     config->request.program = "/bin/true";
     config->request.argv = {"true"};
     config->request.terminal = terminal;
-    config->stdio = {std::move(in.a), std::move(out.b), std::move(err.b)};
+    config->stdio = make_user();
     config->signals = signals_out.get();
     outcome = std::async(std::launch::async, [config] { return ExecSession(std::move(*config)).run(); });
-  }
-  void tell(const guest::Message& message) {
-    const auto bytes = *guest::encode(message);
-    write_all(control.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  }
-  guest::Message hear() {
-    for (;;) {
-      if (auto message = reader.next(); message && *message) return std::move(**message);
-      uint8_t buffer[4096];
-      const ssize_t got = ::read(control.get(), buffer, sizeof(buffer));
-      if (got <= 0) {
-        ADD_FAILURE() << "the session said nothing";
-        return guest::Kill{};
-      }
-      reader.append({buffer, static_cast<size_t>(got)});
-    }
   }
   void run_program() {
     tell(guest::Hello{.kernel_release = "6.1", .stream_port = kStreamPort});
@@ -98,10 +50,8 @@ class ExecSessionTest : public ::testing::Test {
     tell(guest::Started{.pid = 7});
   }
 
-  UniqueFd control, user_in, user_out, user_err, signals_in, signals_out;
   std::array<std::pair<UniqueFd, UniqueFd>, 3> streams;  // the guest's end, the host's
   size_t next_stream = 0;
-  guest::MessageReader reader;
   std::future<Outcome> outcome;
 };
 
@@ -146,9 +96,7 @@ TEST_F(ExecSessionTest, SignalsGoToTheProgram) {
   write_all(user_in.get(), "x");
   char byte = 0;
   ASSERT_EQ(::read(streams[0].first.get(), &byte, 1), 1);
-  signalfd_siginfo info{};
-  info.ssi_signo = SIGTERM;
-  ASSERT_EQ(::write(signals_in.get(), &info, sizeof(info)), static_cast<ssize_t>(sizeof(info)));
+  signal(SIGTERM);
   const auto message = hear();
   ASSERT_TRUE(std::holds_alternative<guest::Signal>(message));
   EXPECT_EQ(std::get<guest::Signal>(message).number, static_cast<uint32_t>(SIGTERM));

@@ -3,62 +3,32 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 
 #include <csignal>
 #include <future>
 #include <thread>
 
 #include "cli/direct_vm.h"
+#include "cli/testing/guest_and_user.h"
 
 namespace adyton::cli {
 namespace {
 
+using testing::make_pipe;
+using testing::make_stream;
+using testing::read_all;
+using testing::write_all;
 using ::testing::HasSubstr;
 using namespace vmm::control;
 
-struct Ends {
-  UniqueFd a, b;
-};
-Ends make_pipe() {
-  int fds[2];
-  EXPECT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-Ends make_stream() {
-  int fds[2];
-  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
-std::string read_all(int fd) {
-  std::string all;
-  char buffer[65536];
-  for (ssize_t got; (got = ::read(fd, buffer, sizeof(buffer))) > 0;) all.append(buffer, static_cast<size_t>(got));
-  return all;
-}
-void write_all(int fd, std::string_view text) {
-  ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-}
-
 // The test plays everybody but the session: the VM's process, the guest and the user.
-class SessionTest : public ::testing::Test {
+class SessionTest : public testing::GuestAndUser {
  protected:
   void start(bool payload = true, std::function<void(SessionConfig&)> change = {}) {
-    ::signal(SIGPIPE, SIG_IGN);
     auto sockets = *Socket::pair();
     session_end = std::move(sockets.first);
     vmm = std::move(sockets.second);
-    auto signal_pipe = make_pipe();
-    signals_in = std::move(signal_pipe.b);
-    signals_out = std::move(signal_pipe.a);
-    auto in = make_pipe();
-    auto out = make_pipe();
-    auto err = make_pipe();
     auto console = payload ? make_pipe() : make_stream();
-    user_in = std::move(in.b);
-    user_out = std::move(out.a);
-    user_err = std::move(err.a);
     console_end = std::move(console.b);
     SessionConfig config;
     DirectVmConfig direct;
@@ -66,7 +36,7 @@ class SessionTest : public ::testing::Test {
     direct.fds.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));
     config.payload = payload;
     config.console = std::move(console.a);
-    config.stdio = {std::move(in.a), std::move(out.b), std::move(err.b)};
+    config.stdio = make_user();
     config.signals = signals_out.get();
     if (change) change(config);
     if (payload) {
@@ -127,28 +97,6 @@ class SessionTest : public ::testing::Test {
     ::shutdown(stderr_stream.get(), SHUT_WR);
     tell(exited);
   }
-  void tell(const guest::Message& message) {
-    const auto bytes = *guest::encode(message);
-    ASSERT_EQ(::write(control.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  guest::Message hear() {
-    for (;;) {
-      auto message = reader.next();
-      if (message && *message) return **message;
-      uint8_t buffer[4096];
-      const ssize_t got = ::read(control.get(), buffer, sizeof(buffer));
-      if (got <= 0 || !message) {
-        ADD_FAILURE() << "no message from the session";
-        return guest::Kill{};
-      }
-      reader.append({buffer, static_cast<size_t>(got)});
-    }
-  }
-  void signal(int number) {
-    signalfd_siginfo info{};
-    info.ssi_signo = static_cast<uint32_t>(number);
-    ASSERT_EQ(::write(signals_in.get(), &info, sizeof(info)), static_cast<ssize_t>(sizeof(info)));
-  }
   void lose_vm() {
     console_end.reset();
     stdin_stream.reset();
@@ -159,9 +107,7 @@ class SessionTest : public ::testing::Test {
   }
 
   Socket session_end, vmm;
-  UniqueFd signals_in, signals_out, user_in, user_out, user_err, console_end;
-  UniqueFd control, stdin_stream, stdout_stream, stderr_stream;
-  guest::MessageReader reader;
+  UniqueFd console_end, stdin_stream, stdout_stream, stderr_stream;
   ConsoleLog log;
   Progress progress{-1, false};
   std::future<Outcome> outcome;

@@ -1,17 +1,15 @@
 #include "cli/vm_process.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
-#include "vmm/control/protocol.h"
+#include "vmm/control/launch.h"
 
 namespace adyton::cli {
 
@@ -30,32 +28,8 @@ Result<std::string> find_vmm() {
 
 Result<VmProcess> VmProcess::spawn(const std::string& program) {
   auto [ours, theirs] = TRY(vmm::control::Socket::pair());
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-  posix_spawn_file_actions_adddup2(&actions, 0, 1);
-  // stderr stays: what it could not say over the socket is for the user.
-  posix_spawn_file_actions_adddup2(&actions, theirs.fd(), vmm::control::kControlFd);
-  posix_spawn_file_actions_addclosefrom_np(&actions, vmm::control::kControlFd + 1);
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-
-  char name[] = "adyton-vmm";
-  char* const argv[] = {name, nullptr};
-  pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) return fail_errno("cannot start " + program, error);
+  // Its standard error stays ours: what it could not say over the socket is for the user.
+  const pid_t pid = TRY(vmm::control::launch(program, theirs.fd()));
   return VmProcess(pid, std::move(ours));
 }
 
@@ -75,8 +49,7 @@ std::string VmProcess::finish() {
   }
   pid_ = -1;
   if (done < 0) return "unknown";
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) return "it made a system call that its sandbox forbids";
-  if (WIFSIGNALED(status)) return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status)) return vmm::control::describe_signal(WTERMSIG(status));
   return fmt::format("exit code {}", WEXITSTATUS(status));
 }
 

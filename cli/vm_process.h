@@ -24,7 +24,7 @@ class VmProcess {
   [[nodiscard]] vmm::control::Socket& control() { return control_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
-  // Kills it unless it has ended by itself, waits, and says how it went: "exit code 1", "signal 11 (Segmentation fault)".
+  // Kills it unless it has ended by itself, waits, and says how it went: "exit code 1", "killed by signal 11 (Segmentation fault)".
   std::string finish();
 
  private:

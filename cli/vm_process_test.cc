@@ -26,7 +26,7 @@ TEST(VmProcess, SaysHowItEnded) {
   ASSERT_TRUE(process);
   EXPECT_FALSE(process->control().receive());  // until it is gone
   const std::string how = process->finish();
-  EXPECT_TRUE(how == "exit code 1" || how == "signal 9 (Killed)") << how;
+  EXPECT_TRUE(how == "exit code 1" || how == "killed by signal 9 (Killed)") << how;
 }
 
 TEST(VmProcess, AMissingProgramIsAnError) {

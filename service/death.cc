@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <csignal>
-#include <cstring>
+
+#include "vmm/control/launch.h"
 
 namespace adyton::service {
 namespace {
@@ -42,11 +43,7 @@ Death from_message(const vmm::control::Ended& ended, bool started) {
 // AVF's map of exit statuses, as far as ours has them.
 Death from_exit(const ProcessExit& exit, bool started, std::string_view last_words) {
   if (exit.signalled) {
-    if (exit.value == SIGSYS) {
-      return {DeathReason::kKilled,
-              "the VM's process was killed by its sandbox: it made a system call that it may not make (SIGSYS)"};
-    }
-    std::string sentence = fmt::format("the VM's process was killed by signal {} ({})", exit.value, ::strsignal(exit.value));
+    std::string sentence = "the VM's process was " + vmm::control::describe_signal(exit.value);
     if (exit.value == SIGKILL) sentence += "; the host may be out of memory";
     return {DeathReason::kKilled, with_detail(std::move(sentence), last_words)};
   }

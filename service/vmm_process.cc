@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -15,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "vmm/control/protocol.h"
+#include "vmm/control/launch.h"
 
 namespace adyton::service {
 namespace {
@@ -28,37 +27,6 @@ std::vector<std::string> vmm_environment() {
     if (!text.starts_with("ADYTON_LOG") && !text.starts_with("JOURNAL_STREAM=")) entries.emplace_back(text);
   }
   return entries;
-}
-
-Result<pid_t> start(const std::string& program, int control, int errors) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, errors, 2);
-  posix_spawn_file_actions_adddup2(&actions, control, vmm::control::kControlFd);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-  posix_spawn_file_actions_adddup2(&actions, 0, 1);
-  posix_spawn_file_actions_addclosefrom_np(&actions, vmm::control::kControlFd + 1);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  char name[] = "adyton-vmm";
-  char* const argv[] = {name, nullptr};
-  std::vector<std::string> environment = vmm_environment();
-  std::vector<char*> envp;
-  for (std::string& entry : environment) envp.push_back(entry.data());
-  envp.push_back(nullptr);
-  pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, argv, envp.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) return fail_errno("cannot start " + program, error);
-  return pid;
 }
 
 std::chrono::milliseconds milliseconds(const timeval& time) {
@@ -114,7 +82,7 @@ Result<std::unique_ptr<VmmProcess>> VmmProcess::spawn(EventLoop& loop, const std
   const UniqueFd their_errors(ends[1]);
   // The other end too: when we are late, the VM loses lines of its log, and does not wait.
   for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
-  process->pid_ = TRY(start(program, theirs.fd(), their_errors.get()));
+  process->pid_ = TRY(vmm::control::launch(program, theirs.fd(), their_errors.get(), vmm_environment()));
   process->log_.set_pid(process->pid_);
   process->control_ = std::move(ours);
   // Debian 12's <sys/pidfd.h> declares its functions for C only.
