@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fuzz/fuzz_input.h"
+#include "vmm/virtio/balloon.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/rng.h"
@@ -45,6 +46,8 @@ struct Host {
 std::unique_ptr<virtio::Device> Host::make() {
 #if defined(ADYTON_FUZZ_RNG)
   return std::make_unique<virtio::RngDevice>(virtio::RngDevice::Options{.bytes_per_second = 10'000, .burst_bytes = 4096});
+#elif defined(ADYTON_FUZZ_BALLOON)
+  return std::make_unique<virtio::BalloonDevice>(uint64_t{1} << 20);
 #elif defined(ADYTON_FUZZ_BLOCK)
   UniqueFd disk(::memfd_create("disk", MFD_CLOEXEC));
   require(::ftruncate(disk.get(), 64 << 10) == 0);
@@ -66,7 +69,7 @@ std::unique_ptr<virtio::Device> Host::make() {
   vsock = device.get();
   return device;
 #else
-#error "say which device: ADYTON_FUZZ_RNG, _BLOCK, _CONSOLE or _VSOCK"
+#error "say which device: ADYTON_FUZZ_BALLOON, _RNG, _BLOCK, _CONSOLE or _VSOCK"
 #endif
 }
 

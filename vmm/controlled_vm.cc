@@ -15,6 +15,7 @@
 #include "vmm/machine.h"
 #include "vmm/tracer.h"
 #include "vmm/vcpu_trace.h"
+#include "vmm/virtio/balloon.h"
 #include "vmm/virtio/block.h"
 #include "vmm/virtio/console.h"
 #include "vmm/virtio/mmio_transport.h"
@@ -102,6 +103,9 @@ class MachineVm final : public control::ControlledVm {
       TRY(add(std::move(device)));
     }
     TRY(add(std::make_unique<virtio::RngDevice>()));
+    auto balloon = std::make_unique<virtio::BalloonDevice>(c.memory);
+    balloon_ = balloon.get();
+    TRY(add(std::move(balloon)));
     if (c.virtio_console) {
       std::vector<virtio::ConsoleDevice::Port> ports(1);
       ports[0] = {
@@ -157,6 +161,7 @@ class MachineVm final : public control::ControlledVm {
     for (hypervisor::Vcpu* vcpu : machine_->vcpus()) vcpu->kick();
     return reader;
   }
+  void set_balloon(uint64_t bytes) override { balloon_->set_target(bytes); }
 
   [[nodiscard]] control::Statistics statistics() const override {
     control::Statistics all;
@@ -186,6 +191,14 @@ class MachineVm final : public control::ControlledVm {
                  .refused = traffic.refused,
                  .payload_from_guest = traffic.bytes_from_guest,
                  .payload_to_guest = traffic.bytes_to_guest};
+    const virtio::BalloonDevice::Statistics balloon = balloon_->statistics();
+    all.balloon = {.target = balloon.target,
+                   .actual = balloon.actual,
+                   .returned = balloon.returned,
+                   .guest_free = balloon.guest.free,
+                   .guest_available = balloon.guest.available,
+                   .guest_total = balloon.guest.total,
+                   .guest_caches = balloon.guest.caches};
     return all;
   }
 
@@ -260,6 +273,7 @@ class MachineVm final : public control::ControlledVm {
   vsock::VsockDevice* vsock_ = nullptr;
   size_t listeners_ = 0;
   std::optional<Tracer> tracer_;  // ends before the threads that it hears of
+  virtio::BalloonDevice* balloon_ = nullptr;
 };
 
 }  // namespace

@@ -239,6 +239,7 @@ Json to_json(const ReadStatistics&) { return {{"type", "statistics"}}; }
 Json to_json(const Suspend&) { return {{"type", "suspend"}}; }
 Json to_json(const Resume&) { return {{"type", "resume"}}; }
 Json to_json(const Listen& l) { return {{"type", "listen"}, {"port", l.port}, {"socket_type", name_of(l.type)}}; }
+Json to_json(const SetBalloon& b) { return {{"type", "balloon"}, {"bytes", b.bytes}}; }
 Json to_json(const AttachDebugger& a) { return {{"type", "attach-debugger"}, {"listener", a.listener}, {"hold", a.hold}}; }
 
 Json to_json(const Reply& reply) {
@@ -327,6 +328,8 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = Describe{};
   } else if (type == "statistics") {
     request.body = ReadStatistics{};
+  } else if (type == "balloon") {
+    request.body = SetBalloon{.bytes = TRY(number(field(json, "bytes"), "bytes", kMaxMemory))};
   } else if (type == "attach-debugger") {
     request.body = TRY(decode_attach_debugger(json, fd_count));
   } else if (type == "connect") {

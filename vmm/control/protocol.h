@@ -3,7 +3,7 @@
 // packet.
 //
 //   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, trace, statistics,
-//   attach-debugger. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
+//   attach-debugger, balloon. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
 //   asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
@@ -115,6 +115,11 @@ struct Trace {
   uint32_t categories = 0;  // observe::TraceCategory
   bool operator==(const Trace&) const = default;
 };
+// Asks the guest for memory: its balloon is to have `bytes`, rounded down to pages and to what the guest has. Once it is configured.
+struct SetBalloon {
+  uint64_t bytes = 0;
+  bool operator==(const SetBalloon&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -133,7 +138,7 @@ struct ReadStatistics {
 struct Request {
   uint32_t id = 0;
   std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, Trace, ReadStatistics,
-               AttachDebugger> body;
+               AttachDebugger, SetBalloon> body;
   bool operator==(const Request&) const = default;
 };
 

@@ -53,6 +53,7 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
   expect_round_trip(ReadStatistics{}, 0);
+  expect_round_trip(SetBalloon{.bytes = kMaxMemory}, 0);
 }
 
 TEST(ControlProtocol, EventsSurviveTheRoundTrip) {
@@ -98,6 +99,7 @@ TEST(ControlProtocol, StatisticsSurviveTheRoundTrip) {
   for (uint64_t cpu = 0; cpu < kMaxCpus; ++cpu) statistics.vcpus.push_back({cpu, UINT64_MAX - cpu});
   statistics.devices = {{"virtio-blk", 7, {{1, 2, 3, 4}}}, {"virtio-vsock", 8, {{}, {5, 6, 7, 8}, {}}}};
   statistics.vsock = {.connections = 1, .opened = 2, .refused = 3, .payload_from_guest = 4, .payload_to_guest = 5};
+  statistics.balloon = {.target = 6, .actual = 7, .returned = 8, .guest_free = 9, .guest_available = UINT64_MAX};
   auto back = decode_event(*encode(Event(statistics)), 0);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(std::get<Statistics>(*back), statistics);

@@ -62,6 +62,11 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
   }
   if (const auto* body = std::get_if<Capture>(&request.body)) return reply(request.id, capture(*body, std::move(fds)));
   if (const auto* body = std::get_if<Trace>(&request.body)) return reply(request.id, trace(*body, std::move(fds)));
+  if (const auto* body = std::get_if<SetBalloon>(&request.body)) {
+    if (!vm_) return reply(request.id, fail(ErrorCode::kInvalidArgument, "the VM is not configured"));
+    vm_->set_balloon(body->bytes);
+    return reply(request.id, UniqueFd());
+  }
   if (std::holds_alternative<ReadStatistics>(request.body)) {
     if (!vm_) return reply(request.id, fail(ErrorCode::kInvalidArgument, "the VM is not configured"));
     Statistics statistics = vm_->statistics();

@@ -34,6 +34,7 @@ class ControlledVm {
   virtual Result<UniqueFd> capture(UniqueFd ring, const Capture& what) = 0;
   // The other end of the socket whose closing ends it.
   virtual Result<UniqueFd> trace(UniqueFd rings, const Trace& what) = 0;
+  virtual void set_balloon(uint64_t bytes) = 0;
   // All but the id.
   [[nodiscard]] virtual Statistics statistics() const = 0;
   // `listener`: AttachDebugger's. `hold` only before start(). A VM that does not say otherwise cannot be debugged.

@@ -40,6 +40,7 @@ class FakeFactory final : public VmFactory {
       if (port != 80) return fail(ErrorCode::kUnavailable, "nobody listens");
       return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     }
+    void set_balloon(uint64_t bytes) override { factory_.balloon = bytes; }
     [[nodiscard]] Statistics statistics() const override { return {.vm_names = {"code_bytes"}, .vm = {42}}; }
     Result<void> listen(uint32_t port, VsockType) override {
       if (port == 1024) return fail(ErrorCode::kInvalidArgument, "the port has a listener already");
@@ -87,6 +88,7 @@ class FakeFactory final : public VmFactory {
   bool destroyed = false;
   VsockType connected_type = VsockType::kStream;
   uint32_t hybrid_port = 0;
+  uint64_t balloon = 0;
   std::vector<uint32_t> answered;
   UniqueFd given;
   std::vector<std::string> calls;
@@ -395,6 +397,18 @@ TEST_F(ControlServerTest, GarbageEndsTheVmWithAnError) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kCorrupt);
   EXPECT_TRUE(factory.destroyed);
+}
+
+TEST_F(ControlServerTest, TheBalloonIsOfAConfiguredVm) {
+  send({.id = 1, .body = SetBalloon{.bytes = 4096}});
+  EXPECT_TRUE(receive_reply().error);
+  const UniqueFd output(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const int fd = output.get();
+  send({.id = 2, .body = Configure{.memory = 1 << 28, .kernel = 0, .console_output = 0}}, std::span(&fd, 1));
+  EXPECT_FALSE(receive_reply().error);
+  send({.id = 3, .body = SetBalloon{.bytes = 1 << 20}});
+  EXPECT_FALSE(receive_reply().error);
+  EXPECT_EQ(factory.balloon, 1u << 20);
 }
 
 }  // namespace

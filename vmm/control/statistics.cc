@@ -51,6 +51,34 @@ Result<std::vector<std::string>> names(const Json& value) {
   return all;
 }
 
+Json optional_to_json(const std::optional<uint64_t>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Result<std::optional<uint64_t>> optional_number(const Json& value) {
+  if (value.is_null()) return std::optional<uint64_t>();
+  return TRY(number(value));
+}
+
+Json balloon_to_json(const BalloonStatistics& b) {
+  return {{"target", b.target},
+          {"actual", b.actual},
+          {"returned", b.returned},
+          {"guest_free", optional_to_json(b.guest_free)},
+          {"guest_available", optional_to_json(b.guest_available)},
+          {"guest_total", optional_to_json(b.guest_total)},
+          {"guest_caches", optional_to_json(b.guest_caches)}};
+}
+
+Result<BalloonStatistics> decode_balloon(const Json& json) {
+  if (!json.is_object()) return corrupt("the balloon is not an object");
+  return BalloonStatistics{.target = TRY(number(field(json, "target"))),
+                           .actual = TRY(number(field(json, "actual"))),
+                           .returned = TRY(number(field(json, "returned"))),
+                           .guest_free = TRY(optional_number(field(json, "guest_free"))),
+                           .guest_available = TRY(optional_number(field(json, "guest_available"))),
+                           .guest_total = TRY(optional_number(field(json, "guest_total"))),
+                           .guest_caches = TRY(optional_number(field(json, "guest_caches")))};
+}
+
 Json queue_to_json(const QueueStatistics& q) { return {q.kicks, q.chains, q.bytes_from_guest, q.bytes_to_guest}; }
 
 Result<DeviceStatistics> decode_device(const Json& json) {
@@ -84,7 +112,8 @@ Json to_json(const Statistics& s) {
           {"vcpus", s.vcpus},
           {"devices", std::move(devices)},
           {"vsock", {s.vsock.connections, s.vsock.opened, s.vsock.refused, s.vsock.payload_from_guest, s.vsock.payload_to_guest}},
-          {"boot", {s.configuring, s.running}}};
+          {"boot", {s.configuring, s.running}},
+          {"balloon", balloon_to_json(s.balloon)}};
 }
 
 Result<Statistics> decode_statistics(const Json& json) {
@@ -110,6 +139,7 @@ Result<Statistics> decode_statistics(const Json& json) {
   const auto boot = TRY(numbers(field(json, "boot"), 2, 2));
   s.configuring = boot[0];
   s.running = boot[1];
+  s.balloon = TRY(decode_balloon(field(json, "balloon")));
   return s;
 }
 

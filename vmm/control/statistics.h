@@ -1,6 +1,7 @@
 // What a VM tells of its work: counts since it was made, in the answer to the control protocol's `statistics`.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,15 @@ struct VsockStatistics {
   bool operator==(const VsockStatistics&) const = default;
 };
 
+// Bytes. What the guest does not tell is empty.
+struct BalloonStatistics {
+  uint64_t target = 0;    // that it is to have
+  uint64_t actual = 0;    // that it has, as the guest says
+  uint64_t returned = 0;  // given back to the host since the start, reported free pages included
+  std::optional<uint64_t> guest_free, guest_available, guest_total, guest_caches;
+  bool operator==(const BalloonStatistics&) const = default;
+};
+
 struct Statistics {
   uint32_t id = 0;  // the request's
   // Names of the backend's counts (hypervisor::Statistic), and their values, in the same order.
@@ -48,6 +58,7 @@ struct Statistics {
   // When the VM was configured, and its first instruction ran: nanoseconds of CLOCK_MONOTONIC, 0 if it has not.
   uint64_t configuring = 0;
   uint64_t running = 0;
+  BalloonStatistics balloon;
   bool operator==(const Statistics&) const = default;
 };
 

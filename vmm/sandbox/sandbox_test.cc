@@ -45,7 +45,7 @@ constexpr bool kFilters = false;
 constexpr bool kFilters = true;
 #endif
 
-constexpr const char* kThreadKinds[] = {"setup",        "control", "vcpu",  "virtio-blk", "virtio-console", "virtio-rng",
+constexpr const char* kThreadKinds[] = {"setup",        "control", "vcpu",  "virtio-balloon", "virtio-blk", "virtio-console", "virtio-rng",
                                         "virtio-vsock", "timers",  "irqfd", "rtc",        "serial"};
 
 struct End {

@@ -5,7 +5,7 @@
 namespace adyton::vmm::virtio {
 
 // Section 5: device types.
-enum class DeviceId : uint32_t { kBlock = 2, kConsole = 3, kEntropy = 4, kVsock = 19 };
+enum class DeviceId : uint32_t { kBlock = 2, kConsole = 3, kEntropy = 4, kBalloon = 5, kVsock = 19 };
 
 // Section 6: reserved feature bits.
 inline constexpr uint64_t kFeatureIndirectDesc = 1ull << 28;
