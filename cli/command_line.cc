@@ -322,6 +322,12 @@ class CommandLine {
     info_ = add("info", "Say what is known of a virtual machine, or of the machine and its service");
     info_->add_option("NAME", info_options_.name, "The virtual machine; none: what this machine can do");
     info_->add_flag("--json", info_options_.json, "As JSON");
+    balloon_ = add("balloon", "Show or set how much memory a virtual machine gives back");
+    balloon_->add_option("NAME", balloon_options_.name, "The virtual machine")->required();
+    balloon_->add_option("SIZE", balloon_size_, "What the guest is to give back: 256M, say, or 0 (default: only show it)");
+    balloon_->footer(
+        "The guest's memory balloon takes pages from the guest, and the host uses them otherwise. The guest follows as far as it can, and takes "
+        "memory back when it runs short.\nPages that the guest does not use go back to the host in any case.");
     top_ = add("top", "Show what virtual machines use, again and again");
     top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();
     top_->add_flag("--once", top_options_.once, "Look twice, print once");
@@ -425,6 +431,10 @@ class CommandLine {
     if (list_->parsed()) return list_options_;
     if (info_->parsed()) return info_options_;
     if (debug_->parsed()) return debug_options_;
+    if (balloon_->parsed()) {
+      if (!balloon_size_.empty()) balloon_options_.bytes = TRY(sdk::parse_size(balloon_size_));
+      return balloon_options_;
+    }
     if (top_->parsed()) {
       if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
@@ -520,6 +530,8 @@ class CommandLine {
   ConsoleOptions console_options_;
   LogsOptions logs_options_;
   DebugOptions debug_options_{.name = {}, .address = ":0"};
+  BalloonOptions balloon_options_;
+  std::string balloon_size_;
   TopOptions top_options_;
   double top_seconds_ = 1;
   CaptureOptions capture_options_;
@@ -546,6 +558,7 @@ class CommandLine {
   CLI::App* list_ = nullptr;
   CLI::App* info_ = nullptr;
   CLI::App* debug_ = nullptr;
+  CLI::App* balloon_ = nullptr;
   CLI::App* top_ = nullptr;
   CLI::App* capture_ = nullptr;
   CLI::App* trace_ = nullptr;

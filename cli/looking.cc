@@ -230,4 +230,25 @@ int info(const InfoOptions& options) {
                                   config->getKernel().value_or(config->getFirmware().value_or("-"))))}}));
 }
 
+int balloon(const BalloonOptions& options) {
+  const auto manager = connect_to_service();
+  if (!manager) return failed(manager.error());
+  const auto vm = find_vm(**manager, options.name);
+  if (!vm) return failed(vm.error());
+  if (options.bytes) {
+    const auto done = (*vm)->setMemoryBalloon(*options.bytes);
+    return done ? 0 : failed(done.error());
+  }
+  const auto statistics = (*vm)->getStatistics();
+  if (!statistics) return failed(statistics.error());
+  const auto& balloon = statistics->balloon;
+  const auto told = [](const std::optional<uint64_t>& bytes) { return bytes ? sdk::format_size(*bytes) : "not told"; };
+  return print(
+      fmt::format("In the balloon:          {} of {} asked for\n"
+                  "Returned to the host:    {} since the start\n"
+                  "Available in the guest:  {}\n",
+                  sdk::format_size(balloon.actual), sdk::format_size(balloon.target), sdk::format_size(balloon.returned),
+                  told(balloon.guest_available)));
+}
+
 }  // namespace adyton::cli

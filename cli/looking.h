@@ -11,6 +11,7 @@ namespace adyton::cli {
 
 int list(const ListOptions& options);
 int info(const InfoOptions& options);
+int balloon(const BalloonOptions& options);
 
 // ---- how they speak; the rest is for tests --------------------------------------------------------------------------------
 

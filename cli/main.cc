@@ -84,6 +84,7 @@ struct Execute {
   int operator()(const ConsoleOptions& options) const { return console(options); }
   int operator()(const LogsOptions& options) const { return logs(options); }
   int operator()(const DebugOptions& options) const { return debug(options); }
+  int operator()(const BalloonOptions& options) const { return balloon(options); }
   int operator()(const TopOptions& options) const { return top(options); }
   int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const TraceOptions& options) const { return trace(options); }

@@ -124,6 +124,12 @@ struct DebugOptions {
   std::string address;  // unix:PATH, :PORT or HOST:PORT
 };
 
+// Shows a balloon's size; or asks for another one.
+struct BalloonOptions {
+  std::string name;
+  std::optional<uint64_t> bytes;
+};
+
 struct TopOptions {
   std::chrono::milliseconds interval{1000};
   bool once = false;
@@ -177,7 +183,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, DebugOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
+                 LogsOptions, DebugOptions, BalloonOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
                  ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.

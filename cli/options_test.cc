@@ -192,6 +192,9 @@ TEST(Options, ExecAndItsCommand) {
 }
 
 TEST(Options, CopiesHaveOneEndInAVm) {
+  EXPECT_EQ(parsed<BalloonOptions>({"balloon", "worker", "256M"}).bytes, uint64_t{256} << 20);
+  EXPECT_FALSE(parsed<BalloonOptions>({"balloon", "worker"}).bytes);
+  EXPECT_FALSE(parse_command_line({"adyton", "balloon", "worker", "much"}));
   const auto copy = parsed<CopyOptions>({"cp", "worker:/etc/os-release", "./a:b"});
   EXPECT_EQ(copy.from, (CopyEnd{.vm = "worker", .path = "/etc/os-release"}));
   EXPECT_EQ(copy.to, (CopyEnd{.vm = std::nullopt, .path = "./a:b"}));

@@ -51,6 +51,8 @@ json to_json(const VirtualMachineStatistics& statistics) {
     }
     devices.push_back({{"name", device.name}, {"interrupts", device.interrupts}, {"queues", queues}});
   }
+  const auto& balloon = statistics.balloon;
+  const auto told = [](const std::optional<uint64_t>& value) { return value ? json(*value) : json(nullptr); };
   return {{"thread_cpu_time_ms", threads},
           {"counts", statistics.counts},
           {"vcpus", statistics.vcpus},
@@ -60,7 +62,15 @@ json to_json(const VirtualMachineStatistics& statistics) {
             {"opened", statistics.vsock.opened},
             {"refused", statistics.vsock.refused},
             {"bytes_from_guest", statistics.vsock.bytes_from_guest},
-            {"bytes_to_guest", statistics.vsock.bytes_to_guest}}}};
+            {"bytes_to_guest", statistics.vsock.bytes_to_guest}}},
+          {"balloon",
+           {{"target", balloon.target},
+            {"actual", balloon.actual},
+            {"returned", balloon.returned},
+            {"guest_free", told(balloon.guest_free)},
+            {"guest_available", told(balloon.guest_available)},
+            {"guest_total", told(balloon.guest_total)},
+            {"guest_caches", told(balloon.guest_caches)}}}};
 }
 
 }  // namespace

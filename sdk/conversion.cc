@@ -184,6 +184,14 @@ VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statist
                 .refused = static_cast<uint64_t>(statistics.vsock.refused),
                 .bytes_from_guest = static_cast<uint64_t>(statistics.vsock.bytesFromGuest),
                 .bytes_to_guest = static_cast<uint64_t>(statistics.vsock.bytesToGuest)};
+  const auto told = [](int64_t value) { return value < 0 ? std::nullopt : std::optional(static_cast<uint64_t>(value)); };
+  made.balloon = {.target = static_cast<uint64_t>(statistics.balloon.target),
+                  .actual = static_cast<uint64_t>(statistics.balloon.actual),
+                  .returned = static_cast<uint64_t>(statistics.balloon.returned),
+                  .guest_free = told(statistics.balloon.guestFree),
+                  .guest_available = told(statistics.balloon.guestAvailable),
+                  .guest_total = told(statistics.balloon.guestTotal),
+                  .guest_caches = told(statistics.balloon.guestCaches)};
   return made;
 }
 

@@ -234,6 +234,15 @@ aidl::VirtualMachineStatistics to_aidl(const VmStatistics& statistics) {
   out.vsock.refused = static_cast<int64_t>(counts.vsock.refused);
   out.vsock.bytesFromGuest = static_cast<int64_t>(counts.vsock.payload_from_guest);
   out.vsock.bytesToGuest = static_cast<int64_t>(counts.vsock.payload_to_guest);
+  const vmm::control::BalloonStatistics& balloon = counts.balloon;
+  out.balloon.target = static_cast<int64_t>(balloon.target);
+  out.balloon.actual = static_cast<int64_t>(balloon.actual);
+  out.balloon.returned = static_cast<int64_t>(balloon.returned);
+  const auto told = [](const std::optional<uint64_t>& value) { return value ? static_cast<int64_t>(*value) : int64_t{-1}; };
+  out.balloon.guestFree = told(balloon.guest_free);
+  out.balloon.guestAvailable = told(balloon.guest_available);
+  out.balloon.guestTotal = told(balloon.guest_total);
+  out.balloon.guestCaches = told(balloon.guest_caches);
   return out;
 }
 

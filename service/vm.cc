@@ -530,6 +530,15 @@ void Vm::unlisten(uint32_t port) {
 
 // ---- suspension ----------------------------------------------------------------------------------------------------------
 
+void Vm::set_balloon(uint64_t bytes, Done<> done) {
+  if (phase_ != Phase::kRunning) return done(wrong_state("set the memory balloon"));
+  if (bytes > spec_.machine.memory) {
+    return done(fail(ErrorCode::kInvalidArgument, fmt::format("the memory balloon of the VM '{}' cannot have {} bytes: the guest's memory has {}",
+                                                              spec_.name, bytes, spec_.machine.memory)));
+  }
+  ask<void>(SetBalloon{.bytes = bytes}, {}, &Vm::orders_, std::move(done));
+}
+
 void Vm::suspend(Done<> done) {
   if (phase_ != Phase::kRunning || payload_ended_ || stopping_) return done(wrong_state("suspend"));
   ask<void>(Suspend{}, {}, &Vm::orders_, [weak = weak_from_this(), done = std::move(done)](const Outcome<>& answer) {

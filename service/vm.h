@@ -114,6 +114,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void statistics(Done<VmStatistics> done);
   void attach_debugger(UniqueFd listener, bool hold, Done<> done);
   void listen(uint32_t port, StreamHandler handler, Done<> done, VsockType type = VsockType::kStream);
+  void set_balloon(uint64_t bytes, Done<> done);
   void suspend(Done<> done);
   void resume(Done<> done);
 

@@ -25,10 +25,6 @@ rpc::Reply<T> reply(Outcome<T> outcome) {
   }
 }
 
-std::unexpected<rpc::Status> unsupported(std::string message) {
-  return rpc::fail(rpc::Exception::kUnsupportedOperation, std::move(message));
-}
-
 rpc::Reply<vmm::control::VsockType> type_of(VsockType type) {
   if (type == VsockType::STREAM) return vmm::control::VsockType::kStream;
   if (type == VsockType::SEQPACKET) return vmm::control::VsockType::kSeqpacket;
@@ -182,9 +178,16 @@ rpc::Reply<> VmObject::onTrimMemory(MemoryTrimLevel) {
   return reply(loop_.call([&] { return vm_->trim(); }));
 }
 
-rpc::Reply<int64_t> VmObject::getMemoryBalloon() { return unsupported("this version of adyton-vmm has no memory balloon"); }
+rpc::Reply<int64_t> VmObject::getMemoryBalloon() {
+  const auto statistics = loop_.await<Outcome<VmStatistics>>([&](auto done) { vm_->statistics(done); });
+  if (!statistics) return refuse(statistics.error());
+  return static_cast<int64_t>(statistics->counts.balloon.actual);
+}
 
-rpc::Reply<> VmObject::setMemoryBalloon(int64_t) { return unsupported("this version of adyton-vmm has no memory balloon"); }
+rpc::Reply<> VmObject::setMemoryBalloon(int64_t bytes) {
+  if (bytes < 0) return rpc::fail(rpc::Exception::kIllegalArgument, "a memory balloon cannot have less than nothing");
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->set_balloon(static_cast<uint64_t>(bytes), done); }));
+}
 
 rpc::Reply<> VmObject::setDetached(bool detached) {
   if (!detached) role_ = Role::kOwner;

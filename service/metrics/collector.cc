@@ -91,6 +91,18 @@ void write_metrics(const VmSample& sample, Exposition& to) {
     const auto& device = counts.devices[slot];
     write_device(device, {{"vm", info.name}, {"device", device.name}, {"slot", std::to_string(slot)}}, to);
   }
+  const auto& balloon = counts.balloon;
+  gauge("adyton_vm_balloon_target_bytes", "Memory that the guest is asked to give up.", static_cast<double>(balloon.target));
+  gauge("adyton_vm_balloon_bytes", "Memory that it has given up for that.", static_cast<double>(balloon.actual));
+  to.add(Type::kCounter, "adyton_vm_returned_bytes_total", "Memory that went back to the host, free pages that the guest reported included.", vm,
+         static_cast<double>(balloon.returned));
+  for (const auto& [name, help, bytes] :
+       {std::tuple("adyton_guest_memory_free_bytes", "Memory that the guest does not use.", balloon.guest_free),
+        std::tuple("adyton_guest_memory_available_bytes", "Memory that the guest's programs could have.", balloon.guest_available),
+        std::tuple("adyton_guest_memory_total_bytes", "Memory that the guest's kernel manages.", balloon.guest_total),
+        std::tuple("adyton_guest_memory_caches_bytes", "Memory that holds contents of the guest's files.", balloon.guest_caches)}) {
+    if (bytes) gauge(name, help, static_cast<double>(*bytes));
+  }
   gauge("adyton_vsock_connections", "Vsock connections that are open.", static_cast<double>(counts.vsock.connections));
   to.add(Type::kCounter, "adyton_vsock_opened_total", "Vsock connections that were opened.", vm,
          static_cast<double>(counts.vsock.opened));

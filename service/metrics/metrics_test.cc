@@ -99,6 +99,7 @@ TEST(VmMetrics, NameWhatTheBackendCounts) {
   counts.vcpus = {{1, 2, 3, 9}, {4, 5, 6, 9}};
   counts.devices = {{"virtio-blk", 7, {{8, 9, 10, 11}}}, {"virtio-blk", 12, {{}}}};
   counts.vsock = {1, 2, 3, 4, 5};
+  counts.balloon = {.target = 6, .actual = 7, .returned = 8, .guest_available = 9};
   sample.statistics->threads = {{"vcpu0", std::chrono::milliseconds(1500)}};
   Exposition to;
   write_metrics(sample, to);
@@ -116,6 +117,9 @@ TEST(VmMetrics, NameWhatTheBackendCounts) {
            "adyton_vsock_bytes_total{vm=\"one\",direction=\"from_guest\"} 4\n",
            "adyton_vm_thread_cpu_seconds_total{vm=\"one\",thread=\"vcpu0\"} 1.5\n",
            "adyton_vm_up{vm=\"one\"} 1\n",
+           "adyton_vm_balloon_bytes{vm=\"one\"} 7\n",
+           "adyton_vm_returned_bytes_total{vm=\"one\"} 8\n",
+           "adyton_guest_memory_available_bytes{vm=\"one\"} 9\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }

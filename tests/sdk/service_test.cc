@@ -334,6 +334,33 @@ TEST_F(ServiceTest, FoldersAreCopiedInAndOutWhileThePayloadRuns) {
   EXPECT_EQ(tell({"kill", "box"}).code, 0);
 }
 
+TEST_F(ServiceTest, TheGuestGivesMemoryBackAndGetsItAgain) {
+  const auto manager = connect();
+  ASSERT_EQ(tell({"run", "-d", "--rm", "--name", "airy", "--memory", "256M", probe(), "wait"}).code, 0);
+  const auto vm = *manager->get("airy");
+  ASSERT_TRUE(vm);
+  EXPECT_EQ(*vm->getMemoryBalloon(), 0u);
+  EXPECT_EQ(vm->setMemoryBalloon(uint64_t{1} << 40).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(tell({"balloon", "airy", "100M"}).code, 0);
+  const auto reaches = [&](uint64_t bytes) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < end) {
+      if (*vm->getMemoryBalloon() == bytes) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(reaches(100 << 20)) << *vm->getMemoryBalloon();
+  const auto statistics = vm->getStatistics();
+  ASSERT_TRUE(statistics) << statistics.error().message;
+  EXPECT_GE(statistics->balloon.returned, 100u << 20);
+  EXPECT_LT(statistics->balloon.guest_total.value_or(UINT64_MAX), 256u << 20);
+  EXPECT_THAT(tell({"balloon", "airy"}).output, HasSubstr("100 MiB of 100 MiB"));
+  ASSERT_TRUE(vm->setMemoryBalloon(0));
+  EXPECT_TRUE(reaches(0));
+  EXPECT_EQ(tell({"kill", "airy"}).code, 0);
+  EXPECT_FALSE(vm->setMemoryBalloon(0)) << "it is gone";
+}
+
 TEST_F(ServiceTest, AVmThatStaysIsStartedAndDeleted) {
   const auto manager = connect();  // the service is ours, not that of the first command
   ASSERT_EQ(tell({"create", "kept", probe(), "wait-signal", "15"}).code, 0);

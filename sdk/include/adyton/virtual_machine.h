@@ -251,8 +251,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   Result<void> signalPayload(int signal);
   Result<void> setTerminalSize(TerminalSize size);
 
-  // kUnsupported where the guest has no agent, or the VM no balloon.
+  // kUnsupported where the guest has no agent.
   Result<void> trimMemory(TrimLevel level);
+  // The balloon's size in bytes: what the guest has given back to the host because it was asked to. Another size is made later, as far as the
+  // guest can. kUnavailable unless it runs.
   Result<uint64_t> getMemoryBalloon();
   Result<void> setMemoryBalloon(uint64_t bytes);
 

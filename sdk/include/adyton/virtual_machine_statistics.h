@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,14 @@ struct VirtualMachineStatistics {
     uint64_t bytes_to_guest = 0;
   };
 
+  // Bytes. What the guest does not tell is empty.
+  struct Balloon {
+    uint64_t target = 0;    // that it is to have
+    uint64_t actual = 0;    // that it has, as the guest says
+    uint64_t returned = 0;  // given back to the host since the start, free pages that the guest reported included
+    std::optional<uint64_t> guest_free, guest_available, guest_total, guest_caches;
+  };
+
   // Time on CPUs by the thread's name ("vcpu0", "virtio-blk"), as the host's kernel sees it.
   std::map<std::string, std::chrono::milliseconds> thread_times;
   // What the backend counts; of a vCPU "exits.REASON" and more.
@@ -36,6 +45,7 @@ struct VirtualMachineStatistics {
   std::vector<std::map<std::string, uint64_t>> vcpus;
   std::vector<Device> devices;
   Vsock vsock;
+  Balloon balloon;
 
   // Of all vCPUs, for every reason.
   [[nodiscard]] uint64_t exits() const;

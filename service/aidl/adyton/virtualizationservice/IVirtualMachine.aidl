@@ -88,8 +88,9 @@ interface IVirtualMachine {
     /** Asks the guest's agent to give back memory. EX_UNSUPPORTED_OPERATION if the guest has none. */
     void onTrimMemory(MemoryTrimLevel level);
 
-    /** The balloon's size. EX_UNSUPPORTED_OPERATION where the VMM has no balloon. */
+    /** The balloon's size in bytes: what the guest has given back to the host because it was asked to. EX_ILLEGAL_STATE unless it runs. */
     long getMemoryBalloon();
+    /** Asks for another size, which the guest makes as far as it can, later. At most the guest's memory. */
     void setMemoryBalloon(long bytes);
 
     /** Changes whether the VM outlives its client. One that is no longer detached ends with this object, whoever created it. */

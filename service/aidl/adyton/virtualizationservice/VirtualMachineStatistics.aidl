@@ -1,5 +1,6 @@
 package adyton.virtualizationservice;
 
+import adyton.virtualizationservice.BalloonStatistics;
 import adyton.virtualizationservice.DeviceStatistics;
 import adyton.virtualizationservice.NamedCount;
 import adyton.virtualizationservice.ThreadUsage;
@@ -17,4 +18,5 @@ parcelable VirtualMachineStatistics {
     /** In the order of their addresses. */
     DeviceStatistics[] devices;
     VsockStatistics vsock;
+    BalloonStatistics balloon;
 }
