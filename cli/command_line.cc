@@ -314,6 +314,10 @@ class CommandLine {
     debug_->add_option("ADDRESS", debug_options_.address, "unix:PATH, :PORT or HOST:PORT, where HOST is this machine")->capture_default_str();
     debug_->footer(
         "Prints what to tell gdb-multiarch. The guest stands still from gdb's first word on; 'detach' lets it go on.");
+    dump_ = add("dump", "Write the memory and registers of a virtual machine that runs to an ELF core");
+    dump_->add_option("NAME", dump_options_.name, "The virtual machine")->required();
+    dump_->add_option("--output,-o", dump_options_.output, "The file, which must not exist (default: NAME.core)")->type_name("FILE");
+    dump_->footer("The guest stands still meanwhile. gdb-multiarch and crash read the core; it holds all secrets of the guest.");
     list_ = add("list", "List virtual machines");
     list_->alias("ls");
     list_->add_flag("--running,-r", list_options_.running, "Only those that run");
@@ -435,6 +439,7 @@ class CommandLine {
       if (!balloon_size_.empty()) balloon_options_.bytes = TRY(sdk::parse_size(balloon_size_));
       return balloon_options_;
     }
+    if (dump_->parsed()) return dump_options_;
     if (top_->parsed()) {
       if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
@@ -529,6 +534,7 @@ class CommandLine {
   bool copy_follow_link_ = false;
   ConsoleOptions console_options_;
   LogsOptions logs_options_;
+  DumpOptions dump_options_;
   DebugOptions debug_options_{.name = {}, .address = ":0"};
   BalloonOptions balloon_options_;
   std::string balloon_size_;
@@ -559,6 +565,7 @@ class CommandLine {
   CLI::App* info_ = nullptr;
   CLI::App* debug_ = nullptr;
   CLI::App* balloon_ = nullptr;
+  CLI::App* dump_ = nullptr;
   CLI::App* top_ = nullptr;
   CLI::App* capture_ = nullptr;
   CLI::App* trace_ = nullptr;

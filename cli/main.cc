@@ -13,6 +13,7 @@
 #include "cli/copy.h"
 #include "cli/debugger.h"
 #include "cli/doctor.h"
+#include "cli/dump.h"
 #include "cli/exec.h"
 #include "cli/lifecycle.h"
 #include "cli/looking.h"
@@ -85,6 +86,7 @@ struct Execute {
   int operator()(const LogsOptions& options) const { return logs(options); }
   int operator()(const DebugOptions& options) const { return debug(options); }
   int operator()(const BalloonOptions& options) const { return balloon(options); }
+  int operator()(const DumpOptions& options) const { return dump(options); }
   int operator()(const TopOptions& options) const { return top(options); }
   int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const TraceOptions& options) const { return trace(options); }

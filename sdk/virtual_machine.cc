@@ -200,6 +200,11 @@ Result<void> VirtualMachine::resume() {
   return checked(run->vm().resume());
 }
 
+Result<UniqueFd> VirtualMachine::dump() {
+  const auto run = TRY(impl_->live_run());
+  return open_stream(run->vm().dumpMemory());
+}
+
 Result<void> VirtualMachine::attachDebugger(UniqueFd listener) {
   const auto run = TRY(impl_->live_run());
   return checked(run->vm().attachDebugger(listener, /*hold=*/false));

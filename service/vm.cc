@@ -457,14 +457,26 @@ Result<uint32_t> Vm::send_debugger() {
   return sent;
 }
 
-void Vm::attach_debugger(UniqueFd listener, bool hold, Done<> done) {
+Outcome<> Vm::check_open(std::string_view what) const {
   if (spec_.isolation != IsolationLevel::kNone) {
-    return done(fail(ErrorCode::kPermission, fmt::format("the VM '{}' is isolated (level {}): nobody may look into it, a debugger neither",
-                                                         spec_.name, to_string(spec_.isolation))));
+    return fail(ErrorCode::kPermission, fmt::format("the VM '{}' is isolated (level {}): nobody may look into it, so that it cannot be {}",
+                                                    spec_.name, to_string(spec_.isolation), what));
   }
   if (!spec_.debuggable) {
-    return done(fail(ErrorCode::kPermission, fmt::format("the VM '{}' was made with debug level NONE: only one with FULL may be debugged", spec_.name)));
+    return fail(ErrorCode::kPermission,
+                fmt::format("the VM '{}' was made with debug level NONE: only one with FULL can be {}", spec_.name, what));
   }
+  return {};
+}
+
+void Vm::dump(Done<UniqueFd> done) {
+  if (auto open = check_open("dumped"); !open) return done(std::unexpected(open.error()));
+  if (phase_ != Phase::kRunning) return done(wrong_state("dump"));
+  ask(vmm::control::Dump{}, {}, &Vm::connects_, std::move(done));
+}
+
+void Vm::attach_debugger(UniqueFd listener, bool hold, Done<> done) {
+  if (auto open = check_open("debugged"); !open) return done(std::move(open));
   if (phase_ != Phase::kNew && (phase_ != Phase::kRunning || hold)) return done(wrong_state(hold ? "wait for a debugger" : "attach a debugger"));
   if (debugger_waiters_.size() >= kMaxRequests) return done(fail(ErrorCode::kExhausted, "debuggers are being attached to the VM already"));
   debugger_request_ = AttachDebugger{.listener = 0, .hold = hold};

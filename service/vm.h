@@ -113,6 +113,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void boot_phases(Done<std::vector<observe::BootPhase>> done);
   void statistics(Done<VmStatistics> done);
   void attach_debugger(UniqueFd listener, bool hold, Done<> done);
+  void dump(Done<UniqueFd> done);
   void listen(uint32_t port, StreamHandler handler, Done<> done, VsockType type = VsockType::kStream);
   void set_balloon(uint64_t bytes, Done<> done);
   void suspend(Done<> done);
@@ -175,6 +176,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_ended(vmm::control::Ended ended);
   void on_exit(const ProcessExit& exit);
   Result<uint32_t> send_debugger();
+  // Whether somebody may look into the guest.
+  [[nodiscard]] Outcome<> check_open(std::string_view what) const;
   void running();
 
   void on_message(const guest::Message& message);

@@ -201,6 +201,10 @@ rpc::Reply<virtualizationservice::VirtualMachineStatistics> VmObject::getStatist
   return to_aidl(*statistics);
 }
 
+rpc::Reply<UniqueFd> VmObject::dumpMemory() {
+  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->dump([done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); }));
+}
+
 rpc::Reply<> VmObject::attachDebugger(const UniqueFd& listener, bool hold) {
   auto copy = std::make_shared<UniqueFd>(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
   if (!copy->valid()) return rpc::fail(rpc::Exception::kIllegalArgument, "a listening socket is needed");

@@ -55,6 +55,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> setDetached(bool detached) override;
   rpc::Reply<virtualizationservice::VirtualMachineStatistics> getStatistics() override;
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
+  rpc::Reply<UniqueFd> dumpMemory() override;
 
   [[nodiscard]] CallTrace& call_trace() const { return *vm_->call_trace(); }
 

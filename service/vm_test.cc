@@ -363,20 +363,29 @@ TEST_F(VmTest, CapturesGoThroughToTheVmm) {
   EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
 }
 
-TEST_F(VmTest, DebuggersAttachWhereTheyMay) {
+TEST_F(VmTest, DebuggersAndDumpsAreForWhoMayLookInside) {
+  const auto dump = [&] {
+    return loop->await<Outcome<UniqueFd>>([&](auto done) { vm->dump([done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); });
+  };
   const auto attach = [&](bool hold) {
     return loop->await<Outcome<>>(
         [&](auto done) { vm->attach_debugger(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)), hold, done); });
   };
   make("", {}, [](VmSpec& spec) { spec.isolation = IsolationLevel::kProcess; });
   EXPECT_THAT(attach(false).error().error.message, HasSubstr("isolated (level process): nobody may look into it"));
+  EXPECT_THAT(dump().error().error.message, HasSubstr("isolated (level process): nobody may look into it"));
   make("", {"/payload"}, [](VmSpec& spec) { spec.debuggable = false; });
+  EXPECT_EQ(dump().error().error.code, ErrorCode::kPermission);
   EXPECT_EQ(attach(false).error().error.code, ErrorCode::kPermission);
   make("");
+  EXPECT_EQ(dump().error().problem, Problem::kWrongState);
   EXPECT_TRUE(attach(true));  // the VMM gets it when the VM starts
   ASSERT_TRUE(start());
   EXPECT_TRUE(attach(false));
   EXPECT_EQ(attach(true).error().problem, Problem::kWrongState);
+  const auto stream = dump();
+  ASSERT_TRUE(stream) << stream.error().error.message;
+  EXPECT_EQ(read_all(stream->get()), "dump");
   ASSERT_TRUE(kill());
   EXPECT_EQ(attach(false).error().problem, Problem::kWrongState);
 }

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -12,6 +14,9 @@
 #include "vmm/byte_source.h"
 #include "vmm/console_port.h"
 #include "vmm/gdb/server.h"
+#include "vmm/inspect/crash_area.h"
+#include "vmm/inspect/dumper.h"
+#include "vmm/inspect/vcpu_state.h"
 #include "vmm/machine.h"
 #include "vmm/tracer.h"
 #include "vmm/vcpu_trace.h"
@@ -29,6 +34,9 @@ const log::Logger kLog("vmm");
 
 // Any number from 3 will do: each VM has a muxer of its own, so that two guests never share a vsock.
 constexpr uint64_t kGuestCid = 3;
+
+// For vCPUs to stand still. One that waits for a device may take longer.
+constexpr std::chrono::milliseconds kStandstill{2'000};
 
 control::EndReason end_reason(Machine::EndReason reason) {
   switch (reason) {
@@ -86,6 +94,7 @@ class MachineVm final : public control::ControlledVm {
       machine_->end_now();  // a debugger hears of it
       debugger_->stop();
     }
+    if (dumper_) dumper_->stop();
     if (console_) console_->stop();  // it feeds the machine's UART
   }
 
@@ -125,6 +134,7 @@ class MachineVm final : public control::ControlledVm {
       });
     }
     debugger_ = TRY(gdb::Server::create(*machine_));
+    dumper_ = TRY(inspect::Dumper::create(*machine_));
     largest_file_ = largest_file(c, fds);
     return load(c, fds);
   }
@@ -132,9 +142,12 @@ class MachineVm final : public control::ControlledVm {
   Result<void> start() override {
     for (virtio::MmioTransport* transport : transports_) TRY(transport->start());
     TRY(debugger_->start());
+    TRY(dumper_->start());
     machine_->pause();  // no guest code yet
     TRY(machine_->start([this](const Machine::End& end) {
       kLog.debug({}, "the machine has ended: {}", to_string(end.reason));
+      const bool orderly = end.reason == Machine::EndReason::kShutdown || end.reason == Machine::EndReason::kStopped;
+      if (crash_area_ && !orderly) write_crash_area();
       observer_.ended(end_reason(end.reason), end.message);
     }));
     TRY(console_->start([this](std::span<const uint8_t> bytes) { return machine_->uart().receive(bytes); }));
@@ -208,6 +221,17 @@ class MachineVm final : public control::ControlledVm {
     return {};
   }
 
+  Result<UniqueFd> dump() override { return dumper_->dump(); }
+  Result<void> keep_crash_reports(UniqueFd memory) override {
+    crash_area_ = TRY(inspect::CrashArea::map(memory.get()));
+    return {};
+  }
+  Result<void> inspect() override {
+    if (!crash_area_) return fail(ErrorCode::kInvalidArgument, "there is no place for a crash report");
+    write_crash_area();
+    return {};
+  }
+
   Result<void> listen(uint32_t port, control::VsockType type) override {
     if (listeners_ >= control::kMaxListenPorts)
       return fail(ErrorCode::kExhausted, "the VM listens on as many vsock ports as it may");
@@ -228,6 +252,13 @@ class MachineVm final : public control::ControlledVm {
   }
 
  private:
+  void write_crash_area() {
+    const std::lock_guard lock(crash_mutex_);
+    const std::vector<bool> stands = machine_->freeze(kStandstill);
+    crash_area_->write(inspect::describe_guest(machine_->vcpus(), stands, machine_->memory(), crash_area_->capacity()));
+    machine_->thaw();
+  }
+
   void trace_threads() {
     tracer_.emplace(transports_.back()->loop(), machine_->vm().capabilities().isolation);
     for (hypervisor::Vcpu* vcpu : machine_->vcpus()) {
@@ -269,6 +300,9 @@ class MachineVm final : public control::ControlledVm {
   std::vector<std::unique_ptr<VcpuTrace>> vcpu_traces_;  // outlive the vCPUs' threads
   std::unique_ptr<Machine> machine_;                     // owns what the pointers below point to
   std::unique_ptr<gdb::Server> debugger_;
+  std::unique_ptr<inspect::Dumper> dumper_;
+  std::mutex crash_mutex_;
+  std::optional<inspect::CrashArea> crash_area_;  // fixed before the guest runs; its contents under crash_mutex_
   std::vector<virtio::MmioTransport*> transports_;
   vsock::VsockDevice* vsock_ = nullptr;
   size_t listeners_ = 0;

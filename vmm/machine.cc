@@ -89,6 +89,7 @@ Result<void> Machine::assemble() {
   TRY(vm_->set_memory(memory_));
   for (unsigned i = 0; i < config_.cpus; ++i) vcpus_.push_back(TRY(vm_->create_vcpu(i)));
   held_.resize(config_.cpus);
+  standing_.resize(config_.cpus);
   TRY(vm_->create_irqchip({board::kGicDistributorBase, board::kGicRedistributorBase, board::kIntidCount}));
 
   uart_irq_ = std::make_unique<SpiLine>(*vm_, board::kUartIntid);
@@ -196,23 +197,24 @@ void Machine::run_vcpu(hypervisor::Vcpu& vcpu) {
   while (go_on) {
     auto exit = vcpu.run();
     if (!exit) {
-      end({EndReason::kInternalError, std::move(exit).error().message});
+      end({EndReason::kInternalError, std::move(exit).error().message}, vcpu.index());
       break;
     }
     go_on = std::visit([this, &vcpu](auto& reason) { return handle(vcpu.index(), reason); }, *exit);
   }
   std::lock_guard lock(mutex_);
-  ++parked_;
+  standing_[vcpu.index()] = true;
   changed_.notify_all();
 }
 
 bool Machine::wait_while_paused(unsigned vcpu) {
   std::unique_lock lock(mutex_);
-  if ((paused_ || held_[vcpu]) && !stopping_) {
-    ++parked_;
+  const auto may_run = [this, vcpu] { return (!paused_ && !held_[vcpu] && frozen_ == 0) || stopping_; };
+  if (!may_run()) {
+    standing_[vcpu] = true;
     changed_.notify_all();
-    changed_.wait(lock, [this, vcpu] { return (!paused_ && !held_[vcpu]) || stopping_; });
-    --parked_;
+    changed_.wait(lock, may_run);
+    standing_[vcpu] = false;
   }
   return !stopping_;
 }
@@ -228,12 +230,13 @@ bool Machine::handle(unsigned, hypervisor::MmioExit& exit) {
   return true;
 }
 
-bool Machine::handle(unsigned, hypervisor::SystemEventExit& exit) {
+bool Machine::handle(unsigned vcpu, hypervisor::SystemEventExit& exit) {
   using Type = hypervisor::SystemEventExit::Type;
   end({exit.type == Type::kShutdown ? EndReason::kShutdown
        : exit.type == Type::kReset  ? EndReason::kReset
                                     : EndReason::kCrash,
-       {}});
+       {}},
+      vcpu);
   return false;
 }
 
@@ -253,19 +256,23 @@ bool Machine::handle(unsigned vcpu, hypervisor::DebugExit& exit) {
   return wait_while_paused(vcpu);
 }
 
-bool Machine::handle(unsigned, hypervisor::InternalErrorExit& exit) {
-  end({EndReason::kInternalError, std::move(exit.message)});
+bool Machine::handle(unsigned vcpu, hypervisor::InternalErrorExit& exit) {
+  end({EndReason::kInternalError, std::move(exit.message)}, vcpu);
   return false;
 }
 
-void Machine::end(End end) {
+void Machine::end(End end, std::optional<unsigned> vcpu) {
   {
     std::lock_guard lock(mutex_);
+    if (vcpu) {
+      standing_[*vcpu] = true;
+      changed_.notify_all();
+    }
     if (end_) return;
     end_ = std::move(end);
     stopping_ = true;
   }
-  for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
+  for (hypervisor::Vcpu* each : vcpus_) each->kick();
   if (ended_) ended_(*end_);
   std::lock_guard lock(mutex_);
   end_reported_ = true;
@@ -277,7 +284,7 @@ void Machine::pause() {
   std::unique_lock lock(mutex_);
   paused_ = true;
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
-  changed_.wait(lock, [this] { return parked_ == started_ || !paused_ || stopping_; });
+  changed_.wait(lock, [this] { return all_stand() || !paused_ || stopping_; });
   if (paused_ && !stopping_ && !std::exchange(counter_stopped_, true)) vm_->stop_counter();
 }
 
@@ -299,7 +306,7 @@ void Machine::hold() {
   std::unique_lock lock(mutex_);
   held_.assign(held_.size(), true);
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
-  changed_.wait(lock, [this] { return parked_ == started_ || stopping_; });
+  changed_.wait(lock, [this] { return all_stand() || stopping_; });
 }
 
 void Machine::release(const std::vector<bool>& which) {
@@ -308,6 +315,20 @@ void Machine::release(const std::vector<bool>& which) {
   for (size_t i = 0; i < held_.size() && i < which.size(); ++i) {
     if (which[i]) held_[i] = false;
   }
+  changed_.notify_all();
+}
+
+std::vector<bool> Machine::freeze(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  ++frozen_;
+  for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
+  changed_.wait_for(lock, patience, [this] { return all_stand(); });
+  return standing_;
+}
+
+void Machine::thaw() {
+  std::lock_guard lock(mutex_);
+  --frozen_;
   changed_.notify_all();
 }
 

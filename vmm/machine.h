@@ -10,6 +10,8 @@
 // Threading: everything up to start() on one thread; afterwards the methods below start() may be called from any thread that is
 // not a vCPU's.
 #pragma once
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -104,6 +106,12 @@ class Machine {
   // The first DebugExit since the last release().
   [[nodiscard]] std::optional<DebugStop> debug_stop();
   [[nodiscard]] std::optional<End> ended();
+  // Makes every vCPU stand still, whoever else lets it go on, until thaw(); as often as freeze() was called. Says which stand: a vCPU that waits for a
+  // device, longer than `patience`, does not. Their registers may be used on this thread meanwhile. The vCPU on whose thread this is called (that
+  // of `ended`) stands.
+  std::vector<bool> freeze(std::chrono::milliseconds patience);
+  void thaw();
+
   // Ends it as kStopped; unlike stop() it does not wait for the threads.
   void end_now() { end({EndReason::kStopped, {}}); }
 
@@ -125,7 +133,10 @@ class Machine {
   bool handle(unsigned vcpu, hypervisor::DebugExit& exit);
   bool handle(unsigned vcpu, hypervisor::InternalErrorExit& exit);
   bool wait_while_paused(unsigned vcpu);
-  void end(End end);
+  // `vcpu`: on whose thread this is called; it does not run any more.
+  void end(End end, std::optional<unsigned> vcpu = std::nullopt);
+  // Under mutex_.
+  [[nodiscard]] bool all_stand() const { return static_cast<size_t>(std::ranges::count(standing_, true)) == started_; }
 
   struct Slot {
     std::unique_ptr<IrqLine> irq;
@@ -153,8 +164,9 @@ class Machine {
   std::optional<DebugStop> debug_stop_;
   std::vector<bool> held_;  // by the debugger, each vCPU
   bool paused_ = false, stopping_ = false, end_reported_ = false;
-  unsigned started_ = 0;  // vCPU threads
-  unsigned parked_ = 0;  // of which that many wait or have finished
+  unsigned started_ = 0;        // vCPU threads
+  std::vector<bool> standing_;  // those that wait or have finished
+  unsigned frozen_ = 0;
   bool counter_stopped_ = false;
   std::optional<End> end_;
   std::mutex join_mutex_;

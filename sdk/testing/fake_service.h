@@ -107,6 +107,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<> setDetached(bool value) override;
   rpc::Reply<aidl::VirtualMachineStatistics> getStatistics() override;
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
+  rpc::Reply<UniqueFd> dumpMemory() override { return openConsole(false); }
 
  private:
   using Callback = std::function<void(aidl::IVirtualMachineCallback&)>;

@@ -99,6 +99,11 @@ class FakeVmm {
         // Gives the ring back, for the test to see.
         const int fd = packet->fds[capture->ring].get();
         say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+      } else if (std::holds_alternative<vmm::control::Dump>(request->body)) {
+        auto [mine, theirs] = pair();
+        const int fd = theirs.get();
+        write_all(mine.get(), "dump");
+        say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
       } else if (std::holds_alternative<vmm::control::AttachDebugger>(request->body)) {
         say(vmm::control::Reply{.id = request->id, .error = {}});
       } else if (auto* trace = std::get_if<Trace>(&request->body)) {

@@ -45,8 +45,16 @@ int main(int argc, char** argv) {
     }
     return 3;
   }
-  if (argc == 2 && strcmp(argv[1], "wait") == 0) {
+  if (argc >= 2 && strcmp(argv[1], "wait") == 0) {
+    symbols(argc - 2, argv + 2);
+    puts("ready");
+    fflush(stdout);
     for (;;) pause();
+  }
+  if (argc == 2 && strcmp(argv[1], "fault") == 0) watched = *(volatile int*)16;
+  if (argc == 2 && strcmp(argv[1], "panic") == 0) {
+    const int file = open("/proc/sysrq-trigger", O_WRONLY);
+    return write(file, "c", 1) == 1 ? 4 : 5;
   }
   const int sum = add(argc, 40);
   return scale(sum, 0.5) == 20.5 ? sum : 1;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include "cli/direct_vm.h"
 #include "cli/prepare.h"
 #include "cli/vm_process.h"
+#include "observe/dump_stream.h"
 #include "observe/record_ring.h"
 #include "tests/e2e/adyton.h"
 #include "tests/e2e/call_trace.h"
@@ -252,12 +254,14 @@ void Policies::run_raw() {
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console), 0);
   const UniqueFd ours(console[0]), theirs(console[1]);
   const UniqueFd kernel(::open(raw_kernel().c_str(), O_RDONLY | O_CLOEXEC));
+  std::vector<UniqueFd> answer;  // the descriptors of the last reply
   const auto ask = [&](uint32_t id, decltype(control::Request::body) body, std::span<const int> fds = {}) {
     ASSERT_TRUE(vm->control().send(*encode(control::Request{.id = id, .body = std::move(body)}), fds));
     auto packet = vm->control().receive();
     ASSERT_TRUE(packet) << packet.error().message;
     ASSERT_TRUE(control::decode_event(packet->text, packet->fds.size())) << packet->text;
     EXPECT_THAT(packet->text, Not(HasSubstr("error"))) << packet->text;
+    answer = std::move(packet->fds);
   };
   const int fds[] = {kernel.get(), theirs.get()};
   ask(1,
@@ -273,13 +277,17 @@ void Policies::run_raw() {
   const UniqueFd ring = observe::RecordRing::make_memory(1 << 16).value();
   const int memory = ring.get();
   ask(5, control::Capture{.ring = 0, .ports = {}}, std::span(&memory, 1));
+  ask(6, control::Dump{});
+  ASSERT_EQ(answer.size(), 1u);
+  const UniqueFd core(::memfd_create("core", MFD_CLOEXEC));
+  EXPECT_GT(observe::receive_dump(answer[0].get(), core.get()).value_or(0), 64u << 20);
   const std::string path = folder_.path() + "/gdb";
   const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_un address = unix_address(path);
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   const int debugger = listener.get();
-  ask(6, control::AttachDebugger{.listener = 0}, std::span(&debugger, 1));
+  ask(7, control::AttachDebugger{.listener = 0}, std::span(&debugger, 1));
   debug(path);
   wait_for_end(*vm);
 }

@@ -240,6 +240,9 @@ Json to_json(const Suspend&) { return {{"type", "suspend"}}; }
 Json to_json(const Resume&) { return {{"type", "resume"}}; }
 Json to_json(const Listen& l) { return {{"type", "listen"}, {"port", l.port}, {"socket_type", name_of(l.type)}}; }
 Json to_json(const SetBalloon& b) { return {{"type", "balloon"}, {"bytes", b.bytes}}; }
+Json to_json(const Dump&) { return {{"type", "dump"}}; }
+Json to_json(const CrashReports& c) { return {{"type", "crash-reports"}, {"memory", c.memory}}; }
+Json to_json(const Inspect&) { return {{"type", "inspect"}}; }
 Json to_json(const AttachDebugger& a) { return {{"type", "attach-debugger"}, {"listener", a.listener}, {"hold", a.hold}}; }
 
 Json to_json(const Reply& reply) {
@@ -330,6 +333,12 @@ Result<Request> decode_request(std::string_view text, size_t fd_count) {
     request.body = ReadStatistics{};
   } else if (type == "balloon") {
     request.body = SetBalloon{.bytes = TRY(number(field(json, "bytes"), "bytes", kMaxMemory))};
+  } else if (type == "dump") {
+    request.body = Dump{};
+  } else if (type == "crash-reports") {
+    request.body = CrashReports{.memory = TRY(fd_index(field(json, "memory"), "memory", fd_count))};
+  } else if (type == "inspect") {
+    request.body = Inspect{};
   } else if (type == "attach-debugger") {
     request.body = TRY(decode_attach_debugger(json, fd_count));
   } else if (type == "connect") {

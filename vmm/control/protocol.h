@@ -3,7 +3,8 @@
 // packet.
 //
 //   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, trace, statistics,
-//   attach-debugger, balloon. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
+//   attach-debugger, balloon,
+//   dump, crash-reports, inspect. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
 //   asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
@@ -120,6 +121,20 @@ struct SetBalloon {
   uint64_t bytes = 0;
   bool operator==(const SetBalloon&) const = default;
 };
+// The VM stands still while its memory and registers leave as an ELF core; the reply carries the socket from which it comes (observe/dump_stream.h).
+struct Dump {
+  bool operator==(const Dump&) const = default;
+};
+// Between `configure` and `start`: where the VM leaves what a crash report says of its guest, when it ends otherwise than by powering off or by `stop`,
+// and for `inspect`. A memfd that is sealed against shrinking; text up to a zero byte.
+struct CrashReports {
+  size_t memory = 0;
+  bool operator==(const CrashReports&) const = default;
+};
+// Writes that now, of a VM that runs; the reply comes when it is there.
+struct Inspect {
+  bool operator==(const Inspect&) const = default;
+};
 // Ends the VM at once, as pulling the plug does.
 struct Stop {
   bool operator==(const Stop&) const = default;
@@ -138,7 +153,7 @@ struct ReadStatistics {
 struct Request {
   uint32_t id = 0;
   std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, Trace, ReadStatistics,
-               AttachDebugger, SetBalloon> body;
+               AttachDebugger, SetBalloon, Dump, CrashReports, Inspect> body;
   bool operator==(const Request&) const = default;
 };
 

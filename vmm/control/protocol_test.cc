@@ -50,6 +50,9 @@ TEST(ControlProtocol, RequestsSurviveTheRoundTrip) {
   expect_round_trip(Suspend{}, 0);
   expect_round_trip(Resume{}, 0);
   expect_round_trip(Trace{.rings = 0, .ring_count = 5, .categories = 31}, 1);
+  expect_round_trip(Dump{}, 0);
+  expect_round_trip(CrashReports{.memory = 1}, 2);
+  expect_round_trip(Inspect{}, 0);
   expect_round_trip(Stop{}, 0);
   expect_round_trip(Describe{}, 0);
   expect_round_trip(ReadStatistics{}, 0);

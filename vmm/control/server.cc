@@ -11,6 +11,16 @@ Result<void> ControlledVm::attach_debugger(UniqueFd, bool) {
   return fail(ErrorCode::kUnsupported, "this VM cannot be debugged: nobody may look into it");
 }
 
+Result<UniqueFd> ControlledVm::dump() { return fail(ErrorCode::kUnsupported, "this VM cannot be dumped: nobody may look into it"); }
+
+Result<void> ControlledVm::keep_crash_reports(UniqueFd) {
+  return fail(ErrorCode::kUnsupported, "there are no crash reports of this VM: nobody may look into it");
+}
+
+Result<void> ControlledVm::inspect() {
+  return fail(ErrorCode::kUnsupported, "there are no crash reports of this VM: nobody may look into it");
+}
+
 Server::~Server() = default;
 
 Result<void> Server::run() {
@@ -78,9 +88,22 @@ Result<void> Server::handle(Request request, std::vector<UniqueFd> fds) {
   if (const auto* body = std::get_if<Listen>(&request.body)) return acknowledge(request.id, listen(*body));
   if (std::holds_alternative<Suspend>(request.body)) return acknowledge(request.id, set_suspended(true));
   if (std::holds_alternative<Resume>(request.body)) return acknowledge(request.id, set_suspended(false));
+  if (!std::holds_alternative<Stop>(request.body)) return reply(request.id, look_inside(request, std::move(fds)));
   TRY(reply(request.id, UniqueFd()));
   ended(EndReason::kStopped, "");
   return {};
+}
+
+Result<UniqueFd> Server::look_inside(const Request& request, std::vector<UniqueFd> fds) {
+  if (const auto* body = std::get_if<CrashReports>(&request.body)) {
+    if (!vm_ || started_) return fail(ErrorCode::kInvalidArgument, "crash reports are asked for between configure and start");
+    TRY(vm_->keep_crash_reports(std::move(fds[body->memory])));
+    return UniqueFd();
+  }
+  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  if (std::holds_alternative<Dump>(request.body)) return vm_->dump();
+  TRY(vm_->inspect());
+  return UniqueFd();
 }
 
 Result<void> Server::configure(const Configure& configuration, std::vector<UniqueFd> fds) {

@@ -43,6 +43,10 @@ class ControlledVm {
   // Of a started VM; each may be called in any order, any number of times.
   virtual Result<void> suspend() = 0;
   virtual Result<void> resume() = 0;
+  // The same holds for these. The reader's end of the dump's stream.
+  virtual Result<UniqueFd> dump();
+  virtual Result<void> keep_crash_reports(UniqueFd memory);
+  virtual Result<void> inspect();
 };
 
 class VmFactory {
@@ -79,6 +83,7 @@ class Server final : private VmObserver {
   Result<void> listen(const Listen& what);
   Result<void> set_suspended(bool suspended);
   Result<UniqueFd> trace(const Trace& what, std::vector<UniqueFd> fds);
+  Result<UniqueFd> look_inside(const Request& request, std::vector<UniqueFd> fds);
   Result<void> reply(uint32_t id, Result<UniqueFd> outcome);
   Result<void> acknowledge(uint32_t id, const Result<void>& outcome);
   Result<void> send(const Event& event, std::span<const int> fds = {});

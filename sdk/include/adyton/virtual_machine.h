@@ -247,6 +247,11 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // debugger is connected (kUnavailable). kPermission: an isolated VM, or debug level kNone. Whoever can connect owns the guest.
   Result<void> attachDebugger(UniqueFd listener);
 
+  // The memory and registers as an ELF core, in pieces, from a socket: offset and length (64 bits each, little-endian), that many bytes; a piece of length 0 ends it, and its
+  // offset is the file's size. What lies between pieces is zero; a stream that ends without that end is a dump that failed. The VM stands still until all of it has
+  // been read, the socket is closed, or nothing has been read for ten seconds. kPermission as above.
+  Result<UniqueFd> dump();
+
   // Sends a Linux signal (1 to 64) to the payload's process group.
   Result<void> signalPayload(int signal);
   Result<void> setTerminalSize(TerminalSize size);

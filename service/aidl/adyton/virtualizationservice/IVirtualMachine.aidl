@@ -126,4 +126,10 @@ interface IVirtualMachine {
 
     /** The parts of its start that are over, one after the other; "payload main" is where they lead. Also of a dead one. */
     BootPhase[] getBootPhases();
+
+    /**
+     * The memory and registers of a VM that runs, as an ELF core, from a socket (observe/dump_stream.h). The VM stands still until all of it has been
+     * read, the reader is gone, or has read nothing for ten seconds. EX_SECURITY as for attachDebugger().
+     */
+    ParcelFileDescriptor dumpMemory();
 }

@@ -1,0 +1,94 @@
+// Dumps and crash reports of real guests, read by programs that we did not write.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/adyton.h"
+
+namespace adyton::e2e {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kDebuggee = ADYTON_DEBUGGEE;
+
+std::string between(const std::string& text, const std::string& from, const std::string& to) {
+  const size_t begin = text.find(from);
+  if (begin == std::string::npos) return "";
+  const size_t end = text.find(to, begin);
+  return text.substr(begin + from.size(), end == std::string::npos ? end : end - begin - from.size());
+}
+
+// The same words of gdb about the VM, which stands still for it, and about the core that is written meanwhile.
+TEST(Dump, GdbReadsInTheCoreWhatItReadsInTheVm) {
+  TemporaryFolder folder;
+  const std::string script = folder.write("test.sh", R"sh(
+set -e
+cd "$2"
+"$ADYTON" run --detach --rm --name dumped --smp 2 --memory 256M "$1" wait vectors > /dev/null
+until "$ADYTON" logs dumped > log && grep -q ready log; do :; done
+vectors=$(sed -n 's/^vectors=//p' log)
+"$ADYTON" gdb dumped unix:"$2/gdb" > target
+cat > look.gdb <<END
+echo BEGIN\n
+thread 1
+info registers x0 x1 x2 x19 x20 x29 x30 sp pc
+p/x \$cpsr
+p/x \$v0.q
+p/x \$v31.q
+p/x \$fpsr
+thread 2
+info registers x0 x29 x30 sp pc
+x/64wx $vectors
+x/8i $vectors
+echo END\n
+END
+cat > live.gdb <<END
+source look.gdb
+shell "$ADYTON" dump dumped -o core > written
+detach
+END
+echo ONE; gdb-multiarch -nx -batch -x target -x live.gdb < /dev/null 2>&1
+echo TWO; gdb-multiarch -nx -batch -ex 'core-file core' -x look.gdb < /dev/null 2>&1
+echo THREE; cat written; "$ADYTON" dump dumped -o core 2>&1 || echo "code $?"
+# A client that dies in the middle leaves the VM to itself, and to the next one.
+(ulimit -f 1; "$ADYTON" dump dumped -o small) 2> /dev/null || echo "died"
+until "$ADYTON" dump dumped -o again > /dev/null 2>&1; do :; done
+stat -c 'mode %a size %s blocks %b' core
+LC_ALL=C readelf -hlnW core 2>&1 | cut -c 1-120
+"$ADYTON" dump nobody 2>&1 || ls nobody.core 2>&1 || true
+"$ADYTON" kill dumped || "$ADYTON" stop dumped
+)sh");
+  Adyton shell = Adyton::shell(". \"$3\"", {kDebuggee, folder.path(), script});
+  EXPECT_EQ(shell.finish(), 0) << shell.errors() << shell.output();
+  const std::string live = between(between(shell.output(), "ONE\n", "TWO\n"), "BEGIN\n", "END\n");
+  std::string core = between(between(shell.output(), "TWO\n", "THREE\n"), "BEGIN\n", "END\n");
+  // How they call a thread is the one difference.
+  const auto data = [](const std::string& text) {
+    std::string lines;
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find('\n', at), text.size());
+      const std::string line = text.substr(at, end - at);
+      if (!line.empty() && line[0] != '[' && line[0] != '#') lines += line + "\n";
+      at = end + 1;
+    }
+    return lines;
+  };
+  EXPECT_THAT(live, HasSubstr("x29 "));
+  EXPECT_EQ(data(core), data(live));
+  const std::string rest = between(shell.output(), "THREE\n", "no such end");
+  EXPECT_THAT(rest, HasSubstr("File exists"));
+  EXPECT_THAT(rest, HasSubstr("code 125"));
+  EXPECT_THAT(rest, HasSubstr("died"));
+  EXPECT_THAT(rest, HasSubstr("mode 600 size 268"));
+  EXPECT_THAT(rest, HasSubstr("CORE (Core file)"));
+  EXPECT_THAT(rest, HasSubstr("AArch64"));
+  EXPECT_THAT(rest, ContainsRegex("LOAD +0x[0-9a-f]+ 0xffff[0-9a-f]+ 0x0000000040000000 0x10000000 0x10000000 RWE"));
+  EXPECT_THAT(rest, ContainsRegex("VMCOREINFO +0x"));
+  EXPECT_THAT(rest, HasSubstr("there is no virtual machine 'nobody'"));
+  EXPECT_THAT(rest, Not(HasSubstr("\nnobody.core")));
+}
+
+}  // namespace
+}  // namespace adyton::e2e
