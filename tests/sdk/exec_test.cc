@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <random>
+#include <thread>
 
 #include "tests/sdk/service_fixture.h"
 
@@ -65,8 +66,11 @@ TEST_F(ExecTest, StreamsAreSeparateAndLarge) {
   std::string bytes(size_t{8} << 20, '\0');
   for (char& byte : bytes) byte = static_cast<char>(random());
   Adyton adyton(exec({"cat"}));
-  adyton.write(bytes);
-  adyton.close_input();
+  // Beside the reading: what comes back has to go somewhere.
+  std::jthread writer([&] {
+    adyton.write(bytes);
+    adyton.close_input();
+  });
   EXPECT_EQ(adyton.finish(), 0) << adyton.errors();
   EXPECT_EQ(adyton.output().size(), bytes.size());
   EXPECT_TRUE(adyton.output() == bytes) << "the bytes differ";
