@@ -38,6 +38,9 @@ constexpr Encoding kWrongInVixl[] = {
     // FCVTXN loses the sign of tiny numbers.
     Encoding("NarrowToOdd", "0Q 1 01110 01 10000 10110 10 nnnnn ddddd", kPlain),
     Encoding("NarrowToOddScalar", "01 1 11110 01 10000 10110 10 nnnnn ddddd", kPlain),
+    // FRSQRTS rounds twice: 00ffffff and ff033b0f give 40633b0f, where 40633b0e is nearer to (3 - a * b) / 2. QEMU's is tested against.
+    Encoding("ReciprocalSqrtStep", "0Q 0 01110 1y 1 mmmmm 11111 1 nnnnn ddddd", kPlain),
+    Encoding("ReciprocalSqrtStepScalar", "01 0 11110 1y 1 mmmmm 11111 1 nnnnn ddddd", kPlain),
     // PMULL of doublewords is not implemented, that of bytes overwrites a source that is also the destination.
     Encoding("PolynomialMultiplyLong", "0Q 0 01110 zz 1 mmmmm 1110 00 nnnnn ddddd", kPlain),
 };

@@ -76,7 +76,8 @@ class FakeVmm {
             .vcpu_names = {"exits.mmio", "exits.wfi", "interrupts", "translated_instructions", "tlb_refills", "table_walks"},
             .vcpus = {{1, 2, 3, 7, 8, 9}, {4, 5, 6, 10, 11, 12}},
             .devices = {{"virtio-blk", 7, {{8, 9, 10, 11}}}},
-            .vsock = {1, 2, 3, 4, 5}});
+            .vsock = {1, 2, 3, 4, 5},
+            .balloon = {6, 7, 8, 9, 10, 11, 12}});
       } else if (auto* connect = std::get_if<Connect>(&request->body)) {
         if (connect->port == 2000) continue;  // never answers
         if (connect->port == 2001) {

@@ -108,24 +108,30 @@ TEST_F(ServiceLog, GoesToTheJournalWhenStandardErrorDoes) {
   address.sun_family = AF_UNIX;
   ASSERT_LT(path.size(), sizeof(address.sun_path));
   std::strcpy(address.sun_path, path.c_str());
-  const UniqueFd journal(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd journal(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(journal.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const timeval patience{.tv_sec = 60, .tv_usec = 0};
+  ASSERT_EQ(::setsockopt(journal.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
   struct stat status{};
   ASSERT_EQ(::fstat(writer.get(), &status), 0);
-  const auto collect = [&, fd = journal.get()] {
+  // All entries up to the first that says `last`.
+  const auto collect = [&, fd = journal.get()](const std::string& last) {
     std::vector<std::string> entries;
     std::string entry(1 << 16, '\0');
-    for (ssize_t got; (got = ::recv(fd, entry.data(), entry.size(), 0)) > 0;)
+    while (entries.empty() || entries.back().find(last) == std::string::npos) {
+      const ssize_t got = ::recv(fd, entry.data(), entry.size(), 0);
+      if (got <= 0) break;
       entries.push_back(entry.substr(0, static_cast<size_t>(got)));
+    }
     return entries;
   };
   daemon.start(
       {},
       {"ADYTON_JOURNAL_SOCKET=" + path, "JOURNAL_STREAM=" + std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino)},
       writer.get());
-  EXPECT_THAT(collect(), Contains(HasSubstr(": serves clients at ")));
+  EXPECT_THAT(collect(": serves clients at "), Contains(HasSubstr(": serves clients at ")));
   live("demo");
-  const auto entries = collect();
+  const auto entries = collect(": starts\n");
   EXPECT_THAT(entries, Contains(ContainsRegex("^MESSAGE=vm\\[[0-9]+\\] vm=demo cid=[0-9]+ .*: starts\n"
                                               "PRIORITY=6\n"
                                               "SYSLOG_IDENTIFIER=adytond\n"
