@@ -318,6 +318,10 @@ class CommandLine {
     dump_->add_option("NAME", dump_options_.name, "The virtual machine")->required();
     dump_->add_option("--output,-o", dump_options_.output, "The file, which must not exist (default: NAME.core)")->type_name("FILE");
     dump_->footer("The guest stands still meanwhile. gdb-multiarch and crash read the core; it holds all secrets of the guest.");
+    crash_report_ = add("crash-report", "Show what was kept of guests that crashed");
+    crash_report_->add_option("NAME", crash_report_options_.name, "The virtual machine, whose last report is shown; none: list all reports");
+    crash_report_->add_flag("--list,-l", crash_report_options_.list, "List its reports");
+    crash_report_->footer("Kernel panics, payloads that a fault has killed, and VMs that could not go on leave a report.");
     list_ = add("list", "List virtual machines");
     list_->alias("ls");
     list_->add_flag("--running,-r", list_options_.running, "Only those that run");
@@ -440,6 +444,7 @@ class CommandLine {
       return balloon_options_;
     }
     if (dump_->parsed()) return dump_options_;
+    if (crash_report_->parsed()) return crash_report_options_;
     if (top_->parsed()) {
       if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
@@ -534,6 +539,7 @@ class CommandLine {
   bool copy_follow_link_ = false;
   ConsoleOptions console_options_;
   LogsOptions logs_options_;
+  CrashReportOptions crash_report_options_;
   DumpOptions dump_options_;
   DebugOptions debug_options_{.name = {}, .address = ":0"};
   BalloonOptions balloon_options_;
@@ -565,6 +571,7 @@ class CommandLine {
   CLI::App* info_ = nullptr;
   CLI::App* debug_ = nullptr;
   CLI::App* balloon_ = nullptr;
+  CLI::App* crash_report_ = nullptr;
   CLI::App* dump_ = nullptr;
   CLI::App* top_ = nullptr;
   CLI::App* capture_ = nullptr;

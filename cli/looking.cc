@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/crash_report.h"
 #include "cli/message.h"
 #include "cli/service.h"
 #include "cli/user.h"
@@ -204,9 +205,16 @@ int info(const InfoOptions& options) {
   if (!vm) return failed(vm.error());
   const auto status = (*vm)->getStatus();
   if (!status) return failed(status.error());
+  const auto reports = crash_reports(options.name);
+  const std::string reported = reports.empty()
+                                   ? ""
+                                   : fmt::format("{} ({}); see 'adyton crash-report {}'", one_line(reports.front().cause),
+                                                 one_line(reports.front().time), one_line(*options.name));
   if (*status == VmStatus::kRunning) {
     const auto details = (*vm)->getInfo();
-    return details ? print(format_info(*details, options.json)) : failed(details.error());
+    if (!details) return failed(details.error());
+    return print(format_info(*details, options.json) +
+                 (reported.empty() || options.json ? "" : "Crashed:    " + reported + "\n"));
   }
   const auto config = (*vm)->getConfig();
   if (!config) return failed(config.error());
@@ -219,15 +227,17 @@ int info(const InfoOptions& options) {
   }
   if (options.json)
     return print(dump({{"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}}));
-  return print(
-      format_table({{"Name:", *options.name},
-                    {"State:", "stopped"},
-                    {"Last end:", ended},
-                    {"Isolation:", std::string(to_string(config->getIsolation()))},
-                    {"CPUs:", config->getCpuCount() == 0 ? "as many as the host" : std::to_string(config->getCpuCount())},
-                    {"Memory:", sdk::format_size(config->getMemoryBytes())},
-                    {"Runs:", config->getPayload().value_or(config->getRootDirectory().value_or(
-                                  config->getKernel().value_or(config->getFirmware().value_or("-"))))}}));
+  std::vector<std::vector<std::string>> rows = {
+      {"Name:", *options.name},
+      {"State:", "stopped"},
+      {"Last end:", ended},
+      {"Isolation:", std::string(to_string(config->getIsolation()))},
+      {"CPUs:", config->getCpuCount() == 0 ? "as many as the host" : std::to_string(config->getCpuCount())},
+      {"Memory:", sdk::format_size(config->getMemoryBytes())},
+      {"Runs:", config->getPayload().value_or(
+                    config->getRootDirectory().value_or(config->getKernel().value_or(config->getFirmware().value_or("-"))))}};
+  if (!reported.empty()) rows.push_back({"Crashed:", reported});
+  return print(format_table(rows));
 }
 
 int balloon(const BalloonOptions& options) {

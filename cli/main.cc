@@ -11,6 +11,7 @@
 #include "cli/attach.h"
 #include "cli/capture.h"
 #include "cli/copy.h"
+#include "cli/crash_report.h"
 #include "cli/debugger.h"
 #include "cli/doctor.h"
 #include "cli/dump.h"
@@ -87,6 +88,7 @@ struct Execute {
   int operator()(const DebugOptions& options) const { return debug(options); }
   int operator()(const BalloonOptions& options) const { return balloon(options); }
   int operator()(const DumpOptions& options) const { return dump(options); }
+  int operator()(const CrashReportOptions& options) const { return show_crash_report(options); }
   int operator()(const TopOptions& options) const { return top(options); }
   int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const TraceOptions& options) const { return trace(options); }

@@ -130,6 +130,11 @@ struct BalloonOptions {
   std::optional<uint64_t> bytes;
 };
 
+struct CrashReportOptions {
+  std::optional<std::string> name;
+  bool list = false;
+};
+
 struct DumpOptions {
   std::string name;
   std::optional<std::string> output;  // none: NAME.core
@@ -188,7 +193,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, DebugOptions, BalloonOptions, DumpOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
+                 LogsOptions, DebugOptions, BalloonOptions, CrashReportOptions, DumpOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
                  ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.

@@ -105,6 +105,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   // Makes what is missing, and removes what a service that was killed has left half done.
   static Result<std::shared_ptr<RecordStore>> open(const std::string& directory);
 
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+
   Outcome<Record> create(const std::string& name, const RecordConfig& config);
   Outcome<std::optional<Record>> get(const std::string& name);
   Outcome<Record> get_or_create(const std::string& name, const RecordConfig& config);

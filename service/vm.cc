@@ -293,6 +293,7 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
   if (reply.id == configure_id_ && phase_ == Phase::kConfiguring) {
     if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
     phase_ = Phase::kStarting;
+    offer_crash_memory();
     if (debugger_.valid()) {
       const auto sent = send_debugger();
       if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
@@ -315,6 +316,8 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
     done({});
   } else if (auto failed = statistics_.extract(reply.id)) {
     failed.mapped().done(fail(ErrorCode::kUnavailable, reply.error ? one_line(reply.error->message) : "the VM did not answer"));
+  } else if (reply.id == inspect_id_) {
+    inspected();
   } else if (auto waiter = debugger_waiters_.extract(reply.id)) {
     if (reply.error) return waiter.mapped()(std::unexpected(Failure({reply.error->code, one_line(reply.error->message)})));
     waiter.mapped()({});

@@ -176,6 +176,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_ended(vmm::control::Ended ended);
   void on_exit(const ProcessExit& exit);
   Result<uint32_t> send_debugger();
+  // --- crash reports
+  void offer_crash_memory();
+  // The payload was killed by a signal that tells of a fault: what the guest looks like is read before anything else happens to it.
+  void inspect_payload_crash(uint32_t signal);
+  void inspected();
+  void report_crash(const std::string& cause);
   // Whether somebody may look into the guest.
   [[nodiscard]] Outcome<> check_open(std::string_view what) const;
   void running();
@@ -260,6 +266,11 @@ class Vm : public std::enable_shared_from_this<Vm> {
   std::chrono::milliseconds hang_left_{0};  // of a suspended VM
   Timer end_timer_;
   Timer drain_timer_;
+  UniqueFd crash_memory_;               // where the VMM leaves its part of a report
+  std::optional<uint32_t> inspect_id_;  // the request that is under way; finish() waits for it
+  Timer inspect_timer_;
+  std::string crash_cause_;
+  bool finish_wanted_ = false, kill_wanted_ = false;  // when that is over
   EventLoop::Clock::time_point started_at_;
   std::chrono::milliseconds lifetime_{0};
   std::optional<Death> intended_;

@@ -3,8 +3,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
+#include <span>
+#include <utility>
 
 #include "observe/trace_source.h"
+#include "service/crash_report.h"
 #include "service/death.h"
 #include "service/vm.h"
 
@@ -39,6 +43,7 @@ void Vm::on_message(const guest::Message& message) {
   } else if (const auto* exited = std::get_if<guest::Exited>(&message);
              exited != nullptr && payload_running_ && !payload_ended_) {
     finish_death_ = Death{DeathReason::kShutdown, "the payload has ended"};
+    if (exited->signalled) inspect_payload_crash(exited->value);
     payload_exited(exited->exit_code());
   } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message);
              failed != nullptr && hello_seen_ && !payload_running_ && !payload_ended_) {
@@ -98,6 +103,10 @@ bool Vm::writes_disks() const {
 
 void Vm::finish() {
   if (finishing_ || phase_ != Phase::kRunning) return;
+  if (inspect_id_) {
+    finish_wanted_ = true;
+    return;
+  }
   finishing_ = true;
   drain_timer_.reset();
   payload_.reset();  // what init waits for before it powers off
@@ -201,6 +210,10 @@ void Vm::end_because(Death death) {
   // What the VMM has said of its end, or what we have decided before, stays.
   if (!ended_ && !intended_) intended_ = std::move(death);
   if (!process_) return die();
+  if (inspect_id_) {
+    kill_wanted_ = true;  // in a moment: somebody is looking at it
+    return;
+  }
   kill_process();
 }
 
@@ -235,7 +248,7 @@ void Vm::die() {
   if (phase_ == Phase::kDead) return;
   const auto keep = shared_from_this();
   phase_ = Phase::kDead;
-  for (Timer* timer : {&start_timer_, &hang_timer_, &end_timer_, &drain_timer_}) timer->reset();
+  for (Timer* timer : {&start_timer_, &hang_timer_, &end_timer_, &drain_timer_, &inspect_timer_}) timer->reset();
   payload_.reset();
   console_.finish();
   log_.finish();
@@ -250,6 +263,11 @@ void Vm::die() {
   if (death_.reason == DeathReason::kShutdown && spec_.payload && !payload_ended_ && !intended_)
     death_.message = "the guest powered off before its payload had ended";
   log_death();
+  const bool failed = ended_ && ended_->reason == vmm::control::EndReason::kInternalError && !intended_;
+  if (ran_ && (death_.reason == DeathReason::kCrash || failed)) report_crash(death_.message);
+  if (inspect_id_) report_crash(crash_cause_);
+  inspect_id_.reset();
+  crash_memory_.reset();
   control_watch_.reset();
   vsock_watch_.reset();
   vsock_socket_.reset();
@@ -286,6 +304,54 @@ void Vm::die() {
   const auto waiters = std::exchange(end_waiters_, {});
   for (const auto& waiter : waiters) waiter({});
   if (const auto handler = std::exchange(death_handler_, nullptr)) handler();
+}
+
+// ---- crash reports -------------------------------------------------------------------------------------------------------
+
+void Vm::offer_crash_memory() {
+  if (spec_.crash_folder.empty() || !check_open("looked into")) return;
+  auto memory = make_crash_memory();
+  if (!memory) return;  // the report will do without
+  const int fd = memory->get();
+  if (send(vmm::control::CrashReports{.memory = 0}, std::span(&fd, 1))) crash_memory_ = std::move(*memory);
+}
+
+void Vm::inspect_payload_crash(uint32_t signal) {
+  static constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+  if (spec_.crash_folder.empty() || std::ranges::find(kFaults, static_cast<int>(signal)) == std::end(kFaults)) return;
+  crash_cause_ = fmt::format("the payload was killed by signal {} ({})", signal, ::strsignal(static_cast<int>(signal)));
+  if (!crash_memory_.valid()) return report_crash(crash_cause_);
+  const auto sent = send(vmm::control::Inspect{});
+  if (!sent) return;
+  inspect_id_ = *sent;
+  inspect_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->inspected();
+  });
+}
+
+void Vm::inspected() {
+  inspect_id_.reset();
+  inspect_timer_.reset();
+  report_crash(crash_cause_);
+  if (kill_wanted_ && phase_ != Phase::kDead) return kill_process();
+  if (std::exchange(finish_wanted_, false)) finish();
+}
+
+void Vm::report_crash(const std::string& cause) {
+  if (spec_.crash_folder.empty()) return;
+  const auto now = std::chrono::system_clock::now();
+  const std::string report =
+      crash_report({.name = spec_.name,
+                    .cid = cid_,
+                    .isolation = spec_.isolation,
+                    .backend = backend_,
+                    .cause = cause,
+                    .time = now,
+                    .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_),
+                    .guest = crash_memory_.valid() ? read_crash_memory(crash_memory_.get()) : std::string(),
+                    .console = console_.tail(kMaxCrashConsole)});
+  // A disk that is full costs the report, not the service.
+  (void)keep_crash_report(spec_.crash_folder, spec_.crash_reports, now, report);
 }
 
 }  // namespace adyton::service

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "service/crash_report.h"
 #include "service/runtime_directory.h"
 
 namespace adyton::service {
@@ -66,8 +67,12 @@ Outcome<std::shared_ptr<Vm>> VmTable::create(VmSpec spec) {
     auto used = TRY(records_->use(spec.name));
     holdings.lease = std::move(used.first);
     spec.instance_id = used.second.instance_id;
-  } else if (spec.instance_id == InstanceId{}) {
-    spec.instance_id = TRY(new_instance_id());
+    spec.crash_folder = used.second.directory + "/crash";
+    spec.crash_reports = kReportsOfARecord;
+  } else {
+    if (spec.instance_id == InstanceId{}) spec.instance_id = TRY(new_instance_id());
+    spec.crash_folder = records_->directory() + "/crash";
+    spec.crash_reports = kReportsOfTemporaryVms;
   }
   const uint32_t cid = TRY(cids_.allocate());
   spec.vsock_required = !spec.vsock_path.empty();

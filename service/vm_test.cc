@@ -11,8 +11,11 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "service/testing/recorder.h"
+#include "service/testing/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -408,6 +411,56 @@ TEST_F(VmTest, TracesGoThroughToTheVmm) {
   ASSERT_EQ(::pread(back->get(), bytes, 5, 0), 5);
   EXPECT_EQ(std::string(bytes, 5), "rings");
   EXPECT_EQ(trace(vmm::control::kMaxTraceRings + 1).error().error.code, ErrorCode::kInvalidArgument);
+}
+
+std::vector<std::string> reports_in(const std::string& folder) {
+  std::vector<std::string> reports;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::stringstream text;
+    text << std::ifstream(it->path()).rdbuf();
+    reports.push_back(text.str());
+  }
+  return reports;
+}
+
+TEST_F(VmTest, ACrashLeavesAReport) {
+  testing::TemporaryDirectory folder;
+  const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
+  make("console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", {}, keep);
+  ASSERT_TRUE(start());
+  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kCrash);
+  auto reports = reports_in(folder.path("crash"));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_THAT(reports[0], HasSubstr("VM:        test\nCause:     the guest's kernel panicked: oh no\n"));
+  EXPECT_THAT(reports[0], HasSubstr("\nas configured\n"));
+  EXPECT_THAT(reports[0], HasSubstr("Serial console, its end:\n"));
+  make("at=run:reset", {}, keep);
+  ASSERT_TRUE(start());
+  recorder->wait_for_death();
+  make("", {}, keep);
+  ASSERT_TRUE(start());
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(reports_in(folder.path("crash")).size(), 1u) << "a reset and a kill are no crashes";
+  make("at=run:crash", {}, [&](VmSpec& spec) { keep(spec), spec.debuggable = false; });
+  ASSERT_TRUE(start());
+  recorder->wait_for_death();
+  reports = reports_in(folder.path("crash"));
+  ASSERT_EQ(reports.size(), 2u);
+  EXPECT_THAT(reports, ::testing::Contains(HasSubstr("nobody may look into this VM"))) << "its registers are nobody's business";
+}
+
+TEST_F(VmTest, APayloadThatCrashesLeavesAReport) {
+  testing::TemporaryDirectory folder;
+  for (const char* what : {"signal:11", "signal:15", "exit:139"}) {
+    make("", {"payload", what}, [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; });
+    ASSERT_TRUE(start());
+    recorder->wait_for_death();
+  }
+  const auto reports = reports_in(folder.path("crash"));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_THAT(reports[0], HasSubstr("Cause:     the payload was killed by signal 11 (Segmentation fault)\n"));
+  EXPECT_THAT(reports[0], HasSubstr("\nas inspected\\x1b\n"));
 }
 
 TEST_F(VmTest, TellsWhatItHasDone) {

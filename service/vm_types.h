@@ -74,6 +74,8 @@ struct VmSpec {
   // Where the socket of its vsock ports is made; empty: it has none. Without `vsock_required` the VM also starts without it.
   std::string vsock_path;
   bool vsock_required = false;
+  std::string crash_folder;  // where its crash reports are kept; empty: nowhere
+  size_t crash_reports = 0;  // how many
   Requester requester;
 };
 

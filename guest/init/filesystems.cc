@@ -88,6 +88,8 @@ Result<void> mount_kernel_filesystems() {
   constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   for (const char* name : {"/proc", "/sys", "/dev"}) TRY(make_directories(name));
   TRY(mount_at("proc", "/proc", "proc", kSafe));
+  // A program that a fault kills leaves its registers in the kernel's log. Not every kernel can, and none has to.
+  if (const UniqueFd trace(::open("/proc/sys/debug/exception-trace", O_WRONLY | O_CLOEXEC)); trace.valid()) (void)!::write(trace.get(), "1", 1);
   TRY(mount_at("sysfs", "/sys", "sysfs", kSafe));
   TRY(mount_at("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755"));
   TRY(make_directories("/dev/pts"));

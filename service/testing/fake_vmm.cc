@@ -100,6 +100,13 @@ class FakeVmm {
         // Gives the ring back, for the test to see.
         const int fd = packet->fds[capture->ring].get();
         say(vmm::control::Reply{.id = request->id, .error = {}}, std::span(&fd, 1));
+      } else if (const auto* reports = std::get_if<vmm::control::CrashReports>(&request->body)) {
+        crash_memory_ = std::move(packet->fds[reports->memory]);
+        (void)::pwrite(crash_memory_.get(), "as configured", 13, 0);
+        say(vmm::control::Reply{.id = request->id, .error = {}});
+      } else if (std::holds_alternative<vmm::control::Inspect>(request->body)) {
+        (void)::pwrite(crash_memory_.get(), "as inspected\x1b", 14, 0);
+        say(vmm::control::Reply{.id = request->id, .error = {}});
       } else if (std::holds_alternative<vmm::control::Dump>(request->body)) {
         auto [mine, theirs] = pair();
         const int fd = theirs.get();
@@ -205,6 +212,7 @@ class FakeVmm {
   Socket socket_{UniqueFd(kControlFd)};
   std::mutex mutex_;
   std::string script_;
+  UniqueFd crash_memory_;
   UniqueFd console_;
   std::vector<uint32_t> ports_;
 };
@@ -253,6 +261,7 @@ class Guest {
       return;
     }
     guest::Exited exited{.value = static_cast<uint32_t>(what.starts_with("exit:") ? std::atoi(what.c_str() + 5) : 0)};
+    if (what.starts_with("signal:")) exited = {.signalled = true, .value = static_cast<uint32_t>(std::atoi(what.c_str() + 7))};
     if (what == "wait" || what == "stubborn") {
       for (;;) {
         const auto message = hear();

@@ -90,5 +90,40 @@ LC_ALL=C readelf -hlnW core 2>&1 | cut -c 1-120
   EXPECT_THAT(rest, Not(HasSubstr("\nnobody.core")));
 }
 
+TEST(CrashReport, AKernelPanicHasRegistersABacktraceAndTheLog) {
+  TemporaryFolder folder;
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --name panics --smp 2 "$1" panic; echo "code $?"
+"$ADYTON" crash-report panics; echo "code $?"
+echo INFO; "$ADYTON" info panics; "$ADYTON" crash-report; "$ADYTON" delete panics; "$ADYTON" crash-report panics 2>&1)sh",
+      {kDebuggee});
+  shell.finish();
+  const std::string& out = shell.output();
+  EXPECT_THAT(out, HasSubstr("VM:        panics\nCause:     the guest's kernel panicked: sysrq triggered crash\n"));
+  EXPECT_THAT(out, HasSubstr("Isolation: none\n"));
+  EXPECT_THAT(out, ContainsRegex("vCPU [01]: EL1, PSTATE 0x"));
+  EXPECT_THAT(out, ContainsRegex("0xffff[0-9a-f]+ panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
+  EXPECT_THAT(out, ContainsRegex("__handle_sysrq\\+0x"));
+  EXPECT_THAT(out, HasSubstr("Kernel log:\n["));
+  EXPECT_THAT(out, ContainsRegex("\\[ +[0-9]+\\.[0-9]+\\] Kernel panic - not syncing: sysrq triggered crash"));
+  EXPECT_THAT(between(out, "Serial console, its end:\n", "INFO"), HasSubstr("Kernel panic - not syncing: sysrq triggered crash"));
+  EXPECT_THAT(between(out, "INFO\n", "no such end"), HasSubstr("see 'adyton crash-report panics'"));
+  EXPECT_THAT(out, HasSubstr("there is no crash report of a virtual machine 'panics'")) << shell.errors();
+}
+
+TEST(CrashReport, APayloadThatFaultsHasItsRegisters) {
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --name faults "$1" fault; echo "code $?"; "$ADYTON" crash-report faults; "$ADYTON" run --name well "$1"; "$ADYTON" crash-report --list well)sh",
+      {kDebuggee});
+  shell.finish();
+  const std::string& out = shell.output();
+  EXPECT_THAT(out, HasSubstr("code 139\n")) << shell.errors();
+  EXPECT_THAT(out, HasSubstr("Cause:     the payload was killed by signal 11 (Segmentation fault)\n"));
+  EXPECT_THAT(out, ContainsRegex("debuggee.*: unhandled .*fault"));
+  EXPECT_THAT(out, ContainsRegex("pc : 0000000010[0-9a-f]+"));
+  EXPECT_THAT(out, ContainsRegex("x0 : 0*10 *\n|x0 : "));
+  EXPECT_THAT(out, Not(ContainsRegex("\nwell +20")));
+}
+
 }  // namespace
 }  // namespace adyton::e2e
