@@ -429,7 +429,8 @@ TEST_F(VmTest, ACrashLeavesAReport) {
   const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
   make("console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", {}, keep);
   ASSERT_TRUE(start());
-  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kCrash);
+  const auto crashed = recorder->wait_for_death();
+  EXPECT_EQ(crashed.reason, DeathReason::kCrash) << crashed.message;
   auto reports = reports_in(folder.path("crash"));
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_THAT(reports[0], HasSubstr("VM:        test\nCause:     the guest's kernel panicked: oh no\n"));
@@ -712,7 +713,8 @@ TEST_F(VmTest, AnInitThatIsGoneEndsTheVm) {
 TEST_F(VmTest, ACrashInTheMiddleIsTold) {
   make("", {"hello", "crash"});
   ASSERT_TRUE(start());
-  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kCrash);
+  const auto crashed = recorder->wait_for_death();
+  EXPECT_EQ(crashed.reason, DeathReason::kCrash) << crashed.message;
 }
 
 TEST_F(VmTest, StatesOnlyGoForward) {

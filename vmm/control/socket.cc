@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 #include <cstring>
 
 #include "vmm/control/protocol.h"
@@ -70,8 +71,11 @@ Result<Packet> Socket::receive() {
   message.msg_control = ancillary;
   message.msg_controllen = CMSG_LEN((kMaxFds + 1) * sizeof(int));
   ssize_t got = -1;
+  bool told = false;
   while ((got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC)) < 0) {
     if (errno == EINTR) continue;
+    // A peer that goes without having read all that we sent is an error first, once; then comes what it had sent before.
+    if (errno == ECONNRESET && !std::exchange(told, true)) continue;
     if (errno == ECONNRESET) return fail(ErrorCode::kUnavailable, "the control socket's peer is gone");
     return fail_errno("cannot receive a control message");
   }

@@ -44,6 +44,17 @@ TEST(ControlSocket, APeerThatIsGoneIsUnavailable) {
   EXPECT_EQ(here.send("x").error().code, ErrorCode::kUnavailable);
 }
 
+TEST(ControlSocket, TheLastWordsOfAPeerThatDidNotReadOursArrive) {
+  auto [ours, theirs] = *Socket::pair();
+  ASSERT_TRUE(theirs.send("ended", {}));
+  ASSERT_TRUE(ours.send("how are you?", {}));
+  theirs.take().reset();
+  const auto last = ours.receive();
+  ASSERT_TRUE(last) << last.error().message;
+  EXPECT_EQ(last->text, "ended");
+  EXPECT_EQ(ours.receive().error().code, ErrorCode::kUnavailable);
+}
+
 TEST(ControlSocket, OversizedPacketsAreRefused) {
   auto [here, there] = *Socket::pair();
   EXPECT_EQ(here.send(std::string(kMaxMessageSize + 1, 'm')).error().code, ErrorCode::kInvalidArgument);
