@@ -45,20 +45,21 @@ std::map<std::string, std::string> values(const std::string& text) {
 TEST(Gdb, DebugsAPayloadFromItsMainToItsEnd) {
   TemporaryFolder folder;
   const std::string socket = folder.path() + "/gdb";
-  Adyton adyton({"run", "--smp", "2", "--gdb", "unix:" + socket, "--gdb-wait", kDebuggee});
+  // With one vCPU: to gdb a vCPU is a thread, and `finish` waits for the thread that it began with. The guest's kernel may move a program.
+  Adyton adyton({"run", "--smp", "1", "--gdb", "unix:" + socket, "--gdb-wait", kDebuggee});
   ASSERT_TRUE(Adyton::shell("until [ -S \"$1\" ]; do :; done", {socket}).finish() == 0);
   const std::string out =
       gdb(folder, "file " + kDebuggee + "\ntarget remote " + socket +
                       "\nhbreak main\ncontinue\ninfo args\nbacktrace\ndelete\n"
                       "break add\ncontinue\np left + right\nbacktrace\nfinish\ndelete\n"
                       "break scale\ncontinue\np $v0.d.f[0]\np $d1.f\np $fpsr\nstepi\nfinish\ndelete\ncontinue\n");
-  EXPECT_THAT(out, HasSubstr("hit Breakpoint 1, main (argc=1, argv="));
+  EXPECT_THAT(out, HasSubstr("Breakpoint 1, main (argc=1, argv="));
   EXPECT_THAT(out, HasSubstr("argc = 1"));
-  EXPECT_THAT(out, HasSubstr("hit Breakpoint 2, add (left=left@entry=1, right=right@entry=40)"));
+  EXPECT_THAT(out, HasSubstr("Breakpoint 2, add (left=left@entry=1, right=right@entry=40)"));
   EXPECT_THAT(out, HasSubstr("$1 = 41"));
   EXPECT_THAT(out, ContainsRegex("#1 .*in main "));
   EXPECT_THAT(out, HasSubstr("Value returned is $2 = 41"));
-  EXPECT_THAT(out, ContainsRegex("hit Breakpoint 3, .*scale"));
+  EXPECT_THAT(out, ContainsRegex("Breakpoint 3, .*scale"));
   EXPECT_THAT(out, HasSubstr("$3 = 41"));
   EXPECT_THAT(out, HasSubstr("$4 = 0.5"));
   EXPECT_THAT(out, HasSubstr("Value returned is $6 = 20.5"));
