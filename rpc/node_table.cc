@@ -53,6 +53,7 @@ std::expected<std::shared_ptr<Binder>, TransportError> NodeTable::receive(uint64
     if (made_by_server == (side_ == Side::kServer)) return std::unexpected(TransportError::kBadValue);
     if (!has_room_for(1)) return std::unexpected(TransportError::kNoMemory);
     at = nodes_.try_emplace(address).first;
+    at->second.async_number = recall_number(address);
   }
   Node& node = at->second;
   auto object = node.object.lock();
@@ -114,9 +115,27 @@ NodeTable::Released NodeTable::forget_if_unused(Nodes::iterator at) {
   for (const auto& [number, call] : node.queue) queued_bytes_ -= call.data.bytes().size();
   released.calls = std::move(node.queue);
   if (node.local) local_addresses_.erase(node.identity);
+  if (!node.local && node.async_number > 0) remember_number(at->first, node.async_number);
   nodes_.erase(at);
   released.table_is_empty = nodes_.empty();
   return released;
+}
+
+void NodeTable::remember_number(uint64_t address, uint64_t number) {
+  last_numbers_.push_back({address, number});
+  remembered_[address] = std::prev(last_numbers_.end());
+  if (last_numbers_.size() <= kRemembered) return;
+  remembered_.erase(last_numbers_.front().address);
+  last_numbers_.pop_front();
+}
+
+uint64_t NodeTable::recall_number(uint64_t address) {
+  const auto found = remembered_.find(address);
+  if (found == remembered_.end()) return 0;
+  const uint64_t number = found->second->number;
+  last_numbers_.erase(found->second);
+  remembered_.erase(found);
+  return number;
 }
 
 NodeTable::Turn NodeTable::offer_oneway(OnewayCall& call) {

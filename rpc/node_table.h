@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -112,11 +113,23 @@ class NodeTable {
   using Nodes = std::unordered_map<uint64_t, Node>;
 
   Released forget_if_unused(Nodes::iterator node);
+  void remember_number(uint64_t address, uint64_t number);
+  // The number of the next oneway call to one of theirs that arrives.
+  uint64_t recall_number(uint64_t address);
 
   const Side side_;
   const Limits limits_;
   Nodes nodes_;
   std::unordered_map<const Binder*, uint64_t> local_addresses_;
+  // Of theirs that have gone: the number of the next oneway call. An object that the peer had sent again before it heard that we
+  // let go of it has not gone for the peer, which counts on. The oldest ones, long settled, are forgotten.
+  static constexpr size_t kRemembered = 4096;
+  struct LastNumber {
+    uint64_t address = 0;
+    uint64_t number = 0;
+  };
+  std::list<LastNumber> last_numbers_;
+  std::unordered_map<uint64_t, std::list<LastNumber>::iterator> remembered_;
   uint32_t next_number_ = 0;
   size_t queued_bytes_ = 0;
   size_t proxies_ = 0;  // that are alive

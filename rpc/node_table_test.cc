@@ -169,6 +169,25 @@ TEST(NodeTable, CallsAreNumberedByTarget) {
   EXPECT_EQ(table.next_async_number(1), std::nullopt);
 }
 
+// The peer sends one of its objects again just as we let go of it: for the peer it has been there all the time.
+TEST(NodeTable, NumbersGoOnWhenAnObjectComesBack) {
+  NodeTable table(Side::kServer, {});
+  auto proxy = *table.receive(kTheirs, make_proxy);
+  EXPECT_EQ(table.next_async_number(kTheirs), 0u);
+  EXPECT_TRUE(table.proxy_is_gone(kTheirs, proxy.get()).second.table_is_empty);
+  proxy = *table.receive(kTheirs, make_proxy);
+  EXPECT_EQ(table.next_async_number(kTheirs), 1u);
+  table.proxy_is_gone(kTheirs, proxy.get());
+  // Not for ever: a bounded number of them is remembered.
+  for (uint64_t i = 1; i <= 5000; ++i) {
+    const auto other = *table.receive(kTheirs + (i << 32), make_proxy);
+    table.next_async_number(kTheirs + (i << 32));
+    table.proxy_is_gone(kTheirs + (i << 32), other.get());
+  }
+  proxy = *table.receive(kTheirs, make_proxy);
+  EXPECT_EQ(table.next_async_number(kTheirs), 0u);
+}
+
 TEST(NodeTable, ClearTakesAllOut) {
   NodeTable table(Side::kServer, {});
   const auto object = make_object();
