@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -11,11 +10,10 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "service/testing/recorder.h"
 #include "service/testing/temporary_directory.h"
+#include "service/testing/vm_fixture.h"
 
 namespace adyton::service {
 namespace {
@@ -23,7 +21,9 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::read_all;
 using testing::Recorder;
+using testing::VmTest;
 
 std::string read_exactly(int fd, size_t size) {
   std::string text(size, '\0');
@@ -32,91 +32,10 @@ std::string read_exactly(int fd, size_t size) {
   text.resize(done);
   return text;
 }
-std::string read_all(int fd) {
-  std::string all;
-  char buffer[65536];
-  for (ssize_t got; (got = ::read(fd, buffer, sizeof(buffer))) > 0;) all.append(buffer, static_cast<size_t>(got));
-  return all;
-}
 size_t open_fds() {
   const std::filesystem::directory_iterator fds("/proc/self/fd");
   return static_cast<size_t>(std::distance(begin(fds), end(fds)));
 }
-
-class VmTest : public ::testing::Test {
- protected:
-  VmTest() { ::signal(SIGPIPE, SIG_IGN); }
-  ~VmTest() override {
-    ::unsetenv("FAKE_VMM");
-    loop->call([&] {
-      vm.reset();
-      recorder.reset();
-    });
-  }
-
-  void make(const std::string& script, std::vector<std::string> argv = {}, const std::function<void(VmSpec&)>& change = {},
-            Vm::Times times = {}) {
-    VmSpec spec;
-    spec.name = "test";
-    spec.machine.memory = 1 << 20;
-    spec.machine.command_line = script;
-    spec.machine.kernel = 0;
-    spec.fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (!argv.empty()) spec.payload = guest::ExecRequest{.program = argv[0], .argv = argv};
-    if (change) change(spec);
-    recorder = std::make_shared<Recorder>();
-    loop->call([&] {
-      vm = std::make_shared<Vm>(*loop, program, 2048, std::move(spec), Vm::Holdings{.share = take_share(), .lease = {}}, times);
-      EXPECT_TRUE(vm->observe(recorder));
-    });
-  }
-  Budget::Share take_share() { return *budget->take(1, {.cpus = 1, .memory = 1}); }
-
-  Outcome<> start() {
-    return loop->await<Outcome<>>([&](auto done) { vm->start(done); });
-  }
-  Outcome<> stop() {
-    return loop->await<Outcome<>>([&](auto done) { vm->stop(done); });
-  }
-  Outcome<> kill() {
-    return loop->await<Outcome<>>([&](auto done) { vm->kill({DeathReason::kKilled, "killed"}, done); });
-  }
-  Outcome<UniqueFd> connect(uint32_t port) {
-    return loop->await<Outcome<UniqueFd>>(
-        [&](auto done) { vm->connect(port, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); });
-  }
-  Outcome<VmStatistics> statistics() {
-    return loop->await<Outcome<VmStatistics>>([&](auto done) { vm->statistics(done); });
-  }
-  Outcome<> listen(
-      uint32_t port, Vm::StreamHandler handler = [](UniqueFd) {}) {
-    return loop->await<Outcome<>>([&](auto done) { vm->listen(port, handler, done); });
-  }
-  Outcome<> suspend() {
-    return loop->await<Outcome<>>([&](auto done) { vm->suspend(done); });
-  }
-  Outcome<> resume() {
-    return loop->await<Outcome<>>([&](auto done) { vm->resume(done); });
-  }
-  bool suspended() {
-    return loop->call([&] { return vm->info().suspended; });
-  }
-  VmState state() {
-    return loop->call([&] { return vm->state(); });
-  }
-  UniqueFd open_log() {
-    return loop->call([&] { return *vm->log().open(true); });
-  }
-  UniqueFd open_console() {
-    return loop->call([&] { return *vm->console().open(true); });
-  }
-
-  const std::string program = ADYTON_FAKE_VMM;
-  std::unique_ptr<EventLoop> loop = *EventLoop::start();
-  std::shared_ptr<Budget> budget = Budget::make({.memory = 10});
-  std::shared_ptr<Vm> vm;
-  std::shared_ptr<Recorder> recorder;
-};
 
 // ---- raw VMs ---------------------------------------------------------------------------------------------------------
 
@@ -345,142 +264,6 @@ TEST_F(VmTest, ConnectsToThePortsOfTheGuest) {
   EXPECT_EQ(connect(2001).error().error.code, ErrorCode::kExhausted);
   ASSERT_TRUE(kill());
   EXPECT_EQ(read_all(stream->get()), "");
-}
-
-TEST_F(VmTest, CapturesGoThroughToTheVmm) {
-  make("");
-  const auto capture = [&](vmm::control::Capture what) {
-    return loop->await<Outcome<UniqueFd>>([&](auto done) {
-      UniqueFd ring(::memfd_create("ring", MFD_CLOEXEC));
-      EXPECT_EQ(::write(ring.get(), "ring", 4), 4);
-      vm->capture(std::move(ring), what, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
-    });
-  };
-  EXPECT_EQ(capture({.ports = {}}).error().problem, Problem::kWrongState);
-  ASSERT_TRUE(start());
-  const auto back = capture({.ports = {1}});
-  ASSERT_TRUE(back) << back.error().error.message;
-  char bytes[4];
-  ASSERT_EQ(::pread(back->get(), bytes, 4, 0), 4);
-  EXPECT_EQ(std::string(bytes, 4), "ring");
-  EXPECT_EQ(capture({.ports = std::vector<uint32_t>(65)}).error().error.code, ErrorCode::kInvalidArgument);
-}
-
-TEST_F(VmTest, DebuggersAndDumpsAreForWhoMayLookInside) {
-  const auto dump = [&] {
-    return loop->await<Outcome<UniqueFd>>([&](auto done) { vm->dump([done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); });
-  };
-  const auto attach = [&](bool hold) {
-    return loop->await<Outcome<>>(
-        [&](auto done) { vm->attach_debugger(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)), hold, done); });
-  };
-  make("", {}, [](VmSpec& spec) { spec.isolation = IsolationLevel::kProcess; });
-  EXPECT_THAT(attach(false).error().error.message, HasSubstr("isolated (level process): nobody may look into it"));
-  EXPECT_THAT(dump().error().error.message, HasSubstr("isolated (level process): nobody may look into it"));
-  make("", {"/payload"}, [](VmSpec& spec) { spec.debuggable = false; });
-  EXPECT_EQ(dump().error().error.code, ErrorCode::kPermission);
-  EXPECT_EQ(attach(false).error().error.code, ErrorCode::kPermission);
-  make("");
-  EXPECT_EQ(dump().error().problem, Problem::kWrongState);
-  EXPECT_TRUE(attach(true));  // the VMM gets it when the VM starts
-  ASSERT_TRUE(start());
-  EXPECT_TRUE(attach(false));
-  EXPECT_EQ(attach(true).error().problem, Problem::kWrongState);
-  const auto stream = dump();
-  ASSERT_TRUE(stream) << stream.error().error.message;
-  EXPECT_EQ(read_all(stream->get()), "dump");
-  ASSERT_TRUE(kill());
-  EXPECT_EQ(attach(false).error().problem, Problem::kWrongState);
-}
-
-TEST_F(VmTest, TracesGoThroughToTheVmm) {
-  make("");
-  const auto trace = [&](uint32_t rings) {
-    return loop->await<Outcome<UniqueFd>>([&](auto done) {
-      UniqueFd memory(::memfd_create("rings", MFD_CLOEXEC));
-      EXPECT_EQ(::write(memory.get(), "rings", 5), 5);
-      vm->trace(std::move(memory), {.ring_count = rings, .categories = 1},
-                [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
-    });
-  };
-  EXPECT_EQ(trace(1).error().problem, Problem::kWrongState);
-  ASSERT_TRUE(start());
-  const auto back = trace(1);
-  ASSERT_TRUE(back) << back.error().error.message;
-  char bytes[5];
-  ASSERT_EQ(::pread(back->get(), bytes, 5, 0), 5);
-  EXPECT_EQ(std::string(bytes, 5), "rings");
-  EXPECT_EQ(trace(vmm::control::kMaxTraceRings + 1).error().error.code, ErrorCode::kInvalidArgument);
-}
-
-std::vector<std::string> reports_in(const std::string& folder) {
-  std::vector<std::string> reports;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::stringstream text;
-    text << std::ifstream(it->path()).rdbuf();
-    reports.push_back(text.str());
-  }
-  return reports;
-}
-
-TEST_F(VmTest, ACrashLeavesAReport) {
-  testing::TemporaryDirectory folder;
-  const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
-  make("console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", {}, keep);
-  ASSERT_TRUE(start());
-  const auto crashed = recorder->wait_for_death();
-  EXPECT_EQ(crashed.reason, DeathReason::kCrash) << crashed.message;
-  auto reports = reports_in(folder.path("crash"));
-  ASSERT_EQ(reports.size(), 1u);
-  EXPECT_THAT(reports[0], HasSubstr("VM:        test\nCause:     the guest's kernel panicked: oh no\n"));
-  EXPECT_THAT(reports[0], HasSubstr("\nas configured\n"));
-  EXPECT_THAT(reports[0], HasSubstr("Serial console, its end:\n"));
-  make("at=run:reset", {}, keep);
-  ASSERT_TRUE(start());
-  recorder->wait_for_death();
-  make("", {}, keep);
-  ASSERT_TRUE(start());
-  ASSERT_TRUE(kill());
-  EXPECT_EQ(reports_in(folder.path("crash")).size(), 1u) << "a reset and a kill are no crashes";
-  make("at=run:crash", {}, [&](VmSpec& spec) { keep(spec), spec.debuggable = false; });
-  ASSERT_TRUE(start());
-  recorder->wait_for_death();
-  reports = reports_in(folder.path("crash"));
-  ASSERT_EQ(reports.size(), 2u);
-  EXPECT_THAT(reports, ::testing::Contains(HasSubstr("nobody may look into this VM"))) << "its registers are nobody's business";
-}
-
-TEST_F(VmTest, APayloadThatCrashesLeavesAReport) {
-  testing::TemporaryDirectory folder;
-  for (const char* what : {"signal:11", "signal:15", "exit:139"}) {
-    make("", {"payload", what}, [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; });
-    ASSERT_TRUE(start());
-    recorder->wait_for_death();
-  }
-  const auto reports = reports_in(folder.path("crash"));
-  ASSERT_EQ(reports.size(), 1u);
-  EXPECT_THAT(reports[0], HasSubstr("Cause:     the payload was killed by signal 11 (Segmentation fault)\n"));
-  EXPECT_THAT(reports[0], HasSubstr("\nas inspected\\x1b\n"));
-}
-
-TEST_F(VmTest, TellsWhatItHasDone) {
-  make("");
-  EXPECT_EQ(statistics().error().problem, Problem::kWrongState);
-  ASSERT_TRUE(start());
-  const auto done = statistics();
-  ASSERT_TRUE(done);
-  EXPECT_EQ(done->counts.vcpus, (std::vector<std::vector<uint64_t>>{{1, 2, 3, 7, 8, 9}, {4, 5, 6, 10, 11, 12}}));
-  EXPECT_EQ(done->counts.vsock.payload_from_guest, 4u);
-  EXPECT_FALSE(done->threads.empty());
-  ASSERT_TRUE(kill());
-  EXPECT_EQ(statistics().error().problem, Problem::kWrongState);
-}
-
-TEST_F(VmTest, AVmmThatDoesNotTellIsNotWaitedForForEver) {
-  make("at=statistics:nothing", {}, {}, {.connect = 50ms});
-  ASSERT_TRUE(start());
-  EXPECT_THAT(statistics().error().error.message, HasSubstr("in time"));
 }
 
 TEST_F(VmTest, ListenersGetTheConnectionsOfTheGuest) {
