@@ -127,8 +127,11 @@ Result<std::optional<Record>> RecordReader::corrupt(const char* what) {
   return fail(ErrorCode::kCorrupt, fmt::format("what the virtual machine recorded cannot be read: {}", what));
 }
 
+void RecordReader::release() { ring_.control().tail.store(tail_, std::memory_order_release); }
+
 Result<std::optional<Record>> RecordReader::next() {
   if (corrupt_) return corrupt("it was damaged before");
+  release();
   if (head_ == tail_) {
     const uint64_t head = ring_.control().head.load(std::memory_order_acquire);
     if (head == tail_) return std::nullopt;
@@ -147,16 +150,18 @@ Result<std::optional<Record>> RecordReader::next() {
   if (RecordRing::stride(header.size) > available) return corrupt("a record is longer than what was written");
   if (header.sequence < next_sequence_ || header.sequence == UINT64_MAX) return corrupt("records are out of order");
   const uint8_t* contents = ring_.at(tail_ + sizeof(header));
-  copy_.assign(contents, contents + header.size);
+  const size_t copied = std::min<size_t>(header.size, copied_);
+  copy_.assign(contents, contents + copied);
   const Record record{.type = header.type,
                       .sequence = header.sequence,
                       .time = header.time,
                       .lost = header.sequence - next_sequence_,
-                      .bytes = copy_};
+                      .bytes = copy_,
+                      .rest = {contents + copied, header.size - copied}};
   lost_ += record.lost;
   next_sequence_ = header.sequence + 1;
   tail_ += RecordRing::stride(header.size);
-  ring_.control().tail.store(tail_, std::memory_order_release);
+  if (record.rest.empty()) release();
   return record;
 }
 

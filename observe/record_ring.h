@@ -16,7 +16,8 @@
 // Several threads take a ring each; all rings of a process may lie in one memfd (`count`, `index`) and share one wake socket.
 //
 // Trust: neither side believes the other. The writer reads the reader's index and nothing else, and an index that cannot be is
-// a full ring. The reader copies each record out before it looks at it; indices, sizes and numbers that cannot be are kCorrupt.
+// a full ring. The reader copies of each record what it is going to look at; indices, sizes and numbers that cannot be are
+// kCorrupt.
 // The seals keep a mapping from losing its pages. Whoever has the memory may look into all of it: it holds nothing but records.
 //
 // Threading: a RecordWriter belongs to one thread at a time, and so does a RecordReader.
@@ -118,18 +119,21 @@ struct Record {
   uint64_t sequence = 0;  // of the attempts to write, from 0
   uint64_t time = 0;
   uint64_t lost = 0;               // records dropped between this one and the one before it
-  std::span<const uint8_t> bytes;  // a copy, valid until the next call of next()
+  std::span<const uint8_t> bytes;  // a copy
+  // What was not copied: where the writer left it, and may change it at any moment. To be handed on, not to be believed.
+  std::span<const uint8_t> rest;
 };
 
 class RecordReader {
  public:
-  explicit RecordReader(const RecordRing& ring) : ring_(ring) {}
+  // Of each record the first `copied` bytes are copied.
+  explicit RecordReader(const RecordRing& ring, size_t copied = SIZE_MAX) : ring_(ring), copied_(copied) {}
   RecordReader(RecordReader&&) = default;
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;
 
-  // The next record, or nothing when there is none now. kCorrupt, from then on, when the ring's contents cannot come from a
-  // RecordWriter.
+  // The next record, or nothing when there is none now. It is valid until the next call, which gives the room of `rest` back.
+  // kCorrupt, from then on, when the ring's contents cannot come from a RecordWriter.
   Result<std::optional<Record>> next();
 
   // Before sleeping: asks the writer for a wake when `bytes` (at least 1, at most the capacity) are there to be read, or when one
@@ -141,10 +145,12 @@ class RecordReader {
 
  private:
   Result<std::optional<Record>> corrupt(const char* what);
+  void release();
 
   const RecordRing& ring_;
+  const size_t copied_;
   uint64_t head_ = 0;  // the writer's, as seen last
-  uint64_t tail_ = 0;
+  uint64_t tail_ = 0;  // all before it has been handed out
   uint64_t next_sequence_ = 0;
   uint64_t lost_ = 0;
   bool corrupt_ = false;

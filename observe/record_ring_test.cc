@@ -77,6 +77,26 @@ TEST(RecordRing, GoesAroundWithEveryAlignmentOfRecords) {
   EXPECT_EQ(writer.dropped(), 0u);
 }
 
+TEST(RecordRing, LeavesWhatIsNotToBeCopiedInPlaceUntilTheNextOne) {
+  Sides sides;
+  RecordWriter writer(sides.ours);
+  RecordReader reader(sides.theirs, 4);
+  const auto large = pattern(1, 3000), small = pattern(2, 3);
+  ASSERT_TRUE(writer.write(1, 0, large));
+  ASSERT_TRUE(writer.write(1, 0, small));
+  auto record = *reader.next();
+  ASSERT_TRUE(record);
+  EXPECT_THAT(record->bytes, testing::ElementsAreArray(std::span(large).first(4)));
+  // Its room is not the writer's yet.
+  EXPECT_FALSE(writer.write(1, 0, large));
+  EXPECT_THAT(record->rest, testing::ElementsAreArray(std::span(large).subspan(4)));
+  record = *reader.next();
+  ASSERT_TRUE(record);
+  EXPECT_THAT(record->bytes, testing::ElementsAreArray(small));
+  EXPECT_TRUE(record->rest.empty());
+  EXPECT_TRUE(writer.write(1, 0, large));
+}
+
 TEST(RecordRing, DropsAndCountsWhatDoesNotFitAndTellsWhere) {
   Sides sides;
   RecordWriter writer(sides.ours);

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "observe/record_ring.h"
+#include "observe/vsock_record.h"
 
 namespace adyton::capture {
 
@@ -34,13 +35,15 @@ struct Packet {
   uint32_t buf_alloc = 0;
   uint32_t fwd_cnt = 0;
   uint32_t payload_size = 0;                  // what there was of it; more than `payload` has if it was cut
-  std::span<const uint8_t> payload;           // of the record that it was read from
-  std::span<const uint8_t> transport_header;  // the 44 bytes, likewise
+  std::span<const uint8_t> payload;           // of the record that it was read from; may change while it is looked at
+  std::span<const uint8_t> transport_header;  // the 44 bytes, of the record's copied ones
 
   [[nodiscard]] bool from_host() const { return src_cid == kHostCid; }
   [[nodiscard]] uint32_t size() const { return kHeadersSize + payload_size; }
 };
 
+// What a RecordReader has to copy of each record: all but the payload, which nobody here looks into.
+inline constexpr size_t kCopiedOfRecord = sizeof(observe::VsockPacketRecord);
 // kCorrupt for a record that is no packet. The packet refers to the record's bytes.
 Result<Packet> read_packet(const observe::Record& record);
 

@@ -57,8 +57,9 @@ class Recorder {
 
  private:
   struct Input {
-    explicit Input(Source from) : source(std::move(from)), reader(source.ring), interface { .name = source.name } {
-    }
+    explicit Input(Source from) : source(std::move(from)), reader(source.ring, kCopiedOfRecord), interface {
+      .name = source.name
+    } {}
     Source source;
     observe::RecordReader reader;
     Interface interface;

@@ -196,7 +196,7 @@ TEST(ConnectionTable, IsBoundedAndTellsOfRefusals) {
   ConnectionTable table;
   const auto comment = [&](const Sent& sent) {
     const auto bytes = testing::record_of(sent);
-    return table.comment(*read_packet({.type = observe::kVsockPacketRecord, .time = sent.time, .bytes = bytes}));
+    return table.comment(*read_packet(testing::read_record(bytes, sent.time)));
   };
   EXPECT_EQ(comment({.from_host = true, .op = Op::kRequest}), "");
   EXPECT_EQ(comment({.op = Op::kReset}), "connection refused: host port 5000 to guest port 1024");
@@ -219,9 +219,9 @@ TEST(TextWriter, PrintsLikeTcpdump) {
   ASSERT_TRUE(writer.add_interface({.name = "demo"}));
   const auto bytes =
       testing::record_of({.op = Op::kData, .payload = "0123456789\x1b[31mABC", .type = Type::kSeqpacket, .flags = 1});
-  ASSERT_TRUE(writer.packet(0, *read_packet({.type = 1, .time = 1'700'000'000'123'456'789, .bytes = bytes}), 2, "a comment"));
+  ASSERT_TRUE(writer.packet(0, *read_packet(testing::read_record(bytes, 1'700'000'000'123'456'789)), 2, "a comment"));
   const auto odd = testing::record_of({.op = static_cast<Op>(99), .type = static_cast<Type>(5), .flags = 0x80});
-  ASSERT_TRUE(writer.packet(0, *read_packet({.type = 1, .time = 0, .bytes = odd}), 0, ""));
+  ASSERT_TRUE(writer.packet(0, *read_packet(testing::read_record(odd, 0)), 0, ""));
   ASSERT_TRUE(writer.flush());
   std::string text(4096, '\0');
   text.resize(static_cast<size_t>(::pread(file.get(), text.data(), text.size(), 0)));
@@ -249,7 +249,7 @@ TEST(Packet, SurvivesAnyRecord) {
   for (int i = 0; i < 5000; ++i) {
     std::vector<uint8_t> bytes(random() % 200);
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random() >> (random() % 8));
-    const auto packet = read_packet({.type = static_cast<uint32_t>(random() % 2), .time = random(), .bytes = bytes});
+    const auto packet = read_packet(testing::read_record(bytes, random(), static_cast<uint32_t>(random() % 2)));
     if (!packet) continue;
     write_frame(*packet, static_cast<uint32_t>(random() % 300), frame);
     EXPECT_LE(packet->size(), kMaxPacketSize);

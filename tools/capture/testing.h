@@ -54,6 +54,12 @@ inline std::vector<uint8_t> record_of(const Sent& sent) {
   return bytes;
 }
 
+// As a RecordReader of the recorder's hands them out.
+inline observe::Record read_record(std::span<const uint8_t> bytes, uint64_t time, uint32_t type = observe::kVsockPacketRecord) {
+  const size_t copied = std::min(bytes.size(), kCopiedOfRecord);
+  return {.type = type, .time = time, .bytes = bytes.first(copied), .rest = bytes.subspan(copied)};
+}
+
 // The VM's side of a capture, and the source for the other one.
 class FakeVm {
  public:
