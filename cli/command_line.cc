@@ -87,6 +87,13 @@ std::vector<std::string> split_command(const CLI::App& app, std::vector<std::str
   return command;
 }
 
+void add_kernel_suite(CLI::App& app, std::string& suite) {
+  app.add_option("--kernel-suite", suite,
+                 "Debian's suite for our kernel: bookworm, bookworm-backports, trixie, trixie-backports, sid; else "
+                 "ADYTON_DEBIAN_SUITE, else bookworm")
+      ->type_name("SUITE");
+}
+
 // What becomes of a payload is said in the same words for `run` and `create`.
 struct RunFlags {
   RunOptions run;
@@ -115,6 +122,7 @@ struct RunFlags {
     app.add_option("--kernel", run.kernel, "Boot this arm64 Image instead of ours")->type_name("FILE");
     app.add_option("--initrd", run.initrd, "Initial RAM disk for --kernel")->type_name("FILE");
     app.add_option("--append", run.append, "Command line for --kernel")->type_name("TEXT");
+    add_kernel_suite(app, run.kernel_suite);
     app.add_option("--firmware", run.firmware, "Boot this firmware (say u-boot) from flash instead of a kernel")
         ->type_name("FILE");
     app.add_option("--disk", disks, "A raw disk image as a virtio disk")->type_name("FILE[,ro]")->allow_extra_args(false);
@@ -171,6 +179,7 @@ struct RunFlags {
     if (run.kernel && run.firmware) return bad("--kernel and --firmware exclude each other");
     if (!run.kernel && (run.initrd || run.append)) return bad("--initrd and --append need --kernel");
     if (run.raw()) {
+      if (!run.kernel_suite.empty()) return bad("--kernel-suite chooses our kernel: it does nothing for --kernel or --firmware");
       if (!run.command.empty())
         return bad(fmt::format("a VM from --kernel or --firmware takes no payload ('{}')", run.command.front()));
       if (run.rootfs || !run.mounts.empty() || !run.env.empty() || run.workdir) {
@@ -406,6 +415,7 @@ class CommandLine {
   void add_tools() {
     prepare_ = add("prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
     prepare_->add_flag("--quiet,-q", prepare_options_.quiet, "Show no progress");
+    add_kernel_suite(*prepare_, prepare_options_.kernel_suite);
     aidl_ = add("aidl", "Run the AIDL compiler");
     aidl_->footer("'adyton aidl ARGS...' is 'aidlc ARGS...': see 'adyton aidl --help'.");
     completion_ = add("completion", "Print a completion script for a shell");

@@ -44,7 +44,7 @@ void fill_standard_streams() {
 
 int prepare(const PrepareOptions& options) {
   Progress progress(STDERR_FILENO, !options.quiet && ::isatty(STDERR_FILENO) == 1);
-  auto directory = prepare_cache(progress);
+  auto directory = prepare_cache(options.kernel_suite, progress);
   progress.clear();
   if (directory) return print(fmt::format("The guest's kernel is ready in {}\n", *directory));
   say(directory.error().message);

@@ -35,6 +35,7 @@ struct RunOptions {
   std::optional<std::string> initrd;
   std::optional<std::string> append;
   std::optional<std::string> firmware;
+  std::string kernel_suite;  // of Debian; empty: the default
   bool virtio_console = false;
   std::vector<DiskOption> disks;
   std::optional<std::string> console_log;
@@ -63,6 +64,7 @@ struct DoctorOptions {
 // Fetches and builds what the first `run` would.
 struct PrepareOptions {
   bool quiet = false;
+  std::string kernel_suite;  // empty: the default
 };
 
 // Makes a VM that stays, without starting it.

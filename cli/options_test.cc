@@ -143,6 +143,15 @@ TEST(Options, PrepareAndConsole) {
   EXPECT_THAT(run_error({"--console", "virtio", "./hello"}), HasSubstr("--kernel"));
 }
 
+TEST(Options, TheKernelsSuite) {
+  EXPECT_EQ(run_options({"./hello"})->kernel_suite, "");
+  EXPECT_EQ(run_options({"--kernel-suite", "trixie-backports", "./hello"})->kernel_suite, "trixie-backports");
+  EXPECT_THAT(run_error({"--kernel-suite", "sid", "--kernel", "Image"}), HasSubstr("--kernel-suite chooses our kernel"));
+  const auto command = parse_command_line({"adyton", "prepare", "--kernel-suite=sid"});
+  ASSERT_TRUE(command);
+  EXPECT_EQ(std::get<PrepareOptions>(*command).kernel_suite, "sid");
+}
+
 template <typename T>
 T parsed(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "adyton");

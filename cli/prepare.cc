@@ -102,6 +102,7 @@ Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
       .setMemoryBytes(options.memory)
       .setEnvironment(options.env)
       .setVirtioConsole(options.virtio_console)
+      .setKernelSuite(options.kernel_suite)
       .setVerboseBoot(options.verbose || options.console_log);
   for (const DiskOption& disk : options.disks) builder.addDisk({.path = disk.path, .read_only = disk.read_only});
   for (const MountOption& mount : options.mounts) {
@@ -143,6 +144,8 @@ Result<SerialConsole> make_console(bool payload) {
   return SerialConsole{.ours = UniqueFd(ends[0]), .theirs = UniqueFd(ends[1])};
 }
 
-Result<std::string> prepare_cache(Progress& progress) { return sdk::prepare_cache(report_to(progress)); }
+Result<std::string> prepare_cache(const std::string& kernel_suite, Progress& progress) {
+  return sdk::prepare_cache(kernel_suite, report_to(progress));
+}
 
 }  // namespace adyton::cli

@@ -36,6 +36,6 @@ struct SerialConsole {
 Result<SerialConsole> make_console(bool payload);
 
 // `adyton prepare`: puts the guest's kernel and initramfs into the cache. Returns where the cache is.
-Result<std::string> prepare_cache(Progress& progress);
+Result<std::string> prepare_cache(const std::string& kernel_suite, Progress& progress);
 
 }  // namespace adyton::cli

@@ -92,7 +92,7 @@ Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<Virt
 Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
                                Progress& progress, UniqueFd debugger) {
   // What takes long is done while signals still end us as they end any program.
-  if (!options.raw()) TRY(prepare_cache(progress));
+  if (!options.raw()) TRY(prepare_cache(options.kernel_suite, progress));
   User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
   const auto manager = TRY(connect_to_service());
   const bool keep = options.name && !options.remove;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "adyton/virtual_machine_config.h"
+#include "guest/image/kernel_package.h"
 #include "sdk/config_data.h"
 #include "sdk/size.h"
 
@@ -47,6 +48,10 @@ Result<void> VirtualMachineConfig::Data::check() const {
   if (program && !root_directory) return bad("a program's name needs a root directory that it is in");
   for (const auto* path : {&payload, &root_directory, &program, &kernel, &initrd, &firmware}) {
     if (*path && ((*path)->empty() || has_zero(**path))) return bad("a path is empty or has a zero byte in it");
+  }
+  if (!kernel_suite.empty()) {
+    TRY(image::check_suite(kernel_suite));
+    if (custom()) return bad("a suite for the guest's kernel is for payloads: a custom VM brings its own kernel");
   }
   if (custom()) {
     if (!arguments.empty() || !environment.empty() || !mounts.empty() || terminal || working_directory != "/") {
@@ -114,6 +119,7 @@ const std::optional<std::string>& VirtualMachineConfig::getKernel() const { retu
 const std::optional<std::string>& VirtualMachineConfig::getInitrd() const { return data_->initrd; }
 const std::optional<std::string>& VirtualMachineConfig::getFirmware() const { return data_->firmware; }
 const std::string& VirtualMachineConfig::getKernelParameters() const { return data_->kernel_parameters; }
+const std::string& VirtualMachineConfig::getKernelSuite() const { return data_->kernel_suite; }
 bool VirtualMachineConfig::isVirtioConsole() const { return data_->virtio_console; }
 uint64_t VirtualMachineConfig::getMemoryBytes() const { return data_->memory_bytes; }
 uint32_t VirtualMachineConfig::getCpuCount() const { return data_->match_host ? 0 : data_->cpu_count; }

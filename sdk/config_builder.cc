@@ -80,6 +80,10 @@ Builder& Builder::setFirmware(std::string path) {
   data_->firmware = absolute(path);
   return *this;
 }
+Builder& Builder::setKernelSuite(std::string suite) {
+  data_->kernel_suite = std::move(suite);
+  return *this;
+}
 Builder& Builder::setVirtioConsole(bool virtio) {
   data_->virtio_console = virtio;
   return *this;

@@ -19,6 +19,7 @@ struct VirtualMachineConfig::Data {
   std::optional<std::string> initrd;
   std::optional<std::string> firmware;
   std::string kernel_parameters;
+  std::string kernel_suite;  // empty: the default
   bool virtio_console = false;
   uint64_t memory_bytes = kDefaultMemoryBytes;
   uint32_t cpu_count = 1;

@@ -112,6 +112,7 @@ std::string VirtualMachineConfig::to_json() const {
   for (const HostDisk& disk : data.disks) object["disks"].push_back({{"path", disk.path}, {"read_only", disk.read_only}});
   if (data.terminal) object["terminal"] = {{"rows", data.terminal->rows}, {"columns", data.terminal->columns}};
   put("kernel_parameters", data.kernel_parameters, defaults.kernel_parameters);
+  put("kernel_suite", data.kernel_suite, defaults.kernel_suite);
   put("virtio_console", data.virtio_console, defaults.virtio_console);
   put("memory_bytes", data.memory_bytes, uint64_t{0});
   put("cpu_count", data.cpu_count, uint32_t{0});
@@ -163,6 +164,7 @@ Result<VirtualMachineConfig> VirtualMachineConfig::from_json(std::string_view te
     data.terminal = TerminalSize{.rows = static_cast<uint16_t>(rows), .columns = static_cast<uint16_t>(columns)};
   });
   reader.read("kernel_parameters", data.kernel_parameters);
+  reader.read("kernel_suite", data.kernel_suite);
   reader.read("virtio_console", data.virtio_console);
   reader.read("memory_bytes", data.memory_bytes);
   reader.read("cpu_count", data.cpu_count);

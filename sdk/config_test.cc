@@ -59,6 +59,11 @@ TEST(Config, MistakesAreSaidInASentence) {
   EXPECT_THAT(refusal(hello().setPayload("")), HasSubstr("empty"));
   EXPECT_THAT(refusal(hello().setInitrd("/i")), HasSubstr("kernel"));
   EXPECT_THAT(refusal(hello().setVirtioConsole(true)), HasSubstr("virtio console"));
+  for (const char* const suite : {"Sid", "-x", "a b", "sid\ndeb evil", "sid\";", "../sid", "1"}) {
+    EXPECT_THAT(refusal(hello().setKernelSuite(suite)), HasSubstr("is not the name of a Debian suite")) << suite;
+  }
+  EXPECT_THAT(refusal(Builder().setKernel("/k").setKernelSuite("sid").setIsolation(IsolationLevel::kNone)),
+              HasSubstr("brings its own kernel"));
   EXPECT_THAT(refusal(hello().setMemoryBytes(0)), HasSubstr("memory"));
   EXPECT_THAT(refusal(hello().setMemoryBytes(1 << 20)), HasSubstr("too little"));
   EXPECT_THAT(refusal(hello().setMemoryBytes(UINT64_MAX)), HasSubstr("at most"));
@@ -117,7 +122,11 @@ TEST(Config, SurvivesJson) {
           .setVmConsoleInputSupported(true)
           .setVerboseBoot(true)
           .setBootTimeoutMillis(0),
-      Builder().setRootDirectory("/r").setProgram("sh").setIsolation(IsolationLevel::kHypervisor),
+      Builder()
+          .setRootDirectory("/r")
+          .setProgram("sh")
+          .setKernelSuite("trixie-backports")
+          .setIsolation(IsolationLevel::kHypervisor),
       Builder()
           .setKernel("/k")
           .setInitrd("/i")

@@ -87,10 +87,17 @@ std::optional<std::string> find_companion(const std::string& name) {
   return fs::exists(path, ignored) ? std::optional(path.string()) : std::nullopt;
 }
 
-Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const image::Progress& progress) {
+// `suite` is empty where nobody chose one.
+Result<image::KernelPackage::Images> guest_images(const image::Cache& cache, const std::string& suite,
+                                                  const image::Progress& progress) {
   const std::string init = TRY(find_init());
   image::KernelOptions options;
-  if (const char* suite = std::getenv("ADYTON_DEBIAN_SUITE"); suite != nullptr && *suite != '\0') options.suite = suite;
+  const char* const usual = std::getenv("ADYTON_DEBIAN_SUITE");
+  if (!suite.empty()) {
+    options.suite = suite;
+  } else if (usual != nullptr && *usual != '\0') {
+    options.suite = usual;
+  }
   const auto kernel = TRY(image::KernelPackage::locate(cache, options, progress));
   return kernel.images(cache, init, progress);
 }
@@ -175,7 +182,7 @@ class Preparation {
     for (const HostMount& mount : config_.mounts) TRY(check_directory(mount.source, "the mount's source"));
 
     const image::Cache cache = TRY(open_cache());
-    auto images = TRY(guest_images(cache, progress_));
+    auto images = TRY(guest_images(cache, config_.kernel_suite, progress_));
     vm_.kernel = std::move(images.kernel.fd);
     vm_.initrd = archive.cpio.empty() ? std::move(images.initramfs.fd)
                                       : TRY(image::concatenate_archives(images.initramfs.fd.get(), archive.cpio));
@@ -248,9 +255,9 @@ std::expected<PreparedVm, PreparationError> prepare(const VirtualMachineConfig& 
   return Preparation(config.data(), progress).run();
 }
 
-Result<std::string> prepare_cache(const image::Progress& progress) {
+Result<std::string> prepare_cache(const std::string& kernel_suite, const image::Progress& progress) {
   const image::Cache cache = TRY(open_cache());
-  TRY(guest_images(cache, progress));
+  TRY(guest_images(cache, kernel_suite, progress));
   return cache.directory();
 }
 

@@ -45,7 +45,8 @@ struct PreparationError {
 // has to be fetched; any thread.
 std::expected<PreparedVm, PreparationError> prepare(const VirtualMachineConfig& config, const image::Progress& progress = {});
 
-// Puts the guest's kernel and initramfs into the cache. Returns where the cache is.
-Result<std::string> prepare_cache(const image::Progress& progress = {});
+// Puts the guest's kernel and initramfs into the cache; of Debian's suite `kernel_suite`, empty as in
+// VirtualMachineConfig::Builder::setKernelSuite(). Returns where the cache is.
+Result<std::string> prepare_cache(const std::string& kernel_suite, const image::Progress& progress = {});
 
 }  // namespace adyton::sdk

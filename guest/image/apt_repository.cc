@@ -79,7 +79,13 @@ Result<AptRepository> AptRepository::open(std::string directory, const Repositor
   report(progress, fmt::format("fetching the package list of Debian {} for {}", repository.suite, repository.architecture));
   AptRepository result(std::move(directory));
   // Without this option apt-get takes a list that it could not fetch for a warning.
-  TRY(run_command_checked({"apt-get", "--config-file", result.directory_ + "/apt.conf", "--option", "APT::Update::Error-Mode=any", "--quiet", "update"}));
+  const auto updated = run_command_checked(
+      {"apt-get", "--config-file", result.directory_ + "/apt.conf", "--option", "APT::Update::Error-Mode=any", "--quiet", "update"});
+  // The mirror answers, and that is not there.
+  if (!updated && updated.error().message.find("does not have a Release file") != std::string::npos) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("this machine's Debian mirror has no suite '{}'", repository.suite));
+  }
+  TRY(updated);
   return result;
 }
 

@@ -17,7 +17,7 @@ struct Repository {
 class AptRepository {
  public:
   // Fetches the suite's package lists into `directory`, which the caller makes and removes. Signatures are checked against the
-  // Debian archive's keyring. The mirror: $ADYTON_DEBIAN_MIRROR, or the first one in apt's sources.
+  // Debian archive's keyring. The mirror: $ADYTON_DEBIAN_MIRROR, or the first one in apt's sources. kInvalidArgument: the mirror has no such suite.
   static Result<AptRepository> open(std::string directory, const Repository& repository, const Progress& progress);
 
   // A field ("Depends") of the newest version of `package`; kNotFound without such a package or field.

@@ -56,10 +56,20 @@ std::vector<std::string> kernel_parts(const std::string& depends) {
   return parts;
 }
 
+// Suites whose kernels are known to be such as init and the VMM need.
+constexpr const char* kKnownSuites = "bookworm, bookworm-backports, trixie, trixie-backports, sid";
+
 // Downloads the kernel's packages into the cache; returns their file names, one per line.
 Result<std::string> fetch(const Cache& cache, const KernelOptions& options, const Progress& progress) {
   const Cache::Scratch scratch = TRY(cache.scratch());
-  const AptRepository repository = TRY(AptRepository::open(scratch.path(), {options.suite, "arm64", "main"}, progress));
+  auto opened = AptRepository::open(scratch.path(), {options.suite, "arm64", "main"}, progress);
+  if (!opened && opened.error().code == ErrorCode::kInvalidArgument) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}; choose the guest's kernel from one of {}", opened.error().message, kKnownSuites));
+  }
+  if (!opened) {
+    return fail(opened.error().code, fmt::format("cannot fetch the guest's kernel from Debian's suite '{}': {}", options.suite, opened.error().message));
+  }
+  const AptRepository repository = std::move(*opened);
   if (const auto version = repository.field(options.package, "Version"); !version) {
     return fail(ErrorCode::kNotFound, fmt::format("Debian {} has no package {} for arm64", options.suite, options.package));
   }
@@ -106,6 +116,14 @@ bool is_builtin_list(const std::string& path) { return path.ends_with("/modules.
 
 }  // namespace
 
+Result<void> check_suite(const std::string& suite) {
+  const bool named = !suite.empty() && suite.size() <= 64 && suite[0] >= 'a' && suite[0] <= 'z' && std::ranges::all_of(suite, [](char c) {
+    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.';
+  });
+  if (named) return {};
+  return fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is not the name of a Debian suite, such as {}", suite, kKnownSuites));
+}
+
 std::string kernel_command_line(bool verbose) {
   // panic=-1: a guest that panics resets at once, and the VMM tells. rodata=on instead of the default "full" leaves the linear map in big
   // pages. cryptomgr.notests=1: the self-tests of the kernel's ciphers are three quarters of all the instructions of a boot.
@@ -113,6 +131,7 @@ std::string kernel_command_line(bool verbose) {
 }
 
 Result<KernelPackage> KernelPackage::locate(const Cache& cache, const KernelOptions& options, const Progress& progress) {
+  TRY(check_suite(options.suite));  // it becomes part of apt's configuration
   const auto ask = [&](const std::string& path) -> Result<void> { return write_file(path, bytes_of(TRY(fetch(cache, options, progress)))); };
   for (int attempt = 0;; ++attempt) {
     const Artifact reference = TRY(cache.get(reference_name(options), ask, progress));

@@ -9,10 +9,15 @@
 
 namespace adyton::image {
 
+inline constexpr const char* kDefaultSuite = "bookworm";
+
 struct KernelOptions {
-  std::string suite = "bookworm";  // any suite of the Debian archive, "trixie-backports" for example; `adyton`: $ADYTON_DEBIAN_SUITE
+  std::string suite = kDefaultSuite;  // any suite of the Debian archive, "trixie-backports" for example
   std::string package = "linux-image-cloud-arm64";  // a kernel package, or a metapackage that depends on one
 };
+
+// Whether that can be the name of a suite: lower case letters, digits, dots and dashes. kInvalidArgument otherwise.
+Result<void> check_suite(const std::string& suite);
 
 // The kernel command line for the initramfs built here. `verbose` lets the kernel's own messages through to the serial console.
 std::string kernel_command_line(bool verbose);

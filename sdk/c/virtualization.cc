@@ -266,6 +266,7 @@ void AdytonAppConfig_addMount(AdytonAppConfig* config, const char* source, const
 }
 void AdytonAppConfig_setMemoryBytes(AdytonAppConfig* config, uint64_t bytes) { config->builder.setMemoryBytes(bytes); }
 void AdytonAppConfig_setVCpuCount(AdytonAppConfig* config, uint32_t n) { config->builder.setCpuCount(n); }
+void AdytonAppConfig_setKernelSuite(AdytonAppConfig* config, const char* suite) { config->builder.setKernelSuite(suite); }
 void AdytonAppConfig_setIsolation(AdytonAppConfig* config, AdytonIsolation level) {
   config->builder.setIsolation(static_cast<adyton::IsolationLevel>(level));
 }

@@ -150,12 +150,24 @@ TEST_F(CInterfaceTest, APayloadThatIsRefusedIsExplained) {
   AdytonAppConfig_addEnvironment(config, "A", "b");
   AdytonAppConfig_setMemoryBytes(config, 256 << 20);
   AdytonAppConfig_setVCpuCount(config, 1);
+  AdytonAppConfig_setKernelSuite(config, "trixie");
   AdytonAppConfig_setIsolation(config, ADYTON_ISOLATION_NONE);
   ASSERT_EQ(AdytonVirtualMachine_createApp(service, config, -1, -1, -1, &vm, nullptr, 0), 0);
   EXPECT_EQ(AVirtualMachine_start(vm), -EIO);
   EXPECT_NE(std::string(AdytonVirtualMachine_getError(vm)).find("/nonexistent/app"), std::string::npos);
   EXPECT_EQ(AdytonVirtualMachine_getPayloadExitCode(vm), 127);
   AVirtualMachine_destroy(vm);
+}
+
+TEST_F(CInterfaceTest, ASuiteThatCannotBeOneIsRefused) {
+  char error[128];
+  AVirtualMachine* vm = nullptr;
+  AdytonAppConfig* config = AdytonAppConfig_create();
+  AdytonAppConfig_setPayload(config, "/nonexistent/app");
+  AdytonAppConfig_setKernelSuite(config, "../sid");
+  AdytonAppConfig_setIsolation(config, ADYTON_ISOLATION_NONE);
+  EXPECT_EQ(AdytonVirtualMachine_createApp(service, config, -1, -1, -1, &vm, error, sizeof(error)), -EINVAL);
+  EXPECT_NE(std::string(error).find("'../sid' is not the name of a Debian suite"), std::string::npos) << error;
 }
 
 TEST_F(CInterfaceTest, AMissingLevelIsExplained) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <sstream>
 
 #include "tests/e2e/adyton.h"
 
@@ -84,6 +85,45 @@ TEST(BadInput, Disk) {
 TEST(BadInput, NothingToRun) { expect_failure({}, 125, "nothing to run"); }
 
 TEST(BadInput, ConsoleLogOnAFullDisk) { expect_failure({"--console-log", "/dev/full", probe()}, 125, "No space left on device"); }
+
+TEST(BadInput, KernelSuiteThatCannotBeOne) {
+  for (const char* const suite : {"Sid", "../sid", "sid main contrib"}) {
+    expect_failure({"--kernel-suite", suite, probe()}, 125, "is not the name of a Debian suite, such as bookworm");
+    expect_failure({"--no-service", "--kernel-suite", suite, probe()}, 125,
+                   "is not the name of a Debian suite, such as bookworm");
+  }
+  expect_failure({"--kernel-suite", "sid", "--kernel", raw_kernel()}, 125, "--kernel-suite chooses our kernel");
+}
+
+// A mirror in a folder has no suites at all; nor has the cache anything of this one.
+TEST(BadInput, KernelSuiteThatDebianHasNot) {
+  const std::string words = "this machine's Debian mirror has no suite 'nosuch'; choose the guest's kernel from one of bookworm";
+  Adyton adyton = Adyton::shell(R"(export ADYTON_DEBIAN_MIRROR="file://$TMPDIR"
+      "$ADYTON" run --kernel-suite nosuch "$PROBE"; echo $?
+      "$ADYTON" run --no-service --kernel-suite nosuch "$PROBE"; echo $?
+      ADYTON_DEBIAN_SUITE=nosuch "$ADYTON" run "$PROBE"; echo $?
+      "$ADYTON" prepare --kernel-suite nosuch; echo $?
+      "$ADYTON" create kept --kernel-suite nosuch "$PROBE"; echo $?
+      ADYTON_DEBIAN_SUITE=bookworm "$ADYTON" start kept; echo $?)");
+  EXPECT_EQ(adyton.finish(), 0);
+  EXPECT_EQ(adyton.output(), "125\n125\n125\n125\nkept\n0\n125\n");
+  std::istringstream lines(adyton.errors());
+  int sentences = 0;
+  for (std::string line; std::getline(lines, line); ++sentences) {
+    EXPECT_TRUE(line.starts_with("adyton: ")) << line;
+    EXPECT_THAT(line, HasSubstr(words));
+  }
+  EXPECT_EQ(sentences, 5) << adyton.errors();
+  EXPECT_TRUE(adyton.temporary_files().empty());
+}
+
+// Nobody answers there: that is nothing of the suite's.
+TEST(BadInput, KernelFromAMirrorThatDoesNotAnswer) {
+  Adyton adyton = Adyton::shell(R"(ADYTON_DEBIAN_MIRROR=http://127.0.0.1:1/debian "$ADYTON" prepare --kernel-suite nosuch)");
+  EXPECT_EQ(adyton.finish(), 125);
+  EXPECT_THAT(adyton.errors(), HasSubstr("adyton: cannot fetch the guest's kernel from Debian's suite 'nosuch': "));
+  EXPECT_EQ(std::count(adyton.errors().begin(), adyton.errors().end(), '\n'), 1) << adyton.errors();
+}
 
 // A file system of its own, too small for the image of a folder, in a mount namespace that ends with the command.
 TEST(BadInput, CacheOnAFullDisk) {

@@ -96,6 +96,7 @@ class VirtualMachineConfig {
   [[nodiscard]] const std::optional<std::string>& getInitrd() const;
   [[nodiscard]] const std::optional<std::string>& getFirmware() const;
   [[nodiscard]] const std::string& getKernelParameters() const;
+  [[nodiscard]] const std::string& getKernelSuite() const;  // empty: the default
   [[nodiscard]] bool isVirtioConsole() const;
   [[nodiscard]] uint64_t getMemoryBytes() const;
   [[nodiscard]] uint32_t getCpuCount() const;  // 0: CpuTopology::kMatchHost
@@ -146,6 +147,9 @@ class VirtualMachineConfig::Builder {
   Builder& setKernel(std::string path);
   Builder& setInitrd(std::string path);
   Builder& setKernelParameters(std::string parameters);  // "panic=-1" is put in front unless they say something of panic=
+  // The suite of Debian that a payload's kernel comes from: "bookworm-backports", "trixie", "trixie-backports", "sid", or any other
+  // that the machine's mirror has. Not called, or "": $ADYTON_DEBIAN_SUITE, or else "bookworm".
+  Builder& setKernelSuite(std::string suite);
   // What stands in flash at address 0 (u-boot, say).
   Builder& setFirmware(std::string path);
   // The console's input is at a virtio console instead of the PL011 UART.

@@ -119,6 +119,10 @@ void AdytonAppConfig_addEnvironment(AdytonAppConfig* config, const char* name, c
 void AdytonAppConfig_addMount(AdytonAppConfig* config, const char* source, const char* target, bool readOnly);
 void AdytonAppConfig_setMemoryBytes(AdytonAppConfig* config, uint64_t bytes);
 void AdytonAppConfig_setVCpuCount(AdytonAppConfig* config, uint32_t n);
+/* The suite of Debian that the guest's kernel comes from ("trixie"); not called, or "": $ADYTON_DEBIAN_SUITE, or else "bookworm".
+ * AdytonVirtualMachine_createApp() refuses what cannot be a suite's name; AVirtualMachine_start() fails for one that Debian has not.
+ * Since ADYTON_0.1. */
+void AdytonAppConfig_setKernelSuite(AdytonAppConfig* config, const char* suite);
 /* Must be called: a program says which isolation it relies on. */
 void AdytonAppConfig_setIsolation(AdytonAppConfig* config, enum AdytonIsolation level);
 
