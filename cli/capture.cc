@@ -43,9 +43,11 @@ std::string joined(const std::vector<std::string>& names) {
 Result<int> run_capture(const CaptureOptions& options) {
   const UniqueFd signals = TRY(take_end_signals());
   const auto manager = TRY(connect_to_service());
+  // No file for a VM that there is not, and no packets for a file that nobody reads yet.
+  for (const std::string& name : options.names) (void)TRY(find_vm(*manager, name));
+  capture::Output output(TRY(open_recording(options.file)), signals.get());
   auto sources =
       TRY(start_captures(*manager, options.names, {.ports = options.ports, .snaplen = options.snaplen}, options.buffer));
-  capture::Output output(TRY(open_recording(options.file)), signals.get());
   const auto writer = TRY(make_writer(options, output));
   capture::Recorder recorder(*writer, output, signals.get());
   for (auto& source : sources) recorder.add(std::move(source));

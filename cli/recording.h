@@ -13,7 +13,7 @@ namespace adyton::cli {
 Result<UniqueFd> take_end_signals();
 
 // A new file that only its owner may read, as what is recorded may be secret; "-", or none: standard output. A terminal is not
-// given what was asked to be a file.
+// given what was asked to be a file. A FIFO is waited for until somebody reads it; meanwhile the signals that end us do so again.
 Result<UniqueFd> open_recording(const std::optional<std::string>& file);
 
 }  // namespace adyton::cli
