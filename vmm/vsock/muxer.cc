@@ -360,7 +360,7 @@ std::optional<Muxer::Handle> Muxer::accept(const PacketHeader& request, UniqueFd
 }
 
 void Muxer::ask(const PacketHeader& header) {
-  if (full() || waiting_.size() >= limits_.max_waiting) return reply_reset(header);
+  if (full()) return reply_reset(header);
   const uint32_t id = next_question_++;
   const auto timer = loop_->schedule(limits_.answer_timeout, [this, id] { on_answer(id, UniqueFd()); });
   waiting_.emplace(id, Waiting{.request = header, .timer = timer});

@@ -11,9 +11,9 @@
 // Fairness: connections with something to send take turns, each with kTurnBytes.
 //
 // Bounds: max_connections connections, each with at most buffer_bytes of buffered payload to the host and one message to the
-// guest; max_waiting requests that wait for an answer; max_replies RSTs to nobody in particular. When the replies are full,
-// can_take() is false and the device leaves the guest's packets where they are: the deadlock rule of section 5.10.6.3 within
-// bounded memory. A host that stops reading stops the guest's credit; a guest that stops reading stops the host's socket.
+// guest; max_waiting requests that wait for an answer; max_replies RSTs to nobody in particular. When either of the last two is
+// full, can_take() is false and the device leaves the guest's packets where they are, until an answer or its timeout: the
+// deadlock rule of section 5.10.6.3 within bounded memory. A host that stops reading stops the guest's credit; a guest that stops reading stops the host's socket.
 //
 // Threading: listen, unlisten, connect (after bind()), answer and set_tap from any thread; the rest on the event loop's thread,
 // where listeners, the asker and the tap are called too: they must not block.
@@ -117,7 +117,9 @@ class Muxer {
   // Closes all connections without telling the guest. Listeners stay.
   void reset();
 
-  [[nodiscard]] bool can_take() const { return replies_.size() < limits_.max_replies; }
+  [[nodiscard]] bool can_take() const {
+    return replies_.size() < limits_.max_replies && waiting_.size() < limits_.max_waiting;
+  }
   // `payload` has header.len bytes.
   void on_guest_packet(const PacketHeader& header, std::span<const iovec> payload);
 

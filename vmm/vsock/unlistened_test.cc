@@ -96,11 +96,20 @@ TEST_F(Unlistened, NothingButTheSameRequestMakesSenseBeforeTheAnswer) {
   expect_packet(Op::kRst);
 }
 
-TEST_F(Unlistened, QuestionsAreLimited) {
-  for (uint32_t i = 0; i < 4; ++i) guest.send(Op::kRequest, kGuestPort + i, 5555);
-  expect_packet(Op::kRst);
-  EXPECT_EQ(questions.size(), 3u);
+TEST_F(Unlistened, QuestionsThatAreTooManyWaitForTheirTurn) {
+  constexpr uint32_t kMany = 20;
+  for (uint32_t i = 0; i < kMany; ++i) guest.send(Op::kRequest, kGuestPort + i, 5555);
   EXPECT_FALSE(guest.receive());
+  EXPECT_EQ(questions.size(), 3u);
+  for (uint32_t i = 0; i < kMany; ++i) {
+    ASSERT_LE(questions.size(), i + 3u);
+    device->muxer().answer(questions.at(i).id, UniqueFd());
+    const auto refused = guest.receive();
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->header.op, Op::kRst);
+    EXPECT_EQ(refused->header.dst_port, kGuestPort + i);
+  }
+  EXPECT_EQ(questions.size(), kMany);
 }
 
 TEST_F(Unlistened, ADeviceResetForgetsQuestions) {
