@@ -17,6 +17,7 @@
 #include "vmm/inspect/crash_area.h"
 #include "vmm/inspect/dumper.h"
 #include "vmm/inspect/vcpu_state.h"
+#include "vmm/isolation.h"
 #include "vmm/machine.h"
 #include "vmm/tracer.h"
 #include "vmm/vcpu_trace.h"
@@ -216,13 +217,18 @@ class MachineVm final : public control::ControlledVm {
   }
 
   Result<void> attach_debugger(UniqueFd listener, bool hold) override {
+    TRY(check_may_be("debugged", isolation()));
     TRY(debugger_->listen(std::move(listener)));
     if (hold) machine_->hold();
     return {};
   }
 
-  Result<UniqueFd> dump() override { return dumper_->dump(); }
+  Result<UniqueFd> dump() override {
+    TRY(check_may_be("dumped", isolation()));
+    return dumper_->dump();
+  }
   Result<void> keep_crash_reports(UniqueFd memory) override {
+    TRY(check_may_be("reported on", isolation()));
     crash_area_ = TRY(inspect::CrashArea::map(memory.get()));
     return {};
   }
@@ -252,6 +258,8 @@ class MachineVm final : public control::ControlledVm {
   }
 
  private:
+  [[nodiscard]] hypervisor::IsolationLevel isolation() const { return machine_->vm().capabilities().isolation; }
+
   void write_crash_area() {
     const std::lock_guard lock(crash_mutex_);
     const std::vector<bool> stands = machine_->freeze(kStandstill);
@@ -260,7 +268,7 @@ class MachineVm final : public control::ControlledVm {
   }
 
   void trace_threads() {
-    tracer_.emplace(transports_.back()->loop(), machine_->vm().capabilities().isolation);
+    tracer_.emplace(transports_.back()->loop(), isolation());
     for (hypervisor::Vcpu* vcpu : machine_->vcpus()) {
       vcpu_traces_.push_back(std::make_unique<VcpuTrace>());
       vcpu->observe(*vcpu_traces_.back());
