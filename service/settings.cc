@@ -106,7 +106,7 @@ const char* const kUsage =
     "  --metrics-port N        serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
     "  --log-level LEVEL       what to log: off, error, warning, info or debug (info)\n"
     "  --log-format FORMAT     of a log on standard error: text or json (text)\n"
-    "  --log-to PLACE          stderr, journal, or auto: the journal if that is where standard error goes (auto)\n"
+    "  --log-to PLACE          stderr, journal, or auto: the journal if standard error goes there or to adytond.log (auto)\n"
     "  --ready-fd N            write a byte there once programs may connect\n"
     "  --vmm PROGRAM           the adyton-vmm to run VMs with\n"
     "  --help, --version\n"

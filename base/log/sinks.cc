@@ -184,24 +184,32 @@ Result<void> read_environment(Options& options) {
   return {};
 }
 
-Result<void> start(Options options) {
-  const bool journal =
-      options.destination == Destination::kJournal ||
-      (options.destination == Destination::kAuto && is_journal_stream(STDERR_FILENO, std::getenv("JOURNAL_STREAM")));
-  std::unique_ptr<Sink> sink =
+Result<std::unique_ptr<Sink>> make_sink(Options options) {
+  const bool automatic = options.destination == Destination::kAuto;
+  const bool stream = automatic && is_journal_stream(STDERR_FILENO, std::getenv("JOURNAL_STREAM"));
+  // A file of ours: whoever looks after the machine looks into the journal, and whoever started us reads from the file why we
+  // did not come up.
+  const bool both = automatic && !stream && options.rotation.has_value();
+  std::unique_ptr<Sink> lines =
       std::make_unique<StreamSink>(STDERR_FILENO, options.format, options.patience, std::move(options.rotation));
-  if (journal) {
-    auto opened = JournalSink::open(options.journal_socket, options.identifier);
-    if (!opened && options.destination == Destination::kJournal) return std::unexpected(std::move(opened).error());
-    if (opened) {
-      // Standard error still leads there, line by line.
-      (*opened)->set_fallback(std::move(sink));
-      sink = std::move(*opened);
-    }
+  if (options.destination == Destination::kStderr || (automatic && !stream && !both)) return lines;
+  auto journal = JournalSink::open(options.journal_socket, options.identifier);
+  if (!journal) {
+    if (automatic) return lines;
+    return std::unexpected(std::move(journal).error());
   }
+  if (both) return std::make_unique<TeeSink>(std::move(*journal), std::move(lines));
+  // Standard error still leads there, line by line.
+  (*journal)->set_fallback(std::move(lines));
+  return std::move(*journal);
+}
+
+Result<void> start(Options options) {
+  const Level level = options.level;
+  auto sink = TRY(make_sink(std::move(options)));
   // For the rest of the process: threads may log until the last moment.
   (void)internals::exchange_sink(sink.release());
-  internals::threshold = options.level;
+  internals::threshold = level;
   return {};
 }
 

@@ -76,11 +76,24 @@ class JournalSink final : public Sink {
   std::unique_ptr<Sink> fallback_;
 };
 
+// Two places for each record.
+class TeeSink final : public Sink {
+ public:
+  TeeSink(std::unique_ptr<Sink> first, std::unique_ptr<Sink> second) : first_(std::move(first)), second_(std::move(second)) {}
+  void write(const Record& record) override {
+    first_->write(record);
+    second_->write(record);
+  }
+
+ private:
+  const std::unique_ptr<Sink> first_, second_;
+};
+
 // Whether `fd` is a stream to the journal: what `journal_stream`, the value of JOURNAL_STREAM (systemd.exec(5)), says it is.
 [[nodiscard]] bool is_journal_stream(int fd, const char* journal_stream);
 
 enum class Destination : uint8_t {
-  kAuto,     // the journal, if that is where standard error goes
+  kAuto,     // the journal, if that is where standard error goes; both, if that is a file that we keep and there is a journal
   kStderr,   // standard error, whatever that is
   kJournal,  // the journal
 };
@@ -101,7 +114,10 @@ struct Options {
 // thing.
 Result<void> read_environment(Options& options);
 
-// From here on the process keeps a log. Once, early in main(). Fails if the journal is asked for and is not there.
+// The sink that the options ask for. Fails if the journal is asked for and is not there.
+Result<std::unique_ptr<Sink>> make_sink(Options options);
+
+// From here on the process keeps a log. Once, early in main(). Fails as make_sink().
 Result<void> start(Options options);
 
 namespace internals {

@@ -184,6 +184,30 @@ TEST_F(Journal, MayStopReadingDieAndComeBack) {
   EXPECT_THAT(read_some(journal.get()), HasSubstr("when it is back"));
 }
 
+// Standard error of its own for each, which make_sink() writes to.
+TEST_F(Journal, GetsWhatGoesToAFileOfOursTooIfItIsThere) {
+  const UniqueFd before(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3));
+  const std::string file = folder_ / "log";
+  for (const bool there : {false, true}) {
+    const UniqueFd journal = there ? listen() : UniqueFd();
+    const UniqueFd log(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    ASSERT_EQ(::dup2(log.get(), STDERR_FILENO), STDERR_FILENO);
+    Options options{.rotation = StreamSink::Rotation{.path = file, .limit = 1 << 20}, .journal_socket = path()};
+    const auto sink = make_sink(options);
+    if (sink) (*sink)->write(record("hello"));
+    options.rotation.reset();
+    const auto other = make_sink(options);
+    if (other) (*other)->write(record("of somebody else's standard error"));
+    ::dup2(before.get(), STDERR_FILENO);
+    ASSERT_TRUE(sink && other);
+    EXPECT_THAT(contents(file), testing::AllOf(HasSubstr("hello"), HasSubstr("somebody else's")));
+    if (!there) continue;
+    EXPECT_THAT(read_some(journal.get()), HasSubstr("hello"));
+    char byte;
+    EXPECT_EQ(::recv(journal.get(), &byte, 1, MSG_DONTWAIT), -1) << "the other one was not asked to go there";
+  }
+}
+
 TEST_F(Journal, MustBeASocket) {
   EXPECT_EQ(JournalSink::open(path(), "x").error().code, ErrorCode::kNotFound);
   std::ofstream(path()) << "no socket";

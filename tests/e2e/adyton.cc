@@ -82,6 +82,8 @@ Adyton::Adyton(const std::string& script, std::vector<std::string> arguments, St
   // A test that has a service of its own keeps it.
   if (std::getenv("ADYTON_RUNTIME_DIR") == nullptr) environment.push_back("ADYTON_RUNTIME_DIR=" + runtime_.path());
   if (std::getenv("XDG_DATA_HOME") == nullptr) environment.push_back("XDG_DATA_HOME=" + runtime_.path() + "/data");
+  // Not the machine's own journal, which services that programs start would write to.
+  if (std::getenv("ADYTON_JOURNAL_SOCKET") == nullptr) environment.push_back("ADYTON_JOURNAL_SOCKET=/nonexistent");
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (!text.starts_with("TMPDIR=") && !text.starts_with("TERM=")) environment.emplace_back(text);

@@ -57,6 +57,7 @@ void Service::start(std::vector<std::string> options, std::vector<std::string> e
   const bool has_vmm = std::any_of(options.begin(), options.end(), [](const std::string& o) { return o.starts_with("--vmm"); });
   if (!has_vmm) arguments.push_back("--vmm=" + fake_vmm());
   environment.push_back("ADYTON_RUNTIME_DIR=" + folder_ + "/run");
+  environment.push_back("ADYTON_JOURNAL_SOCKET=" + folder_ + "/no-journal");  // not the machine's own
   environment.push_back("XDG_DATA_HOME=" + folder_ + "/data");
   environment.push_back("XDG_CONFIG_HOME=" + folder_ + "/config");
   environment.push_back("PATH=/usr/bin:/bin");
