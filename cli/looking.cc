@@ -51,6 +51,26 @@ bool has(const std::vector<VirtualMachineInfo>& running, const std::string& name
   return std::any_of(running.begin(), running.end(), [&](const auto& vm) { return vm.name == name; });
 }
 
+bool is_custom(const VirtualMachineConfig& config) { return config.getKernel() || config.getFirmware(); }
+
+std::string cpus_of(const VirtualMachineConfig& config) {
+  return config.getCpuCount() == 0 ? "as many as the host" : std::to_string(config.getCpuCount());
+}
+
+// Those of the records that do not run.
+Result<std::vector<StoppedVm>> stopped_vms(VirtualMachineManager& manager, const std::vector<VirtualMachineInfo>& running) {
+  std::vector<StoppedVm> stopped;
+  for (const std::string& name : TRY(manager.listRecords())) {
+    if (has(running, name)) continue;
+    StoppedVm& vm = stopped.emplace_back(StoppedVm{.name = name, .config = std::nullopt});
+    // One that goes meanwhile, or that is damaged, is listed all the same.
+    const auto found = manager.get(name);
+    if (!found || !*found) continue;
+    if (auto config = (*found)->getConfig()) vm.config = std::move(*config);
+  }
+  return stopped;
+}
+
 }  // namespace
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
@@ -88,12 +108,19 @@ std::string state_of(const VirtualMachineInfo& info) {
   return fmt::format("{}{}", to_string(info.state), info.suspended ? " (suspended)" : "");
 }
 
-std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool as_json) {
+std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<StoppedVm>& stopped, bool as_json) {
   if (as_json) {
     json all = json::array();
     for (const auto& vm : running) all.push_back(to_json(vm));
-    for (const auto& name : records) {
-      if (!has(running, name)) all.push_back({{"name", name}, {"state", "stopped"}, {"persistent", true}});
+    for (const auto& vm : stopped) {
+      json object = {{"name", vm.name}, {"state", "stopped"}, {"persistent", true}};
+      if (vm.config) {
+        object.update({{"isolation", to_string(vm.config->getIsolation())},
+                       {"custom", is_custom(*vm.config)},
+                       {"memory_bytes", vm.config->getMemoryBytes()}});
+        if (const uint32_t cpus = vm.config->getCpuCount(); cpus != 0) object["cpus"] = cpus;
+      }
+      all.push_back(std::move(object));
     }
     return dump(all);
   }
@@ -103,8 +130,14 @@ std::string format_list(const std::vector<VirtualMachineInfo>& running, const st
                     std::to_string(vm.cpu_count), sdk::format_size(vm.memory_bytes), format_duration(vm.uptime),
                     vm.persistent ? "yes" : "no"});
   }
-  for (const auto& name : records) {
-    if (!has(running, name)) rows.push_back({name, "-", "stopped", "-", "-", "-", "-", "yes"});
+  for (const auto& vm : stopped) {
+    std::vector<std::string> row = {vm.name, "-", "stopped", "-", "-", "-", "-", "yes"};
+    if (vm.config) {
+      row[3] = to_string(vm.config->getIsolation());
+      row[4] = cpus_of(*vm.config);
+      row[5] = sdk::format_size(vm.config->getMemoryBytes());
+    }
+    rows.push_back(std::move(row));
   }
   return format_table(rows);
 }
@@ -182,12 +215,12 @@ int list(const ListOptions& options) {
   if (!manager) return failed(manager.error());
   const auto running = (*manager)->listRunning();
   if (!running) return failed(running.error());
-  const auto records = options.running ? std::vector<std::string>() : (*manager)->listRecords();
-  if (!records) return failed(records.error());
-  if (!options.names) return print(format_list(*running, *records, options.json));
+  const auto stopped = options.running ? std::vector<StoppedVm>() : stopped_vms(**manager, *running);
+  if (!stopped) return failed(stopped.error());
+  if (!options.names) return print(format_list(*running, *stopped, options.json));
   std::string text;
   for (const auto& vm : *running) text += vm.name + "\n";
-  for (const auto& name : *records) text += has(*running, name) ? "" : name + "\n";
+  for (const auto& vm : *stopped) text += vm.name + "\n";
   return print(text);
 }
 
@@ -232,7 +265,7 @@ int info(const InfoOptions& options) {
       {"State:", "stopped"},
       {"Last end:", ended},
       {"Isolation:", std::string(to_string(config->getIsolation()))},
-      {"CPUs:", config->getCpuCount() == 0 ? "as many as the host" : std::to_string(config->getCpuCount())},
+      {"CPUs:", cpus_of(*config)},
       {"Memory:", sdk::format_size(config->getMemoryBytes())},
       {"Runs:", config->getPayload().value_or(
                     config->getRootDirectory().value_or(config->getKernel().value_or(config->getFirmware().value_or("-"))))}};

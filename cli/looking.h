@@ -25,7 +25,11 @@ std::string format_duration(std::chrono::milliseconds time);
 std::string state_of(const VirtualMachineInfo& info);
 
 // Running VMs, then the names of `records` that do not run.
-std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<std::string>& records, bool json);
+struct StoppedVm {
+  std::string name;
+  std::optional<VirtualMachineConfig> config;  // none: it cannot be read
+};
+std::string format_list(const std::vector<VirtualMachineInfo>& running, const std::vector<StoppedVm>& stopped, bool json);
 std::string format_info(const VirtualMachineInfo& info, bool json);
 std::string format_machine(const Capabilities& capabilities, const ResourceUsage& usage, bool json);
 

@@ -40,20 +40,34 @@ TEST(Duration, HasTwoUnitsAtMost) {
 }
 
 TEST(List, ShowsRunningOnesAndRecords) {
-  const std::string text = format_list({some_vm()}, {"worker", "asleep"}, /*json=*/false);
+  const auto config = VirtualMachineConfig::Builder()
+                          .setIsolation(IsolationLevel::kNone)
+                          .setDebugLevel(DebugLevel::kFull)
+                          .setPayload("/bin/x")
+                          .setCpuCount(4)
+                          .setMemoryBytes(256 << 20)
+                          .build();
+  ASSERT_TRUE(config) << config.error().message;
+  const std::vector<StoppedVm> stopped = {{.name = "asleep", .config = *config}, {.name = "broken", .config = std::nullopt}};
+  const std::string text = format_list({some_vm()}, stopped, /*json=*/false);
   EXPECT_THAT(text, HasSubstr("NAME"));
   EXPECT_THAT(text, HasSubstr("worker  2048  ready    none       2     512 MiB  1m 5s"));
-  EXPECT_THAT(text, HasSubstr("asleep  -     stopped"));
+  EXPECT_THAT(text, HasSubstr("asleep  -     stopped  none       4     256 MiB  -       yes"));
+  EXPECT_THAT(text, HasSubstr("broken  -     stopped  -          -     -        -       yes"));
   VirtualMachineInfo halted = some_vm();
   halted.suspended = true;
   EXPECT_THAT(format_list({halted}, {}, /*json=*/false), HasSubstr("ready (suspended)"));
   EXPECT_THAT(format_info(halted, /*as_json=*/false), HasSubstr("ready (suspended)"));
-  const json all = json::parse(format_list({some_vm()}, {"worker", "asleep"}, /*json=*/true));
-  ASSERT_EQ(all.size(), 2u);
+  const json all = json::parse(format_list({some_vm()}, stopped, /*json=*/true));
+  ASSERT_EQ(all.size(), 3u);
   EXPECT_EQ(all[0]["name"], "worker");
   EXPECT_EQ(all[0]["isolation"], "none");
   EXPECT_EQ(all[0]["memory_bytes"], 512 << 20);
   EXPECT_EQ(all[1]["state"], "stopped");
+  EXPECT_EQ(all[1]["isolation"], "none");
+  EXPECT_EQ(all[1]["cpus"], 4);
+  EXPECT_EQ(all[1]["memory_bytes"], 256 << 20);
+  EXPECT_EQ(all[2]["state"], "stopped");
   EXPECT_EQ(format_list({}, {}, /*json=*/true), "[]\n");
 }
 
