@@ -9,8 +9,11 @@
 #include <filesystem>
 
 #include "cli/completion.h"
+#include "cli/mistake.h"
 #include "cli/options.h"
+#include "cli/usage.h"
 #include "cli/version.h"
+#include "cli/words.h"
 #include "observe/trace_record.h"
 #include "sdk/size.h"
 
@@ -19,14 +22,9 @@ namespace {
 
 std::unexpected<Error> bad(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
-const std::string kRunUsage =
-    "adyton run [OPTIONS] PAYLOAD [ARGS...]\n"
-    "adyton run [OPTIONS] --rootfs DIR [--] [PROGRAM [ARGS...]]\n"
-    "adyton run [OPTIONS] --kernel IMAGE [--initrd FILE] [--append TEXT] [--disk FILE]...\n"
-    "adyton run [OPTIONS] --firmware FILE [--disk FILE]...\n"
-    "\n"
+const std::string kRunText =
     "PAYLOAD is an AArch64 ELF program, static or dynamic, or a directory with a root file system. Its standard\n"
-    "streams, signals and exit code are yours.\n\n";
+    "streams, signals and exit code are yours.\n";
 
 // "NAME=value" stays; "NAME" takes our own value, and is left out where we have none.
 Result<std::vector<std::string>> expand_env(const std::vector<std::string>& given) {
@@ -41,50 +39,6 @@ Result<std::vector<std::string>> expand_env(const std::vector<std::string>& give
     }
   }
   return env;
-}
-
-// How many arguments the option `argument` takes up, its value included; 0: it is no option of `app`.
-size_t option_length(const CLI::App& app, const std::string& argument) {
-  const auto takes_value = [](const CLI::Option* option) { return option->get_items_expected_max() > 0; };
-  if (argument.starts_with("--")) {
-    const size_t equals = argument.find('=');
-    const CLI::Option* option = app.get_option_no_throw(argument.substr(0, equals));
-    if (option == nullptr) return 0;
-    return takes_value(option) && equals == std::string::npos ? 2 : 1;
-  }
-  for (size_t i = 1; i < argument.size(); ++i) {
-    const CLI::Option* option = app.get_option_no_throw(std::string("-") + argument[i]);
-    if (option == nullptr) return 0;
-    if (takes_value(option)) return i + 1 == argument.size() ? 2 : 1;  // the rest of a cluster is the value
-  }
-  return 1;
-}
-
-// Cuts the payload and its arguments off `arguments`, behind the command's name and `names` arguments that are no options: they
-// are never ours, whatever they look like.
-std::vector<std::string> split_command(const CLI::App& app, std::vector<std::string>& arguments, size_t names) {
-  size_t at = 1;  // behind "run"
-  size_t skip = 0;
-  while (at < arguments.size()) {
-    const std::string& argument = arguments[at];
-    if (argument == "--") {
-      skip = 1;
-      break;
-    }
-    if (argument.size() < 2 || argument[0] != '-') {
-      if (names == 0) break;
-      --names;
-      ++at;
-      continue;
-    }
-    const size_t length = option_length(app, argument);
-    if (length == 0) return {};  // CLI11 has the words for it
-    at += length;
-  }
-  if (at >= arguments.size()) return {};
-  std::vector<std::string> command(arguments.begin() + static_cast<ptrdiff_t>(at + skip), arguments.end());
-  arguments.resize(at);
-  return command;
 }
 
 void add_kernel_suite(CLI::App& app, std::string& suite) {
@@ -104,6 +58,7 @@ struct RunFlags {
   std::vector<std::string> mounts;
   std::vector<std::string> disks;
   std::optional<double> timeout;
+  std::optional<double> boot_timeout;
   bool tty = false;
   bool no_tty = false;
 
@@ -131,6 +86,8 @@ struct RunFlags {
         ->type_name("DEVICE")
         ->check(CLI::IsMember({"serial", "virtio"}))
         ->capture_default_str();
+    app.add_option("--boot-timeout", boot_timeout, "End the VM if its payload has not started by then; 0: never (otherwise: 60)")
+        ->type_name("SECONDS");
     app.add_flag("--quiet,-q", run.quiet, "Show no progress");
     app.add_flag("--verbose", run.verbose,
                  "Show the guest's serial console on stderr; in the background: have the kernel write to it");
@@ -151,6 +108,7 @@ struct RunFlags {
     app.add_flag("--gdb-wait", run.gdb_wait, "With --gdb: the guest starts when gdb lets it");
     app.add_option("--console-log", run.console_log, "Write the guest's serial console to this file")->type_name("FILE");
     app.add_option("--timeout", timeout, "End the VM after this time, with exit code 125")->type_name("SECONDS");
+    app.add_flag("--interactive,-i")->description("For the habit: your standard input is the payload's in any case");
     app.add_flag("--tty,-t", tty, "Give the payload a terminal (automatic when stdin and stdout are terminals)");
     app.add_flag("--no-tty,-T", no_tty, "Give the payload plain streams, whatever ours are");
   }
@@ -168,6 +126,8 @@ struct RunFlags {
     }
     if (timeout && !(*timeout > 0)) return bad("--timeout must be more than 0 seconds");
     if (timeout) run.timeout = std::chrono::milliseconds(static_cast<int64_t>(std::min(*timeout, 1e9) * 1000));
+    if (boot_timeout && !(*boot_timeout >= 0 && *boot_timeout <= 1e6)) return bad("--boot-timeout is not from 0 to 1000000 seconds");
+    if (boot_timeout) run.boot_timeout = static_cast<uint32_t>(*boot_timeout * 1000);
     if (tty && no_tty) return bad("--tty and --no-tty exclude each other");
     if (tty || no_tty) run.tty = tty;
     TRY(check());
@@ -179,6 +139,7 @@ struct RunFlags {
     if (run.kernel && run.firmware) return bad("--kernel and --firmware exclude each other");
     if (!run.kernel && (run.initrd || run.append)) return bad("--initrd and --append need --kernel");
     if (run.raw()) {
+      if (run.boot_timeout) return bad("--boot-timeout waits for a payload: it does nothing for --kernel or --firmware");
       if (!run.kernel_suite.empty()) return bad("--kernel-suite chooses our kernel: it does nothing for --kernel or --firmware");
       if (!run.command.empty())
         return bad(fmt::format("a VM from --kernel or --firmware takes no payload ('{}')", run.command.front()));
@@ -222,6 +183,12 @@ class CommandLine {
   CLI::App& run_command() { return *run_; }
 
   Result<Command> parse(std::vector<std::string> ours) {
+    // As git and docker have them.
+    if (!ours.empty() && ours.front() == "version") ours.front() = "--version";
+    if (!ours.empty() && ours.front() == "help") {
+      ours.erase(ours.begin());
+      ours.insert(ours.begin() + (ours.empty() ? 0 : 1), "--help");
+    }
     if (!ours.empty() && ours.front() == "run") run_flags_.run.command = split_command(*run_, ours, 0);
     if (!ours.empty() && ours.front() == "create") create_flags_.run.command = split_command(*create_, ours, 1);
     if (!ours.empty() && ours.front() == "exec") exec_options_.command = split_command(*exec_, ours, 1);
@@ -230,16 +197,14 @@ class CommandLine {
       aidl_options_.arguments.assign(ours.begin() + 1, ours.end());
       ours.resize(1);
     }
+    const std::vector<std::string> given = ours;
     std::reverse(ours.begin(), ours.end());  // as CLI::App::parse takes them
     try {
       app_.parse(ours);
     } catch (const CLI::CallForHelp&) { return PrintText{help()}; } catch (const CLI::CallForVersion& version) {
       return PrintText{std::string(version.what()) + "\n"};
     } catch (const CLI::ParseError& error) {
-      std::string message = error.what();
-      message.resize(std::min(message.find('\n'), message.size()));
-      const auto parsed = app_.get_subcommands();
-      return bad(fmt::format("{} (see 'adyton {}--help')", message, parsed.empty() ? "" : parsed.front()->get_name() + " "));
+      return bad(describe_mistake(app_, given, error));
     }
     return chosen();
   }
@@ -259,7 +224,6 @@ class CommandLine {
     create_ = add("create", "Make a virtual machine that stays, without starting it");
     create_->add_option("NAME", create_flags_.name, "Its name")->required();
     create_flags_.add_to(*create_);
-    create_->footer("Behind NAME and the options comes the payload with its arguments, as for 'adyton run'.");
   }
 
   void add_verb(VmVerb verb, const std::string& name, const std::string& description, const std::string& footer) {
@@ -294,10 +258,11 @@ class CommandLine {
         ->type_name("NAME[=VALUE]")
         ->allow_extra_args(false);
     exec_->add_option("--workdir,-w", exec_options_.workdir, "The program's working directory")->type_name("DIR");
+    exec_->add_flag("--interactive,-i")->description("For the habit: your standard input is the program's in any case");
     exec_->add_flag("--tty,-t", exec_tty_, "Give the program a terminal (automatic when stdin and stdout are terminals)");
     exec_->add_flag("--no-tty,-T", exec_no_tty_, "Give the program plain streams, whatever ours are");
     exec_->footer(
-        "Usage: adyton exec [OPTIONS] NAME -- PROGRAM [ARGS...]\nExit code: as 'adyton run'. The program ends with the payload.");
+        "Exit code: as 'adyton run'. The program ends with the payload.");
     copy_ = add("cp", "Copy files and folders into or out of a virtual machine");
     copy_->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file or folder of the host; - is standard input")
         ->required();
@@ -428,10 +393,16 @@ class CommandLine {
 
   std::string help() {
     const auto parsed = app_.get_subcommands();
-    if (parsed.empty()) return app_.help();
-    const std::string text = parsed.front()->help();
-    if (parsed.front() != run_) return text;
-    return kRunUsage + text.substr(std::min(text.find("Options:"), text.size()));  // its usage line is said better
+    std::string text = app_.help();
+    if (parsed.empty()) return text;
+    // The parser's own usage line knows nothing of payloads.
+    const size_t begin = text.find("Usage:");
+    const size_t end = text.find('\n', begin);
+    if (begin == std::string::npos || end == std::string::npos) return text;
+    std::string usage;
+    for (const std::string& form : usage_of(*parsed.front())) usage += (usage.empty() ? "Usage: adyton " : "       adyton ") + form + "\n";
+    if (parsed.front() == run_ || parsed.front() == create_) usage += "\n" + kRunText;
+    return text.replace(begin, end + 1 - begin, usage);
   }
 
   Result<Command> chosen() {

@@ -65,6 +65,8 @@ Result<int> start(VirtualMachineManager& manager, const std::string& name) {
 
 Result<int> stop(VirtualMachineManager& manager, const std::string& name) {
   const auto vm = TRY(find_vm(manager, name));
+  // What is wanted is so already, as for docker and systemctl.
+  if (TRY(vm->getStatus()) != VmStatus::kRunning) return 0;
   TRY(vm->stop());
   return 0;
 }
@@ -151,6 +153,10 @@ int run_detached(const RunOptions& options) {
 }
 
 int create(const CreateOptions& options) {
+  if (const auto there = check_files(options.run); !there) {
+    say(there.error().message);
+    return there.error().code == ErrorCode::kNotFound ? guest::kExitNotFound : guest::kExitError;
+  }
   const auto config = make_config(options.run, /*tty=*/false);
   if (!config) return failed(config.error());
   const auto manager = connect_to_service();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/command_line.h"
+#include "cli/usage.h"
 
 namespace adyton::cli {
 namespace {
@@ -55,23 +56,20 @@ std::string options_of(const CLI::App& command) {
   return (arguments.empty() ? "" : ".SH ARGUMENTS\n" + arguments) + (options.empty() ? "" : ".SH OPTIONS\n" + options);
 }
 
-std::string synopsis(const CLI::App& command) {
-  std::string text = " [\\fIOPTION\\fR]...";
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_lnames().empty() || !option->get_snames().empty()) continue;
-    const std::string name =
-        fmt::format("\\fI{}\\fR{}", roff(option->get_name()), option->get_items_expected_max() > 1 ? "..." : "");
-    text += option->get_required() ? " " + name : " [" + name + "]";
+std::string synopsis(const CLI::App& command, const std::string& name) {
+  if (name == "adyton") return "\\fBadyton\\fR [\\fIOPTION\\fR] \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n";
+  std::string text;
+  for (const std::string& form : usage_of(command)) {
+    const size_t space = std::min(form.find(' '), form.size());
+    text += fmt::format("{}\\fBadyton {}\\fR{}\n", text.empty() ? "" : ".br\n", roff(form.substr(0, space)), roff(form.substr(space)));
   }
-  return text + (command.get_require_subcommand_max() > 0 ? " \\fICOMMAND\\fR" : "");
+  return text;
 }
 
 std::string page(const CLI::App& command, const std::string& name, const std::string& description) {
   std::string text =
       fmt::format(".TH {} 1 \"\" Adyton \"User Commands\"\n.SH NAME\n{} \\- {}\n", roff(name), roff(name), roff(description));
-  text += fmt::format(".SH SYNOPSIS\n\\fB{}\\fR{}\n", roff(name == "adyton" ? name : "adyton " + command.get_name()),
-                      synopsis(command));
-  return text + options_of(command);
+  return text + ".SH SYNOPSIS\n" + synopsis(command, name) + options_of(command);
 }
 
 }  // namespace

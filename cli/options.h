@@ -36,6 +36,7 @@ struct RunOptions {
   std::optional<std::string> append;
   std::optional<std::string> firmware;
   std::string kernel_suite;  // of Debian; empty: the default
+  std::optional<uint32_t> boot_timeout;  // milliseconds; 0: none; not given: the default
   bool virtio_console = false;
   std::vector<DiskOption> disks;
   std::optional<std::string> console_log;

@@ -108,6 +108,7 @@ Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
   for (const MountOption& mount : options.mounts) {
     builder.addMount({.source = mount.source, .target = mount.target, .read_only = mount.read_only});
   }
+  if (options.boot_timeout) builder.setBootTimeoutMillis(*options.boot_timeout);
   if (options.workdir) builder.setWorkingDirectory(*options.workdir);
   if (tty) give_terminal(builder, options);
   if (options.kernel) builder.setKernel(*options.kernel);
@@ -124,6 +125,24 @@ Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
     builder.setArguments({options.command.begin() + 1, options.command.end()});
   }
   return builder.build();
+}
+
+Result<void> check_files(const RunOptions& options) {
+  std::vector<std::string> paths;
+  for (const auto& path : {options.kernel, options.initrd, options.firmware, options.rootfs}) {
+    if (path) paths.push_back(*path);
+  }
+  for (const DiskOption& disk : options.disks) paths.push_back(disk.path);
+  for (const MountOption& mount : options.mounts) paths.push_back(mount.source);
+  // With a root file system the program is looked for in there.
+  if (!options.command.empty() && !options.rootfs) paths.push_back(options.command.front());
+  for (const std::string& path : paths) {
+    if (::access(path.c_str(), F_OK) == 0) continue;
+    const int error = errno;
+    if (error == ENOENT || error == ENOTDIR) return fail(ErrorCode::kNotFound, path + ": no such file");
+    return fail_errno("cannot use " + path, error);
+  }
+  return {};
 }
 
 std::expected<DirectRun, Outcome> prepare_direct(const VirtualMachineConfig& config, Progress& progress) {

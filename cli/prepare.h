@@ -18,6 +18,9 @@ image::Progress report_to(Progress& progress);
 // `tty`: the payload gets a terminal, of the size of ours.
 Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty);
 
+// Whether all files and folders are there that the VM is to be made of. One that is made for later tells so now.
+Result<void> check_files(const RunOptions& options);
+
 // What a DirectVm is made of, and the session's end of the serial console.
 struct DirectRun {
   DirectVmConfig vm;

@@ -28,7 +28,7 @@ constexpr size_t kMaxLastRunFile = 16384;
 constexpr size_t kMaxConfigFile = 8 * kMaxConfig;  // JSON escapes
 
 std::unexpected<Failure> exists(const std::string& name) {
-  return problem(Problem::kExists, fmt::format("there is a VM named '{}' already", name));
+  return problem(Problem::kExists, fmt::format("there is a VM named '{}' already: start or delete that one, or choose another name", name));
 }
 std::unexpected<Failure> in_use(const std::string& name) {
   return problem(Problem::kInUse, fmt::format("the VM '{}' is running; stop it first", name));
