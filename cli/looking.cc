@@ -185,10 +185,13 @@ std::string format_machine(const Capabilities& capabilities, const ResourceUsage
                  {"backends", backends},
                  {"vms", usage.vms},
                  {"max_vms", usage.max_vms},
+                 {"max_vms_per_client", usage.max_vms_per_client},
                  {"cpus", usage.cpus},
                  {"max_cpus", usage.max_cpus},
+                 {"max_cpus_per_client", usage.max_cpus_per_client},
                  {"memory_bytes", usage.memory_bytes},
                  {"max_memory_bytes", usage.max_memory_bytes},
+                 {"max_memory_per_client_bytes", usage.max_memory_per_client_bytes},
                  {"resident_bytes", usage.resident_bytes},
                  {"clients", usage.clients}});
   }
@@ -259,7 +262,8 @@ int info(const InfoOptions& options) {
     if (const auto code = (*last)->payload_exit_code) ended += fmt::format(" (exit code {})", *code);
   }
   if (options.json)
-    return print(dump({{"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}}));
+    return print(
+        dump({{"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}}));
   std::vector<std::vector<std::string>> rows = {
       {"Name:", *options.name},
       {"State:", "stopped"},

@@ -116,8 +116,10 @@ ResourceUsage from_aidl(const aidl::ResourceUsage& usage) {
           .max_vms_per_client = usage.maxVmsPerClient,
           .cpus = usage.cpus,
           .max_cpus = usage.maxCpus,
+          .max_cpus_per_client = usage.maxCpusPerClient,
           .memory_bytes = usage.memoryBytes,
           .max_memory_bytes = usage.maxMemoryBytes,
+          .max_memory_per_client_bytes = usage.maxMemoryPerClientBytes,
           .resident_bytes = usage.residentBytes,
           .clients = usage.clients};
 }

@@ -20,29 +20,45 @@ std::unexpected<Error> over(std::string_view what, std::string_view key) {
 
 std::string mebibytes(uint64_t bytes) { return fmt::format("{} MiB", bytes >> 20); }
 
+// Without overflow, whatever a client asks for.
+bool exceeds(uint64_t used, uint64_t more, uint64_t limit) { return more > limit || used > limit - more; }
+
 }  // namespace
 
 Result<Budget::Share> Budget::take(uint64_t client, const Demand& demand) {
   std::lock_guard lock(mutex_);
   if (usage_.vms >= limits_.vms) return over(fmt::format("there are {} VMs, and no more are allowed", usage_.vms), "max_vms");
-  const auto mine = clients_.find(client);
-  if (mine != clients_.end() && mine->second >= limits_.vms_per_client) {
-    return over(fmt::format("this program has {} VMs, and no more are allowed", mine->second), "max_vms_per_client");
+  const auto known = clients_.find(client);
+  const Usage mine = known == clients_.end() ? Usage() : known->second;
+  if (mine.vms >= limits_.vms_per_client) {
+    return over(fmt::format("this program has {} VMs, and no more are allowed", mine.vms), "max_vms_per_client");
   }
-  if (demand.cpus > limits_.cpus || usage_.cpus > limits_.cpus - demand.cpus) {
+  if (exceeds(usage_.cpus, demand.cpus, limits_.cpus)) {
     return over(fmt::format("the VM's {} CPUs with the {} of other VMs are more than {}", demand.cpus, usage_.cpus, limits_.cpus),
                 "max_cpus");
   }
-  if (demand.memory > limits_.memory || usage_.memory > limits_.memory - demand.memory) {
+  if (exceeds(usage_.memory, demand.memory, limits_.memory)) {
     return over(fmt::format("the VM's {} of memory with the {} of other VMs are more than {}", mebibytes(demand.memory),
                             mebibytes(usage_.memory), mebibytes(limits_.memory)),
                 "max_memory");
   }
+  if (exceeds(mine.cpus, demand.cpus, limits_.cpus_per_client)) {
+    return over(fmt::format("the VM's {} CPUs with the {} of this program's other VMs are more than {}", demand.cpus, mine.cpus,
+                            limits_.cpus_per_client),
+                "max_cpus_per_client");
+  }
+  if (exceeds(mine.memory, demand.memory, limits_.memory_per_client)) {
+    return over(fmt::format("the VM's {} of memory with the {} of this program's other VMs are more than {}",
+                            mebibytes(demand.memory), mebibytes(mine.memory), mebibytes(limits_.memory_per_client)),
+                "max_memory_per_client");
+  }
   // The only step that can fail comes before the numbers change.
-  ++clients_[client];
-  ++usage_.vms;
-  usage_.cpus += demand.cpus;
-  usage_.memory += demand.memory;
+  Usage& theirs = clients_[client];
+  for (Usage* usage : {&usage_, &theirs}) {
+    ++usage->vms;
+    usage->cpus += demand.cpus;
+    usage->memory += demand.memory;
+  }
   return Share(shared_from_this(), client, demand);
 }
 
@@ -53,11 +69,13 @@ Usage Budget::usage() const {
 
 void Budget::give_back(uint64_t client, const Demand& demand) {
   std::lock_guard lock(mutex_);
-  --usage_.vms;
-  usage_.cpus -= demand.cpus;
-  usage_.memory -= demand.memory;
-  const auto mine = clients_.find(client);
-  if (--mine->second == 0) clients_.erase(mine);
+  const auto theirs = clients_.find(client);
+  for (Usage* usage : {&usage_, &theirs->second}) {
+    --usage->vms;
+    usage->cpus -= demand.cpus;
+    usage->memory -= demand.memory;
+  }
+  if (theirs->second.vms == 0) clients_.erase(theirs);
 }
 
 void Budget::Share::reset() {

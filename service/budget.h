@@ -10,11 +10,14 @@
 
 namespace adyton::service {
 
+// Of all VMs of the user together, and of those that one client has created. Memory is in bytes.
 struct Limits {
   uint32_t vms = 64;
   uint32_t vms_per_client = 32;
   uint32_t cpus = 256;
-  uint64_t memory = 0;  // bytes
+  uint32_t cpus_per_client = 128;
+  uint64_t memory = 0;
+  uint64_t memory_per_client = UINT64_MAX;
 };
 
 struct Demand {
@@ -57,7 +60,7 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   static std::shared_ptr<Budget> make(Limits limits) { return std::shared_ptr<Budget>(new Budget(limits)); }
 
-  // kExhausted names the limit, and where it is set.
+  // kExhausted names the limit, and where it is set. `client` stands for one connected program.
   Result<Share> take(uint64_t client, const Demand& demand);
 
   [[nodiscard]] const Limits& limits() const { return limits_; }
@@ -69,8 +72,8 @@ class Budget : public std::enable_shared_from_this<Budget> {
 
   const Limits limits_;
   mutable std::mutex mutex_;
-  Usage usage_;                           // guarded by mutex_
-  std::map<uint64_t, uint32_t> clients_;  // VMs of each; guarded by mutex_
+  Usage usage_;                        // guarded by mutex_
+  std::map<uint64_t, Usage> clients_;  // of those that have VMs; guarded by mutex_
 };
 
 }  // namespace adyton::service

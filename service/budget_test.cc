@@ -50,6 +50,30 @@ TEST(Budget, NamesTheLimitAndHowToRaiseIt) {
   EXPECT_THAT(message(3, {.cpus = 1, .memory = kMiB}), HasSubstr("max_vms "));
 }
 
+TEST(Budget, KeepsOneProgramFromTakingAll) {
+  Limits limits = kLimits;
+  limits.cpus_per_client = 5;
+  limits.memory_per_client = 600 * kMiB;
+  auto budget = Budget::make(limits);
+  const auto message = [&](uint64_t client, Demand demand) {
+    auto share = budget->take(client, demand);
+    EXPECT_FALSE(share);
+    return share ? "" : share.error().message;
+  };
+  EXPECT_THAT(message(1, {.cpus = 6, .memory = kMiB}), HasSubstr("--max-cpus-per-client"));
+  EXPECT_THAT(message(1, {.cpus = 1, .memory = 601 * kMiB}), HasSubstr("max_memory_per_client"));
+  auto one = *budget->take(1, {.cpus = 3, .memory = 400 * kMiB});
+  EXPECT_THAT(message(1, {.cpus = 3, .memory = kMiB}),
+              HasSubstr("the VM's 3 CPUs with the 3 of this program's other VMs are more than 5"));
+  EXPECT_THAT(message(1, {.cpus = 1, .memory = 300 * kMiB}),
+              HasSubstr("the VM's 300 MiB of memory with the 400 MiB of this program's other VMs are more than 600 MiB"));
+  // Another one has a share of its own, and what is given back may be taken again.
+  auto other = *budget->take(2, {.cpus = 5, .memory = 600 * kMiB});
+  one.reset();
+  other.reset();
+  EXPECT_TRUE(budget->take(1, {.cpus = 5, .memory = 600 * kMiB}));
+}
+
 TEST(Budget, ARefusalTakesNothing) {
   auto budget = Budget::make(kLimits);
   EXPECT_FALSE(budget->take(1, {.cpus = 9, .memory = kMiB}));

@@ -100,8 +100,10 @@ rpc::Reply<aidl::ResourceUsage> ServiceObject::getResourceUsage() {
   out.maxVmsPerClient = static_cast<int32_t>(limits.vms_per_client);
   out.cpus = static_cast<int32_t>(usage.cpus);
   out.maxCpus = static_cast<int32_t>(limits.cpus);
+  out.maxCpusPerClient = static_cast<int32_t>(limits.cpus_per_client);
   out.memoryBytes = static_cast<int64_t>(usage.memory);
   out.maxMemoryBytes = static_cast<int64_t>(limits.memory);
+  out.maxMemoryPerClientBytes = static_cast<int64_t>(limits.memory_per_client);
   f_.loop.call([&] {
     for (const auto& vm : f_.vms.list()) out.residentBytes += static_cast<int64_t>(vm->info().resident);
   });

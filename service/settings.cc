@@ -37,8 +37,13 @@ Result<void> set(Settings& settings, std::string_view key, std::string_view valu
   if (key == "max_vms") return count(settings.limits.vms);
   if (key == "max_vms_per_client") return count(settings.limits.vms_per_client);
   if (key == "max_cpus") return count(settings.limits.cpus);
+  if (key == "max_cpus_per_client") return count(settings.limits.cpus_per_client);
   if (key == "max_memory") {
     settings.limits.memory = TRY(parse_memory(value, total));
+    return {};
+  }
+  if (key == "max_memory_per_client") {
+    settings.limits.memory_per_client = TRY(parse_memory(value, total));
     return {};
   }
   if (key == "idle_exit") {
@@ -98,17 +103,19 @@ const char* const kUsage =
     "Usage: adytond [OPTION]...\n"
     "The virtualization service of Adyton, one for each user. Programs start it when they need it.\n"
     "\n"
-    "  --max-vms N             VMs at a time (64)\n"
-    "  --max-vms-per-client N  VMs at a time of one program (32)\n"
-    "  --max-cpus N            CPUs of all VMs together (256)\n"
-    "  --max-memory SIZE       memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
-    "  --idle-exit SECONDS     end after so long without a client and a VM; 0: never (60)\n"
-    "  --metrics-port N        serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
-    "  --log-level LEVEL       what to log: off, error, warning, info or debug (info)\n"
-    "  --log-format FORMAT     of a log on standard error: text or json (text)\n"
-    "  --log-to PLACE          stderr, journal, or auto: the journal if standard error goes there or to adytond.log (auto)\n"
-    "  --ready-fd N            write a byte there once programs may connect\n"
-    "  --vmm PROGRAM           the adyton-vmm to run VMs with\n"
+    "  --max-vms N                   VMs at a time (64)\n"
+    "  --max-vms-per-client N        VMs at a time of one program (32)\n"
+    "  --max-cpus N                  CPUs of all VMs together (256)\n"
+    "  --max-cpus-per-client N       CPUs of one program's VMs together (128)\n"
+    "  --max-memory SIZE             memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
+    "  --max-memory-per-client SIZE  memory of one program's VMs together (60%)\n"
+    "  --idle-exit SECONDS           end after so long without a client and a VM; 0: never (60)\n"
+    "  --metrics-port N              serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
+    "  --log-level LEVEL             what to log: off, error, warning, info or debug (info)\n"
+    "  --log-format FORMAT           of a log on standard error: text or json (text)\n"
+    "  --log-to PLACE                stderr, journal, or auto: the journal if standard error goes there or to adytond.log (auto)\n"
+    "  --ready-fd N                  write a byte there once programs may connect\n"
+    "  --vmm PROGRAM                 the adyton-vmm to run VMs with\n"
     "  --help, --version\n"
     "\n"
     "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_LOG and\n"
@@ -139,7 +146,7 @@ Result<uint64_t> parse_memory(std::string_view text, uint64_t total) {
 }
 
 uint64_t total_memory() {
-  struct sysinfo info{};
+  struct sysinfo info {};
   if (::sysinfo(&info) != 0) return 0;
   return uint64_t{info.totalram} * info.mem_unit;
 }
@@ -147,6 +154,7 @@ uint64_t total_memory() {
 Settings default_settings(uint64_t total) {
   Settings settings;
   settings.limits.memory = total / 100 * 80;
+  settings.limits.memory_per_client = total / 100 * 60;
   return settings;
 }
 

@@ -28,6 +28,7 @@ TEST(Settings, HaveDefaults) {
   EXPECT_EQ(settings.limits.vms, 64u);
   EXPECT_EQ(settings.limits.vms_per_client, 32u);
   EXPECT_EQ(settings.limits.memory, 800u);
+  EXPECT_EQ(settings.limits.memory_per_client, 600u);
   EXPECT_EQ(settings.idle_exit.count(), 60);
 }
 
@@ -37,6 +38,17 @@ TEST(Settings, TakeOptions) {
   EXPECT_EQ(settings.limits.memory, 500u);
   EXPECT_EQ(settings.idle_exit.count(), 0);
   EXPECT_EQ(settings.ready_fd, 5);
+}
+
+TEST(Settings, TakeWhatOneProgramMayHave) {
+  const auto settings = *options({"--max-vms-per-client=3", "--max-cpus-per-client", "7", "--max-memory-per-client=25%"});
+  EXPECT_EQ(settings.limits.vms_per_client, 3u);
+  EXPECT_EQ(settings.limits.cpus_per_client, 7u);
+  EXPECT_EQ(settings.limits.memory_per_client, 250u);
+  EXPECT_EQ(file("max_cpus_per_client = 9")->limits.cpus_per_client, 9u);
+  EXPECT_EQ(file("max_memory_per_client = \"1G\"")->limits.memory_per_client, uint64_t{1} << 30);
+  EXPECT_THAT(options({"--max-memory-per-client=much"}).error().message,
+              HasSubstr("--max-memory-per-client=much: 'much' is not a size"));
 }
 
 TEST(Settings, RefuseOptionsThatDoNotExist) {

@@ -230,6 +230,29 @@ TEST_F(DaemonTest, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(one->connectVsock(7000).error().exception(), Exception::kIllegalState);
 }
 
+TEST_F(DaemonTest, AProgramHasItsOwnShareOfVmsCpusAndMemory) {
+  daemon.start({"--max-vms-per-client=3", "--max-cpus-per-client=2", "--max-memory-per-client=40M"});
+  Client one(daemon), other(daemon);
+  const auto refused = [&](Client& client, int32_t cpus, int64_t memory) {
+    auto config = raw_config("");
+    machine_of(config).cpuCount = cpus;
+    machine_of(config).memoryBytes = memory;
+    auto vm = client.service->createVm(config, std::nullopt, std::nullopt, std::nullopt);
+    EXPECT_FALSE(vm);
+    if (vm) return std::string();
+    EXPECT_EQ(vm.error().service_specific_code(), aidl::IVirtualizationService::ERROR_EXHAUSTED);
+    return vm.error().message();
+  };
+  const auto usage = *one.service->getResourceUsage();
+  EXPECT_EQ(usage.maxVmsPerClient, 3);
+  EXPECT_EQ(usage.maxCpusPerClient, 2);
+  EXPECT_EQ(usage.maxMemoryPerClientBytes, 40 << 20);
+  auto vm = create(one, raw_config(""));  // one CPU, 16 MiB
+  EXPECT_THAT(refused(one, 2, 1 << 20), HasSubstr("--max-cpus-per-client"));
+  EXPECT_THAT(refused(one, 1, 32 << 20), HasSubstr("max_memory_per_client"));
+  auto theirs = create(other, raw_config(""));
+}
+
 TEST_F(DaemonTest, SaysWhatTheMachineCanDo) {
   daemon.start();
   Client client(daemon);

@@ -45,8 +45,10 @@ struct ResourceUsage {
   int32_t max_vms_per_client = 0;
   int32_t cpus = 0;
   int32_t max_cpus = 0;
+  int32_t max_cpus_per_client = 0;
   int64_t memory_bytes = 0;
   int64_t max_memory_bytes = 0;
+  int64_t max_memory_per_client_bytes = 0;
   int64_t resident_bytes = 0;  // what the VMs' processes use now
   int32_t clients = 0;
 };

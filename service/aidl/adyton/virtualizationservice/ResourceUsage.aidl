@@ -12,4 +12,6 @@ parcelable ResourceUsage {
     /** Memory that the VMs' processes use now. */
     long residentBytes;
     int clients;
+    int maxCpusPerClient;
+    long maxMemoryPerClientBytes;
 }
