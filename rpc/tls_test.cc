@@ -1,11 +1,15 @@
 // Sessions over TLS with certificates that are made here.
 #include <gtest/gtest.h>
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -130,6 +134,73 @@ TEST_F(Tls, PlainPeersAreTurnedAway) {
   silent.drain();
   Harness plain({.handshake_timeout = std::chrono::milliseconds(100)});
   EXPECT_FALSE(plain.try_connect({.handshake_timeout = std::chrono::milliseconds(100), .tls = trusting(client_, server_)}));
+}
+
+// The other side of a handshake, by OpenSSL alone: everything about it is right, but it knows no version above `newest`.
+class OtherProgram {
+ public:
+  OtherProgram(const TestIdentity& identity, int newest) : context_(::SSL_CTX_new(::TLS_method())), ssl_(nullptr) {
+    ::SSL_CTX_set_max_proto_version(context_, newest);
+    BIO* certificate =
+        ::BIO_new_mem_buf(identity.pem.certificate_pem.data(), static_cast<int>(identity.pem.certificate_pem.size()));
+    BIO* key = ::BIO_new_mem_buf(identity.pem.private_key_pem.data(), static_cast<int>(identity.pem.private_key_pem.size()));
+    X509* leaf = ::PEM_read_bio_X509(certificate, nullptr, nullptr, nullptr);
+    EVP_PKEY* secret = ::PEM_read_bio_PrivateKey(key, nullptr, nullptr, nullptr);
+    EXPECT_EQ(::SSL_CTX_use_certificate(context_, leaf), 1);
+    EXPECT_EQ(::SSL_CTX_use_PrivateKey(context_, secret), 1);
+    ::X509_free(leaf);
+    ::EVP_PKEY_free(secret);
+    ::BIO_free(certificate);
+    ::BIO_free(key);
+    ssl_ = ::SSL_new(context_);
+  }
+  ~OtherProgram() {
+    ::SSL_free(ssl_);
+    ::SSL_CTX_free(context_);
+  }
+  OtherProgram(const OtherProgram&) = delete;
+
+  bool connect(int socket) { return ::SSL_set_fd(ssl_, socket) == 1 && ::SSL_connect(ssl_) == 1; }
+  bool accept(int socket) { return ::SSL_set_fd(ssl_, socket) == 1 && ::SSL_accept(ssl_) == 1; }
+  // Why it failed.
+  static int reason() { return ERR_GET_REASON(::ERR_peek_last_error()); }
+
+ private:
+  SSL_CTX* context_;
+  SSL* ssl_;
+};
+
+TEST_F(Tls, OlderVersionsAreRefusedByTheServer) {
+  Harness harness({.tls = trusting(server_, client_)});
+  for (const int version : {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION}) {
+    RawPeer peer = RawPeer::connect(harness.address);
+    ::ERR_clear_error();
+    EXPECT_FALSE(OtherProgram(client_, version).connect(peer.fd())) << version;
+    if (version == TLS1_2_VERSION) { EXPECT_EQ(OtherProgram::reason(), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION); }
+  }
+  // It is the version, and nothing else.
+  RawPeer peer = RawPeer::connect(harness.address);
+  EXPECT_TRUE(OtherProgram(client_, TLS1_3_VERSION).connect(peer.fd()));
+}
+
+TEST_F(Tls, OlderVersionsAreRefusedByTheClient) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    UniqueFd ours(ends[0]);
+    bool accepted = false;
+    int reason = 0;
+    std::thread server([&, theirs = UniqueFd(ends[1])] {
+      OtherProgram other(server_, version);
+      accepted = other.accept(theirs.get());
+      reason = OtherProgram::reason();
+    });
+    // Which then says nothing: there is a session in neither case.
+    EXPECT_FALSE(Session::connect(connector_of(std::move(ours)), {.tls = trusting(client_, server_)}));
+    server.join();
+    EXPECT_EQ(accepted, version == TLS1_3_VERSION);
+    if (!accepted) { EXPECT_EQ(reason, SSL_R_UNSUPPORTED_PROTOCOL); }
+  }
 }
 
 TEST_F(Tls, ShutdownDoesNotWaitForAHandshake) {
