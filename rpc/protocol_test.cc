@@ -1,8 +1,11 @@
 // What stands on the wire, byte by byte, in both roles and all versions (reference: AOSP's RpcWireFormat.h).
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <cstring>
 #include <functional>
 #include <thread>
 
@@ -168,6 +171,225 @@ TEST(ClientOnTheWire, MoreConnectionsJoinTheSession) {
   EXPECT_EQ((*session)->server_threads(), 2u);
   (*session)->shutdown_and_wait();
   server.join();
+}
+
+// ---- calls and replies with descriptors and objects, from the structures of RpcWireFormat.h and Parcel.cpp
+
+// `size` bytes, and the descriptors that came with the first of them, which is where a command's descriptors belong.
+Bytes receive_with_fds(RawPeer& peer, size_t size, std::vector<UniqueFd>& fds) {
+  Bytes bytes(1);
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(4 * sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  EXPECT_EQ(::recvmsg(peer.fd(), &message, MSG_CMSG_CLOEXEC), 1);
+  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header))) {
+    EXPECT_EQ(header->cmsg_type, SCM_RIGHTS);
+    for (size_t at = 0; at < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); ++at) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + at * sizeof(int), sizeof(fd));
+      fds.emplace_back(fd);
+    }
+  }
+  return std::move(bytes) + peer.receive(size - 1);
+}
+
+#define EXPECT_BYTES_AND_FDS(peer, text, fds)                                                          \
+  do {                                                                                                 \
+    const Bytes expected_bytes = hex(text);                                                            \
+    EXPECT_EQ(to_hex(receive_with_fds((peer), expected_bytes.size(), (fds))), to_hex(expected_bytes)); \
+  } while (false)
+
+// What is read of a pipe or file.
+std::string content_of(const UniqueFd& fd) {
+  std::array<char, 16> text{};
+  const ssize_t size = ::read(fd.get(), text.data(), text.size());
+  return {text.data(), size < 0 ? 0 : static_cast<size_t>(size)};
+}
+
+UniqueFd pipe_with(std::string_view text) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd writer(ends[1]);
+  EXPECT_EQ(::write(writer.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  return UniqueFd(ends[0]);
+}
+
+// Which objects the table at a command's end names: version 1 descriptors only, version 2 binders too. Version 0 has none.
+TEST(ClientOnTheWire, ACallWithDescriptorsAndObjects) {
+  for (const uint32_t version : {1U, 2U}) {
+    SCOPED_TRACE(version);
+    ScriptedServer server([version](RawPeer& peer) {
+      const bool two = version == 2;
+      // Header of a connection: version, options, file descriptors by SCM_RIGHTS (1), reserved, a new session.
+      EXPECT_BYTES(peer, (two ? "02000000" : "01000000") + std::string("00 01 0000000000000000 0000  63636900 00000000"));
+      peer.send(hex(two ? "02000000 00000000" : "01000000 00000000"));
+      peer.receive(56);
+      peer.send(reply(le(int32_t{1})));  // GET_MAX_THREADS
+      peer.receive(56);
+      peer.send(reply(le(int32_t{32}) + hex(kId)));  // GET_SESSION_ID
+      peer.receive(56);
+      // GET_ROOT's reply.
+      peer.send(hex(two ? "01000000 28000000 0000000000000000"  // REPLY; 20 + 16 + 4 bytes
+                          "00000000 10000000"                   // status; the parcel's size
+                          "000000000000000000000000"            // reserved
+                          "01000000 0300000005000000 0c000000"  // a binder: the server's fifth, of system stability
+                          "00000000"                            // the table: at 0
+                        : "01000000 24000000 0000000000000000"  // REPLY; 20 + 16 bytes
+                          "00000000 10000000"                   //
+                          "000000000000000000000000"            //
+                          "01000000 0300000005000000 0c000000"  // a binder: not in a table of version 1
+                    ));
+      std::vector<UniqueFd> fds;
+      if (two) {
+        EXPECT_BYTES_AND_FDS(peer,
+                             "00000000"                            // TRANSACT
+                             "54000000"                            // of 40 + 32 + 12 bytes
+                             "0000000000000000"                    // reserved
+                             "03000000 05000000"                   // the target: made (1), by the server (2); its number
+                             "06000000"                            // the code
+                             "00000000"                            // flags: not oneway
+                             "0000000000000000"                    // no number of a oneway call
+                             "20000000"                            // the parcel has 32 bytes
+                             "000000000000000000000000"            // reserved
+                             "01000000 0100000000000000 0c000000"  // at 0 a binder: made (1) by the client, number 0, stability
+                             "02000000 00000000"                   // at 16 a descriptor: the first that came along
+                             "02000000 01000000"                   // at 24 a descriptor: the second
+                             "00000000 10000000 18000000",         // the table: 0, 16, 24
+                             fds);
+      } else {
+        EXPECT_BYTES_AND_FDS(peer,
+                             "00000000"                            // TRANSACT
+                             "50000000"                            // of 40 + 32 + 8 bytes
+                             "0000000000000000"                    // reserved
+                             "03000000 05000000"                   // the target
+                             "06000000"                            // the code
+                             "00000000"                            // flags
+                             "0000000000000000"                    // no number of a oneway call
+                             "20000000"                            // the parcel has 32 bytes
+                             "000000000000000000000000"            // reserved
+                             "01000000 0100000000000000 0c000000"  // at 0 a binder
+                             "02000000 00000000"                   // at 16 a descriptor
+                             "02000000 01000000"                   // at 24 a descriptor
+                             "10000000 18000000",                  // the table: 16, 24
+                             fds);
+      }
+      ASSERT_EQ(fds.size(), 2u);
+      EXPECT_EQ(content_of(fds[0]), "one");
+      EXPECT_EQ(content_of(fds[1]), "two");
+      // A reply that brings one: the same in both versions, as no binder is in it.
+      const UniqueFd theirs = pipe_with("three");
+      const int fd = theirs.get();
+      peer.send(hex("01000000"                  // REPLY
+                    "20000000"                  // of 20 + 8 + 4 bytes
+                    "0000000000000000"          // reserved
+                    "00000000"                  // status
+                    "08000000"                  // the parcel has 8 bytes
+                    "000000000000000000000000"  // reserved
+                    "02000000 00000000"         // at 0 a descriptor: the first
+                    "00000000"),                // the table: 0
+                std::span(&fd, 1));
+      peer.drain();
+    });
+    auto session = Session::connect(server.connector(), {.fd_passing = FdPassing::kUnix, .max_protocol_version = version});
+    ASSERT_TRUE(session) << session.error().message;
+    auto root = (*session)->root();
+    ASSERT_TRUE(root);
+    Parcel data, answer;
+    data.write_binder(std::make_shared<TestService>());
+    EXPECT_TRUE(data.write_fd(pipe_with("one").get()).is_ok());
+    EXPECT_TRUE(data.write_fd(pipe_with("two").get()).is_ok());
+    EXPECT_TRUE((*root)->transact(TestService::kEcho, data, &answer).is_ok());
+    auto fd = answer.read_fd();
+    ASSERT_TRUE(fd);
+    EXPECT_EQ(content_of(*fd), "three");
+    (*session)->shutdown_and_wait();
+  }
+}
+
+TEST(ServerOnTheWire, CallsWithDescriptorsAndObjects) {
+  for (const bool two : {false, true}) {
+    SCOPED_TRACE(two);
+    Harness harness({.allow_fds = true});
+    RawPeer peer = RawPeer::connect(harness.address);
+    // Descriptors by SCM_RIGHTS (1).
+    peer.send(hex((two ? "02000000" : "01000000") + std::string("00 01 0000000000000000 0000  63636900 00000000")));
+    EXPECT_BYTES(peer, two ? "02000000 00000000" : "01000000 00000000");
+    EXPECT_EQ(peer.get_root(), 3u);
+    // kReadFd: the parcel is a descriptor, which both versions have in the table.
+    const UniqueFd ours = pipe_with("hi");
+    const int fd = ours.get();
+    peer.send(hex("00000000"                  // TRANSACT
+                  "34000000"                  // of 40 + 8 + 4 bytes
+                  "0000000000000000"          // reserved
+                  "03000000 00000000"         // the target: made (1), by the server (2), number 0
+                  "0c000000"                  // the code
+                  "00000000"                  // flags
+                  "0000000000000000"          // no number of a oneway call
+                  "08000000"                  // the parcel has 8 bytes
+                  "000000000000000000000000"  // reserved
+                  "02000000 00000000"         // at 0 a descriptor: the first that came along
+                  "00000000"),                // the table: 0
+              std::span(&fd, 1));
+    EXPECT_BYTES(peer,
+                 "02000000 10000000 0000000000000000"   // DEC_STRONG of 16 bytes
+                 "03000000 00000000 01000000 00000000"  // the target, once
+                 "01000000 20000000 0000000000000000"   // REPLY of 20 + 12 bytes
+                 "00000000 0c000000"                    // status; the parcel has 12 bytes
+                 "000000000000000000000000"             // reserved
+                 "02000000 6800 6900 0000 0000");       // two UTF-16 units, the end, padding
+    // kEcho: a binder, and a descriptor behind it that nobody reads.
+    const Bytes head = hex(std::string("00000000") +             // TRANSACT
+                           (two ? "48000000" : "44000000") +     // of 40 + 24 bytes and the table
+                           "0000000000000000"                    // reserved
+                           "03000000 00000000"                   // the target
+                           "06000000"                            // the code
+                           "00000000"                            // flags
+                           "0000000000000000"                    // no number of a oneway call
+                           "18000000"                            // the parcel has 24 bytes
+                           "000000000000000000000000"            // reserved
+                           "01000000 0100000000000000 0c000000"  // at 0 a binder: made (1) by the client, number 0
+                           "02000000 00000000");                 // at 16 a descriptor
+    peer.send(head + hex(two ? "00000000 10000000" : "10000000"), std::span(&fd, 1));
+    EXPECT_BYTES(peer,
+                 "02000000 10000000 0000000000000000"
+                 "03000000 00000000 01000000 00000000");
+    EXPECT_BYTES(peer, two ? "01000000 28000000 0000000000000000"  // REPLY of 20 + 16 + 4 bytes
+                             "00000000 10000000"                   // status; the parcel has 16 bytes
+                             "000000000000000000000000"            // reserved
+                             "01000000 0100000000000000 0c000000"  // the client's own binder comes back
+                             "00000000"                            // the table: 0
+                           : "01000000 24000000 0000000000000000"  // REPLY of 20 + 16 bytes
+                             "00000000 10000000"                   //
+                             "000000000000000000000000"            //
+                             "01000000 0100000000000000 0c000000");
+    peer.send(dec_strong(1, 1));
+    EXPECT_BYTES(peer, "02000000 10000000 0000000000000000  01000000 00000000 01000000 00000000");
+    // kSendFd("hi"): the reply's first byte brings the descriptor, so that the reference comes in a command before it.
+    peer.send(
+        hex("00000000 34000000 0000000000000000"   // TRANSACT of 40 + 12 bytes
+            "03000000 00000000 0d000000 00000000"  // the target; the code; flags
+            "0000000000000000 0c000000"            // no number; the parcel has 12 bytes
+            "000000000000000000000000"             // reserved
+            "02000000 6800 6900 0000 0000"));      // two UTF-16 units, the end, padding
+    EXPECT_BYTES(peer,
+                 "02000000 10000000 0000000000000000"
+                 "03000000 00000000 01000000 00000000");
+    std::vector<UniqueFd> fds;
+    EXPECT_BYTES_AND_FDS(peer,
+                         "01000000 20000000 0000000000000000"  // REPLY of 20 + 8 + 4 bytes
+                         "00000000 08000000"                   // status; the parcel has 8 bytes
+                         "000000000000000000000000"            // reserved
+                         "02000000 00000000"                   // at 0 a descriptor
+                         "00000000",                           // the table: 0
+                         fds);
+    ASSERT_EQ(fds.size(), 1u);
+    EXPECT_EQ(content_of(fds[0]), "hi");
+  }
 }
 
 TEST(ClientOnTheWire, RefusesANewerVersion) {
