@@ -1,8 +1,10 @@
 // Peers that break the protocol: each loses its session, and nothing else is lost.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <thread>
@@ -124,6 +126,25 @@ TEST_F(HostilePeer, IsToldOfOnlyIfItDidSomethingWrong) {
   wait_until([this] { return harness_.server.session_count() == 1 && harness_.server.connection_count() == 2; });
   EXPECT_EQ(bad_peers_, 0u);
   expect_end(hex("ff000000 00000000 0000000000000000"));
+  wait_until([this] { return bad_peers_ == 1; });
+}
+
+// A client does not wait for its further connections: it may have made its call and left before they have been looked at.
+TEST_F(HostilePeer, AConnectionThatComesAfterItsSessionsEndIsNoReasonToComplain) {
+  RawPeer first = connect();
+  const Bytes id = first.set_up();
+  first.close();
+  wait_until([this] { return harness_.server.session_count() == 1; });
+  for (const bool incoming : {false, true}) {
+    RawPeer late = connect();
+    late.send(join_session(id, incoming));
+    late.drain();
+  }
+  wait_until([this] { return harness_.server.connection_count() == 2; });
+  EXPECT_EQ(bad_peers_, 0u);
+  RawPeer stranger = connect();
+  stranger.send(join_session(zeros(32)));
+  stranger.drain();
   wait_until([this] { return bad_peers_ == 1; });
 }
 
@@ -381,6 +402,88 @@ TEST_F(HostilePeer, Noise) {
   }
   wait_until([this] { return harness_.server.session_count() == 1 && harness_.server.connection_count() == 2; });
   harness_.root->forget_all();
+}
+
+// With the limits that a server has when nobody sets any.
+class HostilePeerAtTheDefaults : public HostilePeer {
+ protected:
+  HostilePeerAtTheDefaults() : HostilePeer({.max_threads = 2, .allow_fds = true}) {}
+
+  static size_t heap() { return ::mallinfo2().uordblks; }
+  // The session is alive and answers.
+  static void expect_answer(RawPeer& peer) {
+    peer.send(transact(kRoot, TestService::kAdd, le(int32_t{2}) + le(int32_t{3})));
+    EXPECT_EQ(peer.receive_reply(), le(int32_t{5}));
+  }
+  void expect_end_of(RawPeer& peer) {
+    peer.drain();
+    peer.close();
+    wait_until([this] { return bad_peers_ == 1; });
+  }
+};
+
+TEST_F(HostilePeerAtTheDefaults, TenThousandOnewayCallsThatWait) {
+  RawPeer peer = connect();
+  peer.set_up();
+  peer.get_root();
+  const size_t before = heap();
+  const auto wait = [](uint64_t number) { return transact(kRoot, TestService::kNote, le(int32_t{0}), 1, number); };
+  // Calls are counted together with the one that they wait for.
+  Bytes flood;
+  for (uint64_t number = 1; number < 9999; ++number) {
+    const Bytes call = wait(number);
+    flood.insert(flood.end(), call.begin(), call.end());
+  }
+  peer.send(flood);
+  expect_answer(peer);
+  EXPECT_LT(heap() - std::min(heap(), before), 16U << 20);
+  peer.send(wait(9999));
+  expect_answer(peer);
+  peer.send(wait(10'000));
+  expect_end_of(peer);
+}
+
+TEST_F(HostilePeerAtTheDefaults, SixtyFourMebibytesOfOnewayCallsThatWait) {
+  RawPeer peer = connect();
+  peer.set_up();
+  peer.get_root();
+  constexpr size_t kEach = 99'000;
+  constexpr uint64_t kFit = (64ULL << 20) / kEach;
+  const size_t before = heap();
+  for (uint64_t number = 1; number <= kFit; ++number) {
+    ASSERT_TRUE(peer.send(transact(kRoot, TestService::kNote, zeros(kEach), 1, number)));
+  }
+  expect_answer(peer);
+  EXPECT_LT(heap() - std::min(heap(), before), 80U << 20);
+  peer.send(transact(kRoot, TestService::kNote, zeros(kEach), 1, kFit + 1));
+  expect_end_of(peer);
+}
+
+TEST_F(HostilePeerAtTheDefaults, AHundredThousandObjects) {
+  RawPeer peer = connect();
+  peer.set_up();
+  peer.get_root();
+  const size_t before = heap();
+  uint32_t made = 0;
+  // Calls that wait hold their objects.
+  const auto hold = [&](uint64_t number, uint32_t objects) {
+    Bytes parcel;
+    std::vector<uint32_t> table;
+    for (uint32_t i = 0; i < objects; ++i) {
+      table.push_back(static_cast<uint32_t>(parcel.size()));
+      const Bytes object = binder(wire::address(wire::kAddressCreated, made++));
+      parcel.insert(parcel.end(), object.begin(), object.end());
+    }
+    peer.send(transact(kRoot, TestService::kNote, parcel, 1, number, table));
+  };
+  // 20 bytes each, in commands of less than 100,000; the root is an object too.
+  for (uint64_t number = 1; number <= 25; ++number) hold(number, 3999);
+  hold(26, 24);
+  EXPECT_EQ(made, 99'999u);
+  expect_answer(peer);
+  EXPECT_LT(heap() - std::min(heap(), before), 64U << 20);
+  hold(27, 1);
+  expect_end_of(peer);
 }
 
 TEST(HostileServer, EndsTheSessionOnly) {

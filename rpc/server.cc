@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -25,6 +26,9 @@ namespace {
 
 // How long to leave the backlog alone when the process has no descriptor left.
 constexpr int kAcceptPauseMs = 100;
+
+// How many sessions that have ended are remembered.
+constexpr size_t kMaxEnded = 256;
 
 ServerOptions with_consequences(ServerOptions options) {
   if (options.tls) options.allow_fds = false;
@@ -69,6 +73,9 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   bool stopped_ = false;
   std::map<const SessionCore*, std::pair<uint32_t, uint32_t>>
       counts_;  // of each session: connections served, connections for calls
+  // The ids of the last sessions that have ended. A client does not wait until its further connections are served: when it leaves
+  // soon, its session may end before they are looked at, which is nothing to tell anybody of.
+  std::deque<wire::SessionId> ended_;
   std::set<std::shared_ptr<Connection>> being_set_up_;
   const std::shared_ptr<ThreadSet> threads_ = std::make_shared<ThreadSet>();
 };
@@ -273,7 +280,10 @@ Result<> Server::Impl::join_session(std::shared_ptr<Connection> connection, cons
   {
     const std::lock_guard lock(mutex_);
     const auto at = sessions_.find(id);
-    if (at == sessions_.end()) return fail(ErrorCode::kNotFound, "no such session");
+    if (at == sessions_.end()) {
+      if (std::ranges::find(ended_, id) != ended_.end()) return fail(ErrorCode::kUnavailable, "the session has ended");
+      return fail(ErrorCode::kNotFound, "no such session");
+    }
     auto& [served, called] = counts_[at->second.get()];
     if (incoming ? called >= options_.max_client_threads : served >= options_.max_threads) {
       return fail(ErrorCode::kExhausted, "the session has all its connections");
@@ -323,6 +333,8 @@ void Server::Impl::forget(const SessionCore& session) {
   dropped = std::move(at->second);
   sessions_.erase(at);
   counts_.erase(&session);
+  if (ended_.size() == kMaxEnded) ended_.pop_front();
+  ended_.push_back(session.config().id);
 }
 
 // --- The end ---
