@@ -142,6 +142,8 @@ class RecordReader {
 
   // Records that were dropped, as far as it is known: those missing before the last one read, and what the writer says.
   [[nodiscard]] uint64_t dropped() const;
+  // Of those, the ones after the last record read: no record may follow that could tell of them.
+  [[nodiscard]] uint64_t dropped_at_end() const { return dropped() - lost_; }
 
  private:
   Result<std::optional<Record>> corrupt(const char* what);

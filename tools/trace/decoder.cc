@@ -49,15 +49,8 @@ Result<TrackId> Decoder::own_track() {
 Result<void> Decoder::record(const observe::Record& record, uint64_t now) {
   if (record.lost > 0) {
     // What is open may have ended in what is missing.
-    TRY(finish(place(record.time, now)));
-    const Argument lost{"records", record.lost};
-    const TrackId track = TRY(own_track());
-    TRY(writer_.event({.type = Event::Type::kInstant,
-                       .track = track,
-                       .time = last_,
-                       .category = "trace",
-                       .name = "records lost: the reader was too slow",
-                       .arguments = std::span(&lost, 1)}));
+    TRY(close(place(record.time, now)));
+    TRY(mark_lost(record.lost));
   }
   if (kind_ == Kind::kVcpu) {
     if (static_cast<TraceType>(record.type) != TraceType::kTranslated) return vcpu_record(record, place(record.time, now));
@@ -79,6 +72,16 @@ Result<void> Decoder::record(const observe::Record& record, uint64_t now) {
   }
   if (kind_ == Kind::kService) return call(record, place(record.time, now));
   return device_record(record, place(record.time, now));
+}
+
+Result<void> Decoder::mark_lost(uint64_t count) {
+  const Argument lost{"records", count};
+  return writer_.event({.type = Event::Type::kInstant,
+                        .track = TRY(own_track()),
+                        .time = last_,
+                        .category = "trace",
+                        .name = "records lost: the reader was too slow",
+                        .arguments = std::span(&lost, 1)});
 }
 
 Result<void> Decoder::enter(uint64_t time) {
@@ -239,8 +242,14 @@ Result<void> Decoder::call(const observe::Record& record, uint64_t time) {
   return writer_.event({.type = Event::Type::kEnd, .track = lane->track, .time = time});
 }
 
-Result<void> Decoder::finish(uint64_t now) {
-  const uint64_t time = place(now, now);
+Result<void> Decoder::finish(uint64_t now, uint64_t lost) {
+  // With something missing at the end, nothing is known of the time after the last record.
+  if (lost == 0) return close(place(now, now));
+  TRY(close(last_));
+  return mark_lost(lost);
+}
+
+Result<void> Decoder::close(uint64_t time) {
   TRY(leave(time, {}));
   if (std::exchange(in_hypervisor_, false)) TRY(writer_.event({.type = Event::Type::kEnd, .track = hypervisor_, .time = time}));
   for (Lane& lane : lanes_) {

@@ -30,8 +30,8 @@ class Decoder {
 
   // `now`: the time now, which no record is after. Fails when the writer does.
   Result<void> record(const observe::Record& record, uint64_t now);
-  // Closes what is open.
-  Result<void> finish(uint64_t now);
+  // Closes what is open. `lost`: records that were dropped after the last one.
+  Result<void> finish(uint64_t now, uint64_t lost);
 
   [[nodiscard]] uint64_t odd() const { return odd_; }
 
@@ -45,6 +45,8 @@ class Decoder {
     uint64_t free_from = 0;  // of calls
   };
 
+  Result<void> mark_lost(uint64_t count);
+  Result<void> close(uint64_t time);
   Result<void> vcpu_record(const observe::Record& record, uint64_t time);
   Result<void> device_record(const observe::Record& record, uint64_t time);
   Result<void> vsock(const observe::Record& record, uint64_t time);

@@ -44,7 +44,7 @@ TEST_F(DecoderTest, AVcpuRunsAndTheHypervisorWorksInBetween) {
   feed(decoder, TraceType::kGuestExit, 200, bytes_of(exit(TraceExitReason::kMmio, 0x9000000)));
   feed(decoder, TraceType::kGuestEnter, 230);
   feed(decoder, TraceType::kGuestExit, 300, bytes_of(exit(TraceExitReason::kWfi)));
-  ASSERT_TRUE(decoder.finish(kNow));
+  ASSERT_TRUE(decoder.finish(kNow, 0));
   EXPECT_THAT(writer.lines,
               ElementsAre("vCPU 0 +100 begin vcpu guest", "vCPU 0 +120 begin translation translate pc=0x40080000 instructions=9",
                           "vCPU 0 +150 end", "vCPU 0 +160 instant irq interrupt taken intid=27",
@@ -74,7 +74,7 @@ TEST_F(DecoderTest, ConnectionsThatOverlapHaveTracksOfTheirOwn) {
   feed(decoder, TraceType::kVsockClosed, 30, bytes_of(first));
   feed(decoder, TraceType::kVsockOpened, 40, bytes_of(first));
   feed(decoder, TraceType::kVsockClosed, 50, bytes_of(observe::TraceVsock{.guest_port = 1, .host_port = 2}));
-  ASSERT_TRUE(decoder.finish(kNow));
+  ASSERT_TRUE(decoder.finish(kNow, 0));
   EXPECT_EQ(writer.open_slices(), 0u);
   EXPECT_THAT(writer.lines[0], ::testing::HasSubstr("+10 begin vsock guest:5 - host:6 guest port=5 host port=6 type=stream"));
   EXPECT_THAT(writer.lines[1], ::testing::HasSubstr("type=seqpacket"));
@@ -107,11 +107,21 @@ TEST_F(DecoderTest, WhatIsMissingIsSaidAndEndsWhatWasOpen) {
   Decoder decoder = make(Decoder::Kind::kVcpu, "vCPU 0");
   feed(decoder, TraceType::kGuestEnter, 100);
   feed(decoder, TraceType::kGuestEnter, 500, {}, 7);
-  ASSERT_TRUE(decoder.finish(kNow));
+  ASSERT_TRUE(decoder.finish(kNow, 0));
   EXPECT_THAT(writer.lines, ElementsAre("vCPU 0 +100 begin vcpu guest", "vCPU 0 +500 end",
                                         "vCPU 0 +500 instant trace records lost: the reader was too slow records=7",
                                         "vCPU 0 +500 begin vcpu guest", "vCPU 0 +10000 end"));
   EXPECT_EQ(decoder.odd(), 0u);
+}
+
+TEST_F(DecoderTest, WhatIsMissingAtTheEndIsSaidToo) {
+  Decoder decoder = make(Decoder::Kind::kVcpu, "vCPU 0");
+  feed(decoder, TraceType::kGuestEnter, 100);
+  feed(decoder, TraceType::kInterrupt, 200, bytes_of(observe::TraceInterrupt{.intid = 27}));
+  ASSERT_TRUE(decoder.finish(kNow, 3));
+  EXPECT_THAT(writer.lines, ElementsAre("vCPU 0 +100 begin vcpu guest", "vCPU 0 +200 instant irq interrupt taken intid=27",
+                                        "vCPU 0 +200 end",
+                                        "vCPU 0 +200 instant trace records lost: the reader was too slow records=3"));
 }
 
 TEST_F(DecoderTest, TimesAreWhereTheyCanBe) {
@@ -144,7 +154,7 @@ TEST_F(DecoderTest, HostileRecordsMakeAWholeTrace) {
                                   .bytes = bytes},
                                  kNow));
     }
-    ASSERT_TRUE(decoder.finish(kNow));
+    ASSERT_TRUE(decoder.finish(kNow, 0));
     EXPECT_GT(decoder.odd(), 0u);
   }
   EXPECT_EQ(writer.open_slices(), 0u);

@@ -130,7 +130,7 @@ Result<void> Recorder::finish(const std::vector<Phase>& phases) {
   const uint64_t end = TraceSource::now();
   for (Input& input : inputs_) {
     if (!input.ended) TRY(drain(input, input.source.ring.capacity() / 24));
-    TRY(input.decoder->finish(std::max(end, TraceSource::now())));
+    TRY(input.decoder->finish(std::max(end, TraceSource::now()), input.reader.dropped_at_end()));
     if (input.decoder->odd() > 0) {
       warnings_.push_back(
           fmt::format("{}: {} records make no sense, and were left out: the virtual machine's process writes what "

@@ -83,6 +83,10 @@ TEST_F(RecorderTest, SaysWhatASlowReaderHasMissed) {
   ASSERT_TRUE(recorder.finish({}));
   EXPECT_GT(recorder.dropped(), 800u);
   EXPECT_EQ(recorder.received() + recorder.dropped(), 1000u);
+  // In the trace too, although no record has come after those.
+  EXPECT_THAT(
+      writer.lines,
+      Contains(HasSubstr(fmt::format("instant trace records lost: the reader was too slow records={}", recorder.dropped()))));
 }
 
 TEST_F(RecorderTest, WhatMakesNoSenseIsAWarning) {
