@@ -11,6 +11,9 @@ namespace adyton::vmm::inspect {
 namespace {
 
 constexpr uint64_t kAlignment = 4096;
+// p_align of the memory, as Linux's own /proc/vmcore has it: what tells crash that this is a core of kdump. It takes one whose
+// segments say how they are aligned for netdump's, an older format, and looks for no VMCOREINFO there.
+constexpr uint64_t kNoAlignment = 0;
 constexpr uint64_t kMaxImage = 128ull << 20;  // bytes from _stext on
 constexpr size_t kMaxImageParts = 16;
 
@@ -137,21 +140,22 @@ CoreLayout core_layout(const GuestMemory& memory, const std::vector<CoreVcpu>& v
                                      .p_paddr = address,
                                      .p_filesz = size,
                                      .p_memsz = size,
-                                     .p_align = kAlignment});
+                                     .p_align = kNoAlignment});
   };
   layout.size = (notes_at + note_bytes.size() + kAlignment - 1) / kAlignment * kAlignment;
   for (const GuestRegion& region : memory.regions()) {
     layout.parts.push_back({region.base, region.size, layout.size});
     layout.size += region.size;
   }
+  // The regions come first: crash takes all before the first segment's contents for headers, and reads it at once.
+  for (const CoreLayout::Part& part : layout.parts) {
+    const auto va = kernel != nullptr ? kernel->linear(part.address) : std::nullopt;
+    add(part.offset, va.value_or(part.address), part.address, part.size);
+  }
   for (const CoreImage& piece : image) {
     if (!in_memory(piece)) continue;
     const CoreLayout::Part& part = layout.parts[static_cast<size_t>(region_of(piece) - memory.regions().begin())];
     add(part.offset + (piece.address - part.address), piece.va, piece.address, piece.size);
-  }
-  for (const CoreLayout::Part& part : layout.parts) {
-    const auto va = kernel != nullptr ? kernel->linear(part.address) : std::nullopt;
-    add(part.offset, va.value_or(part.address), part.address, part.size);
   }
   layout.header.insert(layout.header.end(), note_bytes.begin(), note_bytes.end());
   return layout;

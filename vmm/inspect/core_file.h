@@ -41,8 +41,8 @@ using TranslateVirtual = std::function<std::optional<GuestPhysAddr>(uint64_t va)
 // What of the image is mapped, from _stext on: a kernel that runs has given back some of it.
 std::vector<CoreImage> kernel_image(const GuestMemory& memory, const KernelInfo& kernel, const TranslateVirtual& translate);
 
-// One PT_LOAD for each region, with its physical address; with `kernel` at the virtual addresses of the linear map, and the parts
-// of `image` once more at their own. Without, virtual addresses are the physical ones. Notes: NT_PRSTATUS and NT_FPREGSET of each
+// One PT_LOAD for each region, with its physical address; with `kernel` at the virtual addresses of the linear map, and then the
+// parts of `image` once more at their own. Without, virtual addresses are the physical ones. Notes: NT_PRSTATUS and NT_FPREGSET of each
 // vCPU (its thread id is its index plus 1), and VMCOREINFO.
 CoreLayout core_layout(const GuestMemory& memory, const std::vector<CoreVcpu>& vcpus, const KernelInfo* kernel,
                        const std::vector<CoreImage>& image);

@@ -263,13 +263,17 @@ TEST_F(Inspect, TheCoreSaysWhereMemoryIs) {
   uint64_t pc = 0;  // of the first NT_PRSTATUS
   std::memcpy(&pc, core.header.data() + parts[0].p_offset + 12 + 8 + 112 + 32 * 8, 8);
   EXPECT_EQ(pc, 0x1234u);
-  EXPECT_EQ(parts[1].p_vaddr, kImage);
-  EXPECT_EQ(parts[1].p_paddr, kRam + 0x1'0000);
-  EXPECT_EQ(parts[4].p_vaddr, kLinear);
-  EXPECT_EQ(parts[4].p_paddr, kRam);
-  EXPECT_EQ(parts[1].p_offset, parts[4].p_offset + 0x1'0000);
-  EXPECT_EQ(parts[3].p_vaddr, 0u) << "firmware is not in the linear map";
-  EXPECT_EQ(core.size, parts[4].p_offset + kRamSize);
+  EXPECT_EQ(parts[1].p_vaddr, 0u) << "firmware is not in the linear map";
+  EXPECT_EQ(parts[2].p_vaddr, kLinear);
+  EXPECT_EQ(parts[2].p_paddr, kRam);
+  EXPECT_EQ(parts[3].p_vaddr, kImage);
+  EXPECT_EQ(parts[3].p_paddr, kRam + 0x1'0000);
+  EXPECT_EQ(parts[3].p_offset, parts[2].p_offset + 0x1'0000);
+  // What crash goes by (8.0, is_netdump()): the first segment's p_align tells kdump from netdump, and its contents begin where the
+  // headers end.
+  for (size_t i = 1; i < parts.size(); ++i) EXPECT_EQ(parts[i].p_align, 0u) << i;
+  EXPECT_LT(parts[1].p_offset, core.header.size() + 0x1000);
+  EXPECT_EQ(core.size, parts[2].p_offset + kRamSize);
 }
 
 TEST_F(Inspect, WithoutAKernelAddressesArePhysical) {
