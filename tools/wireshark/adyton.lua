@@ -815,13 +815,26 @@ for _, argument in ipairs(script_arguments) do
 end
 
 if gui_enabled() then
+  -- A tap sees all packets once more. To load them again instead would close the window that is to show them.
+  local function show_connection(number)
+    followed, followed_bytes = {}, 0
+    local tap = Listener.new("frame")
+    function tap.packet(pinfo, tvb)
+      local known, length = packets[pinfo.number], tvb:len() - kHeaders
+      if not known or known.stream ~= number or length <= 0 or tvb(62, 2):le_uint() ~= 5 or followed_bytes >= kMaxFollow then return end
+      followed[#followed + 1] = {from_host = tostring(tvb(32, 8):le_uint64()) == kHostCid, bytes = tvb(kHeaders, length):raw()}
+      followed_bytes = followed_bytes + length
+    end
+    retap_packets()
+    tap:remove()
+    local window = TextWindow.new("vsock connection " .. number)
+    window:set(followed_bytes > 0 and follow_text() or "No bytes of it were captured.\n")
+  end
+
   register_menu("Adyton/Follow vsock connection", function()
-    new_dialog("Follow a vsock connection", function(number)
-      follow = tonumber(number)
-      followed, followed_bytes = {}, 0
-      reload_packets()
-      local window = TextWindow.new("vsock connection " .. tostring(number))
-      window:set(follow_text())
+    new_dialog("Follow a vsock connection", function(text)
+      local number = tonumber(text)
+      if number then show_connection(number) end
     end, "Number (adyton.stream)")
   end, MENU_TOOLS_UNSORTED)
 end
