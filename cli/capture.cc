@@ -1,13 +1,16 @@
 #include "cli/capture.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 #include <set>
 
+#include "base/unique_fd.h"
 #include "cli/message.h"
 #include "cli/recording.h"
 #include "cli/service.h"
@@ -71,6 +74,16 @@ Result<std::vector<std::string>> running_vms() {
   return names;
 }
 
+// Wireshark waits for somebody to open the pipe, and would do so for good: its user would see an empty capture, and not what has
+// failed. The pipe's end tells it to show what is on standard error.
+void end_pipe(const std::string& path) {
+  // It may end us meanwhile.
+  sigset_t none;
+  sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  UniqueFd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+}
+
 Result<int> run_extcap(const std::vector<std::string>& arguments) {
   const auto command = TRY(capture::parse_extcap(arguments));
   const auto print = [](const std::string& text) {
@@ -94,7 +107,9 @@ Result<int> run_extcap(const std::vector<std::string>& arguments) {
   options.format = CaptureFormat::kPcapng;
   if (command.snaplen != 0) options.snaplen = std::min(command.snaplen, capture::kMaxPacketSize);
   options.quiet = true;
-  return run_capture(options);
+  const auto outcome = run_capture(options);
+  if (!outcome) end_pipe(command.fifo);
+  return outcome;
 }
 
 int finish(const Result<int>& outcome) {

@@ -210,6 +210,17 @@ TEST(Capture, CtrlCEndsItCleanly) {
   EXPECT_THAT(text, ContainsRegex("^0\nwhole\n0\nwhole\n125\nNo space left on device.*\n125\n"));
 }
 
+TEST(Capture, WiresharkHearsThatThereIsNoSuchVm) {
+  const std::string text = shell_output(
+      R"sh(mkfifo "$TMPDIR/pipe"
+         "$1" --capture --extcap-interface adyton-nobody --fifo "$TMPDIR/pipe" 2>"$TMPDIR/said" & extcap=$!
+         wc -c <"$TMPDIR/pipe"
+         wait $extcap; echo $?
+         cat "$TMPDIR/said")sh",
+      {ADYTON_EXTCAP});
+  EXPECT_THAT(text, ContainsRegex("^0\n125\nadyton[a-z-]*: .*nobody"));
+}
+
 TEST(Capture, WiresharkFindsRunningVms) {
   const std::string text = shell_output(
       R"sh(export XDG_DATA_HOME="$TMPDIR"
@@ -224,7 +235,7 @@ TEST(Capture, WiresharkFindsRunningVms) {
          tshark -r "$TMPDIR/file" -T fields -e frame.protocols 2>/dev/null | sort -u | head -1
          "$ADYTON" delete -f shown)sh",
       {ADYTON_EXTCAP});
-  EXPECT_THAT(text, ContainsRegex("^[0-9]+\\. adyton-shown \\(Adyton VM shown: vsock\\)\n0\nvsock\n"));
+  EXPECT_THAT(text, ContainsRegex("^[0-9]+\\. adyton-shown \\(vsock of Adyton VM shown\\)\n0\nvsock\n"));
 }
 
 }  // namespace

@@ -164,7 +164,7 @@ std::string extcap_interfaces(const std::vector<std::string>& vms, std::string_v
   std::string text = fmt::format("extcap {{version={}}}{{display=Adyton virtual machines}}\n", version);
   for (const std::string& vm : vms) {
     if (is_sayable(vm))
-      fmt::format_to(std::back_inserter(text), "interface {{value={}}}{{display=Adyton VM {}: vsock}}\n", interface_of(vm), vm);
+      fmt::format_to(std::back_inserter(text), "interface {{value={}}}{{display=vsock of Adyton VM {}}}\n", interface_of(vm), vm);
   }
   return text;
 }

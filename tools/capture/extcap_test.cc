@@ -60,8 +60,8 @@ TEST(Extcap, RefusesWhatItCannotDo) {
 TEST(Extcap, AnswersInSentences) {
   EXPECT_EQ(extcap_interfaces({"demo", "a b", "x}{y", "z"}, "0.1.0"),
             "extcap {version=0.1.0}{display=Adyton virtual machines}\n"
-            "interface {value=adyton-demo}{display=Adyton VM demo: vsock}\n"
-            "interface {value=adyton-z}{display=Adyton VM z: vsock}\n");
+            "interface {value=adyton-demo}{display=vsock of Adyton VM demo}\n"
+            "interface {value=adyton-z}{display=vsock of Adyton VM z}\n");
   EXPECT_EQ(extcap_link_types(), "dlt {number=271}{name=VSOCK}{display=Linux vsock}\n");
 }
 
