@@ -359,11 +359,11 @@ class CommandLine {
     trace_->add_option("--duration,-d", trace_seconds_, "End after this time")->type_name("SECONDS");
     trace_
         ->add_option("--categories,-c", trace_categories_,
-                     "What to record, of vcpu, translation, interrupt, virtio, vsock, rpc, memory, boot; all of it if not said")
+                     "What to record, of vcpu, translation, interrupt, virtio, vsock, rpc, memory, boot (all: these), and calls")
         ->type_name("LIST")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(CLI::IsMember({"vcpu", "translation", "interrupt", "virtio", "vsock", "rpc", "memory", "boot", "all"}));
+        ->check(CLI::IsMember({"vcpu", "translation", "interrupt", "virtio", "vsock", "rpc", "memory", "boot", "all", "calls"}));
     trace_->add_option("--buffer-size,-B", trace_buffer_, "Memory shared with each vCPU and device, for records not read yet")
         ->type_name("KIB")
         ->capture_default_str();
@@ -491,6 +491,8 @@ class CommandLine {
       if (chosen(name)) options.categories |= static_cast<uint32_t>(category);
     }
     options.calls = chosen("rpc");
+    // It costs a copy of each packet: it has to be said.
+    options.packets = std::ranges::find(trace_categories_, "calls") != trace_categories_.end();
     options.memory = chosen("memory");
     options.boot = chosen("boot");
     return options;

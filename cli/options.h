@@ -172,7 +172,8 @@ struct TraceOptions {
   TraceFormat format = TraceFormat::kPerfetto;
   std::optional<std::chrono::milliseconds> duration = {};  // none: until it is interrupted, or the VM ends
   uint32_t categories = 0;                                 // observe::TraceCategory
-  bool calls = true;
+  bool calls = true;                                       // those that the service serves
+  bool packets = false;                                    // a capture, for the calls that cross the vsock
   bool memory = true;
   bool boot = true;
   uint64_t buffer = uint64_t{1} << 20;  // bytes shared with each thread of the VM

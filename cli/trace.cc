@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "cli/capture.h"
 #include "cli/message.h"
 #include "cli/recording.h"
 #include "cli/service.h"
@@ -22,6 +23,8 @@ namespace {
 
 // Shared with all threads of a VM together, at most.
 constexpr uint64_t kMostBuffer = uint64_t{256} << 20;
+// For the packets of which calls are read, at least: they have their payload.
+constexpr uint64_t kPacketBuffer = uint64_t{8} << 20;
 
 uint64_t now(clockid_t clock) {
   timespec time{};
@@ -34,9 +37,10 @@ struct Tracing {
   std::vector<trace::Source> sources;
   UniqueFd vm;
   UniqueFd calls;
+  UniqueFd packets;
 };
 
-Result<Tracing> start(VirtualMachine& vm, const TraceOptions& options) {
+Result<Tracing> start(VirtualMachineManager& manager, VirtualMachine& vm, const TraceOptions& options) {
   Tracing tracing;
   if (options.categories != 0) {
     const auto statistics = TRY(vm.getStatistics());
@@ -60,6 +64,12 @@ Result<Tracing> start(VirtualMachine& vm, const TraceOptions& options) {
                                .name = "calls to the service",
                                .ring = TRY(observe::RecordRing::map(memory.get()))});
     tracing.calls = TRY(vm.traceCalls(memory));
+  }
+  if (options.packets) {
+    auto captures = TRY(start_captures(manager, {options.name}, {}, std::max(options.buffer, kPacketBuffer)));
+    tracing.sources.push_back(
+        {.kind = trace::Decoder::Kind::kPackets, .name = "calls over vsock", .ring = std::move(captures.front().ring)});
+    tracing.packets = std::move(captures.front().wake);
   }
   return tracing;
 }
@@ -91,8 +101,8 @@ Result<int> run_trace(const TraceOptions& options) {
                          .monotonic = now(CLOCK_MONOTONIC),
                          .boottime = now(CLOCK_BOOTTIME),
                          .realtime = now(CLOCK_REALTIME)};
-  Tracing tracing = TRY(start(*vm, options));
-  UniqueFd& life = tracing.vm.valid() ? tracing.vm : tracing.calls;
+  Tracing tracing = TRY(start(*manager, *vm, options));
+  UniqueFd& life = tracing.vm.valid() ? tracing.vm : tracing.calls.valid() ? tracing.calls : tracing.packets;
   trace::Recorder recorder(*writer, output, std::move(life), signals.get());
   for (auto& source : tracing.sources) recorder.add(std::move(source));
   if (options.memory) recorder.watch_memory();

@@ -210,6 +210,22 @@ TEST(Capture, CtrlCEndsItCleanly) {
   EXPECT_THAT(text, ContainsRegex("^0\nwhole\n0\nwhole\n125\nNo space left on device.*\n125\n"));
 }
 
+TEST(Capture, ATraceHasTheCallsOfAPayload) {
+  const std::string text = shell_output(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         "$1" "$2" >/dev/null & pid=$!
+         until "$ADYTON" info calculator-$pid >/dev/null 2>&1; do kill -0 $pid || exit 9; done
+         "$ADYTON" trace calculator-$pid -q -c calls -o "$TMPDIR/trace.json" && wait $pid && cat "$TMPDIR/trace.json")sh",
+      {ADYTON_CALCULATOR, ADYTON_CALCULATOR_PAYLOAD});
+  // While it adds, the guest calls its listener.
+  const size_t add = text.find("\"ICalculator code 1\"");
+  const size_t result = text.find("\"ICalculatorListener code 1\"", add);
+  EXPECT_LT(add, result);
+  EXPECT_LT(result, text.find("\"ICalculator code 2\""));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("com.example.calculator.ICalculator"), HasSubstr("GET_ROOT"), HasSubstr("\"exception\":\"-3\"")));
+}
+
 TEST(Capture, WiresharkHearsThatThereIsNoSuchVm) {
   const std::string text = shell_output(
       R"sh(mkfifo "$TMPDIR/pipe"

@@ -47,9 +47,10 @@ Result<TrackId> Decoder::own_track() {
 }
 
 Result<void> Decoder::record(const observe::Record& record, uint64_t now) {
+  const uint64_t recorded = kind_ == Kind::kPackets ? record.time - std::min(record.time, wall_clock_) : record.time;
   if (record.lost > 0) {
     // What is open may have ended in what is missing.
-    TRY(close(place(record.time, now)));
+    TRY(close(place(recorded, now)));
     TRY(mark_lost(record.lost));
   }
   if (kind_ == Kind::kVcpu) {
@@ -69,6 +70,10 @@ Result<void> Decoder::record(const observe::Record& record, uint64_t now) {
                        .name = "translate",
                        .arguments = arguments}));
     return writer_.event({.type = Event::Type::kEnd, .track = track, .time = end});
+  }
+  if (kind_ == Kind::kPackets) {
+    const auto packet = capture::read_packet(record);
+    return packet ? calls_.packet(*packet, place(recorded, now)) : skip();
   }
   if (kind_ == Kind::kService) return call(record, place(record.time, now));
   return device_record(record, place(record.time, now));
@@ -256,7 +261,7 @@ Result<void> Decoder::close(uint64_t time) {
     if (std::exchange(lane.busy, false)) TRY(writer_.event({.type = Event::Type::kEnd, .track = lane.track, .time = time}));
   }
   connections_.clear();
-  return {};
+  return calls_.lose(time);
 }
 
 }  // namespace adyton::trace

@@ -11,22 +11,27 @@
 #include <vector>
 
 #include "observe/record_ring.h"
+#include "tools/trace/rpc_calls.h"
 #include "tools/trace/writer.h"
 
 namespace adyton::trace {
 
 class Decoder {
  public:
-  enum class Kind : uint8_t { kVcpu, kDevice, kService };
+  enum class Kind : uint8_t { kVcpu, kDevice, kService, kPackets };  // kPackets: of a capture, for the calls in them
   // `name`: "vCPU 0", "virtio-blk". `next_track`: of all decoders of a trace. `started`: the time at which the trace began.
-  Decoder(Writer& writer, Kind kind, std::string name, TrackId& next_track, TrackId& hypervisor_track, uint64_t started)
+  // `wall_clock`: what the wall clock, which packets' times are of, is ahead of CLOCK_MONOTONIC.
+  Decoder(Writer& writer, Kind kind, std::string name, TrackId& next_track, TrackId& hypervisor_track, uint64_t started,
+          uint64_t wall_clock = 0)
       : writer_(writer),
         kind_(kind),
         name_(std::move(name)),
         next_track_(next_track),
         hypervisor_track_(hypervisor_track),
         started_(started),
-        last_(started) {}
+        wall_clock_(wall_clock),
+        last_(started),
+        calls_(writer, name_, next_track) {}
 
   // `now`: the time now, which no record is after. Fails when the writer does.
   Result<void> record(const observe::Record& record, uint64_t now);
@@ -68,6 +73,7 @@ class Decoder {
   TrackId& next_track_;
   TrackId& hypervisor_track_;  // the parent of all vCPUs' ones; 0: not there yet
   const uint64_t started_;
+  const uint64_t wall_clock_;
   uint64_t last_;  // the time of the last event
   uint64_t odd_ = 0;
   TrackId own_ = 0;
@@ -76,6 +82,7 @@ class Decoder {
   bool in_hypervisor_ = false;
   std::vector<Lane> lanes_;
   std::map<std::pair<uint32_t, uint32_t>, size_t> connections_;  // lanes, by guest and host port
+  RpcCalls calls_;                                               // of kPackets
 };
 
 }  // namespace adyton::trace

@@ -119,9 +119,9 @@ TEST_F(DecoderTest, WhatIsMissingAtTheEndIsSaidToo) {
   feed(decoder, TraceType::kGuestEnter, 100);
   feed(decoder, TraceType::kInterrupt, 200, bytes_of(observe::TraceInterrupt{.intid = 27}));
   ASSERT_TRUE(decoder.finish(kNow, 3));
-  EXPECT_THAT(writer.lines, ElementsAre("vCPU 0 +100 begin vcpu guest", "vCPU 0 +200 instant irq interrupt taken intid=27",
-                                        "vCPU 0 +200 end",
-                                        "vCPU 0 +200 instant trace records lost: the reader was too slow records=3"));
+  EXPECT_THAT(writer.lines,
+              ElementsAre("vCPU 0 +100 begin vcpu guest", "vCPU 0 +200 instant irq interrupt taken intid=27", "vCPU 0 +200 end",
+                          "vCPU 0 +200 instant trace records lost: the reader was too slow records=3"));
 }
 
 TEST_F(DecoderTest, TimesAreWhereTheyCanBe) {

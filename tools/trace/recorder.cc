@@ -86,7 +86,8 @@ Result<EndReason> Recorder::run(Process process, std::optional<std::chrono::nano
   const uint64_t started = TraceSource::now();
   TRY(writer_.begin(process));
   for (Input& input : inputs_)
-    input.decoder.emplace(writer_, input.source.kind, input.source.name, next_track_, hypervisor_track_, process.monotonic);
+    input.decoder.emplace(writer_, input.source.kind, input.source.name, next_track_, hypervisor_track_, process.monotonic,
+                          process.realtime - process.monotonic);
   std::optional<uint64_t> end;
   if (duration) end = started + static_cast<uint64_t>(duration->count());
   std::optional<EndReason> reason;
