@@ -5,26 +5,29 @@
 
 #include "rpc/call_observer.h"
 #include "service/call_trace.h"
+#include "service/metrics/call_metrics.h"
 
 namespace adyton::service {
 
-// Calls of clients: all go to `metrics`, those to a VM's object to that VM's trace too.
+// Calls of clients: those to a VM's object are that VM's, in its metrics and its trace; the others go to `metrics`.
 class ClientCallObserver final : public rpc::CallObserver {
  public:
-  explicit ClientCallObserver(std::shared_ptr<rpc::CallObserver> metrics) : metrics_(std::move(metrics)) {}
+  explicit ClientCallObserver(std::shared_ptr<CallMetrics> metrics) : metrics_(std::move(metrics)) {}
   void served(const rpc::ServedCall& call) override;
 
  private:
-  const std::shared_ptr<rpc::CallObserver> metrics_;
+  const std::shared_ptr<CallMetrics> metrics_;
 };
 
 // Calls of one VM's guest.
 class GuestCallObserver final : public rpc::CallObserver {
  public:
-  explicit GuestCallObserver(std::shared_ptr<CallTrace> trace) : trace_(std::move(trace)) {}
+  GuestCallObserver(std::shared_ptr<CallMetrics> metrics, std::shared_ptr<CallTrace> trace)
+      : metrics_(std::move(metrics)), trace_(std::move(trace)) {}
   void served(const rpc::ServedCall& call) override;
 
  private:
+  const std::shared_ptr<CallMetrics> metrics_;
   const std::shared_ptr<CallTrace> trace_;
 };
 

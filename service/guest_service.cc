@@ -118,7 +118,7 @@ class GuestServer {
     if (!queue) return false;
     rpc::ServerOptions options = guest_options();
     if (const auto vm = vm_.lock()) {
-      options.observer = std::make_shared<GuestCallObserver>(vm->call_trace());
+      options.observer = std::make_shared<GuestCallObserver>(vm->call_metrics(), vm->call_trace());
       options.on_bad_peer = [limit = limit_, log = vm->diary().for_component("guest")](const rpc::Caller&, const Error& error) {
         log.warning(*limit, {}, "a connection of the guest to the service is ended: {}", error.message);
       };

@@ -23,6 +23,7 @@
 #include "service/call_trace.h"
 #include "service/event_loop.h"
 #include "service/failure.h"
+#include "service/metrics/call_metrics.h"
 #include "service/payload_connection.h"
 #include "service/record_store.h"
 #include "service/stream_log.h"
@@ -107,8 +108,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
   void trace(UniqueFd rings, vmm::control::Trace what, Done<UniqueFd> done);
-  // Of the calls about it; any thread.
+  // Of the calls about it, its clients' and its guest's; any thread.
   [[nodiscard]] const std::shared_ptr<CallTrace>& call_trace() const { return call_trace_; }
+  [[nodiscard]] const std::shared_ptr<CallMetrics>& call_metrics() const { return call_metrics_; }
   // How its start went, so far.
   void boot_phases(Done<std::vector<observe::BootPhase>> done);
   void statistics(Done<VmStatistics> done);
@@ -237,6 +239,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   UniqueFd debugger_;
   std::map<uint32_t, Done<>> debugger_waiters_;
   observe::BootTimes boot_;
+  const std::shared_ptr<CallMetrics> call_metrics_ = std::make_shared<CallMetrics>();
   const std::shared_ptr<CallTrace> call_trace_ = std::make_shared<CallTrace>();
 
   std::map<uint32_t, StreamHandler> listeners_;  // by port; an empty one has gone

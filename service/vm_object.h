@@ -57,6 +57,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
   rpc::Reply<UniqueFd> dumpMemory() override;
 
+  [[nodiscard]] CallMetrics& call_metrics() const { return *vm_->call_metrics(); }
   [[nodiscard]] CallTrace& call_trace() const { return *vm_->call_trace(); }
 
  private:

@@ -10,6 +10,7 @@
 
 #include "service/event_loop.h"
 #include "service/metrics/call_metrics.h"
+#include "service/metrics/exposition.h"
 #include "service/vm_statistics.h"
 #include "service/vm_table.h"
 #include "service/vm_types.h"
@@ -19,18 +20,25 @@ namespace adyton::service {
 struct VmSample {
   VmInfo info;
   std::optional<VmStatistics> statistics;  // none: it does not run, or did not answer in time
+  std::vector<MethodCalls> calls;          // about it
 };
 
 // The metrics of one VM.
 void write_metrics(const VmSample& sample, Exposition& to);
+
+// Of calls about the VM of that name, or, if it is empty, to the service itself.
+void write_calls(const std::string& vm, const std::vector<MethodCalls>& calls, Exposition& to);
+
+// Memory that this process has in use.
+uint64_t own_resident_bytes();
 
 // Threading: the loop's.
 class Collector {
  public:
   struct Sources {
     EventLoop& loop;
-    VmTable& vms;  // on the loop
-    std::shared_ptr<const CallMetrics> calls;
+    VmTable& vms;                              // on the loop
+    std::shared_ptr<const CallMetrics> calls;  // to the service itself
     std::function<size_t()> client_count;
     std::string version;
     // What all VMs together have to answer.

@@ -9,7 +9,6 @@
 
 #include <cstring>
 
-#include "rpc/binder.h"
 #include "service/metrics/call_metrics.h"
 #include "service/metrics/collector.h"
 #include "service/metrics/exposition.h"
@@ -59,31 +58,26 @@ TEST(HostPressure, ReadsWhatTheKernelWrites) {
   EXPECT_TRUE(parse_pressure("io", "").empty());
 }
 
-class Greeter final : public rpc::LocalBinder {
- public:
-  std::string interface_descriptor() override { return "test.IGreeter"; }
-  rpc::Status on_transact(uint32_t, const rpc::Parcel&, rpc::Parcel*, uint32_t) override { return rpc::Status::ok(); }
-  [[nodiscard]] std::string_view method_name(uint32_t code) const override { return code == 1 ? "greet" : ""; }
-};
-
 TEST(CallMetrics, SortsCallsByMethodAndTime) {
+  using namespace std::chrono_literals;
   CallMetrics metrics;
-  Greeter greeter;
-  const rpc::ServedCall::Clock::time_point begin;
-  metrics.served({.target = greeter, .code = 1, .succeeded = true, .begin = begin, .end = begin + std::chrono::microseconds(30)});
-  metrics.served({.target = greeter, .code = 1, .succeeded = false, .begin = begin, .end = begin + std::chrono::seconds(30)});
-  for (uint32_t code = 100; code < 200; ++code)
-    metrics.served({.target = greeter, .code = code, .succeeded = true, .begin = begin, .end = begin});
+  metrics.served("test.IGreeter", "greet", 30us, true);
+  metrics.served("test.IGreeter", "greet", 50us, true);
+  metrics.served("test.IGreeter", "greet", 30s, false);
+  for (int i = 0; i < 100; ++i) metrics.served("test.IGreeter", "", 0us, true);
   Exposition to;
-  metrics.write(to);
+  write_calls("one", metrics.all(), to);
   const std::string text = to.text();
-  const std::string labels = "interface=\"test.IGreeter\",method=\"greet\"";
+  const std::string labels = "vm=\"one\",interface=\"test.IGreeter\",method=\"greet\"";
   EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_bucket{" + labels + ",le=\"2e-05\"} 0\n"));
-  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_bucket{" + labels + ",le=\"5e-05\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_bucket{" + labels + ",le=\"10\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_count{" + labels + "} 2\n"));
+  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_bucket{" + labels + ",le=\"5e-05\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_bucket{" + labels + ",le=\"10\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_count{" + labels + "} 3\n"));
   EXPECT_THAT(text, HasSubstr("adyton_rpc_failures_total{" + labels + "} 1\n"));
-  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_count{interface=\"test.IGreeter\",method=\"other\"} 100\n"));
+  EXPECT_THAT(text, HasSubstr("adyton_rpc_latency_seconds_count{vm=\"one\",interface=\"test.IGreeter\",method=\"other\"} 100\n"));
+  Exposition own;
+  write_calls({}, metrics.all(), own);
+  EXPECT_THAT(own.text(), HasSubstr("adyton_rpc_latency_seconds_count{interface=\"test.IGreeter\",method=\"greet\"} 3\n"));
 }
 
 TEST(VmMetrics, NameWhatTheBackendCounts) {
@@ -123,10 +117,26 @@ TEST(VmMetrics, NameWhatTheBackendCounts) {
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+  for (const auto& help : {HasSubstr("# HELP adyton_vcpu_exits_total Times that a vCPU left guest code"),
+                           HasSubstr("# HELP adyton_vm_code_flushes_total Times that a VM's code cache was full")}) {
+    EXPECT_THAT(text, help);
+  }
   Exposition without;
   sample.statistics.reset();
   write_metrics(sample, without);
   EXPECT_THAT(without.text(), HasSubstr("adyton_vm_up{vm=\"one\"} 0\n"));
+}
+
+TEST(VmMetrics, SayOfACountThatTheyDoNotKnowWhoseItIs) {
+  VmSample sample;
+  sample.info.name = "one";
+  sample.statistics.emplace();
+  sample.statistics->counts.vm_names = {"hypercalls.page"};
+  sample.statistics->counts.vm = {3};
+  Exposition to;
+  write_metrics(sample, to);
+  EXPECT_THAT(to.text(), HasSubstr("# HELP adyton_vm_hypercalls_total What the VM's backend counts as 'hypercalls'"));
+  EXPECT_THAT(to.text(), HasSubstr("adyton_vm_hypercalls_total{vm=\"one\",reason=\"page\"} 3\n"));
 }
 
 class MetricsServerTest : public ::testing::Test {

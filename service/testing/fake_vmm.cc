@@ -71,10 +71,11 @@ class FakeVmm {
         if (act("statistics", request->id)) continue;
         say(Statistics{
             .id = request->id,
-            .vm_names = {"code_bytes", "code_capacity_bytes"},
-            .vm = {4096, 8192},
-            .vcpu_names = {"exits.mmio", "exits.wfi", "interrupts", "translated_instructions", "tlb_refills", "table_walks"},
-            .vcpus = {{1, 2, 3, 7, 8, 9}, {4, 5, 6, 10, 11, 12}},
+            .vm_names = {"code_bytes", "code_capacity_bytes", "code_flushes"},
+            .vm = {4096, 8192, 3},
+            .vcpu_names = {"exits.mmio", "exits.wfi", "interrupts", "translated_instructions", "tlb_refills", "table_walks",
+                           "translated_blocks"},
+            .vcpus = {{1, 2, 3, 7, 8, 9, 13}, {4, 5, 6, 10, 11, 12, 14}},
             .devices = {{"virtio-blk", 7, {{8, 9, 10, 11}}}},
             .vsock = {1, 2, 3, 4, 5},
             .balloon = {6, 7, 8, 9, 10, 11, 12}});
