@@ -124,6 +124,32 @@ ResourceUsage from_aidl(const aidl::ResourceUsage& usage) {
           .clients = usage.clients};
 }
 
+ServiceStatistics from_aidl(const aidl::ServiceStatistics& statistics) {
+  ServiceStatistics made{.version = statistics.version,
+                         .vms = statistics.vms,
+                         .clients = statistics.clients,
+                         .resident_bytes = static_cast<uint64_t>(statistics.residentBytes),
+                         .call_bounds = {},
+                         .calls = {},
+                         .host_pressure = {}};
+  for (const int64_t bound : statistics.callBoundsNanos) made.call_bounds.emplace_back(bound);
+  for (const auto& calls : statistics.calls) {
+    made.calls.push_back({.vm = calls.vm,
+                          .interface = calls.descriptor,
+                          .method = calls.method,
+                          .counts = {calls.counts.begin(), calls.counts.end()},
+                          .time = std::chrono::nanoseconds(calls.totalNanos),
+                          .failures = static_cast<uint64_t>(calls.failures)});
+  }
+  for (const auto& pressure : statistics.hostPressure) {
+    made.host_pressure.push_back({.resource = pressure.resource,
+                                  .kind = pressure.kind,
+                                  .share = pressure.share,
+                                  .stalled = std::chrono::microseconds(pressure.stalledMicros)});
+  }
+  return made;
+}
+
 VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   VirtualMachineInfo made;
   made.cid = info.cid;

@@ -1,9 +1,11 @@
 // Between the library's types and those that travel to the service.
 #pragma once
 #include "adyton/capabilities.h"
+#include "adyton/service_statistics.h"
 #include "adyton/virtual_machine.h"
 #include "adyton/virtualizationservice/Capabilities.h"
 #include "adyton/virtualizationservice/ResourceUsage.h"
+#include "adyton/virtualizationservice/ServiceStatistics.h"
 #include "adyton/virtualizationservice/VirtualMachineConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineInfo.h"
 #include "adyton/virtualizationservice/VirtualMachineLastRun.h"
@@ -36,6 +38,7 @@ Result<VirtualMachineConfig> from_record(const aidl::VirtualMachineRecordConfig&
 
 Capabilities from_aidl(const aidl::Capabilities& capabilities);
 ResourceUsage from_aidl(const aidl::ResourceUsage& usage);
+ServiceStatistics from_aidl(const aidl::ServiceStatistics& statistics);
 VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info);
 LastRun from_aidl(aidl::VirtualMachineLastRun last);
 VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statistics);

@@ -150,6 +150,10 @@ Result<std::vector<VirtualMachineManager::Activity>> VirtualMachineManager::list
   return all;
 }
 
+Result<ServiceStatistics> VirtualMachineManager::serviceStatistics() {
+  return sdk::from_aidl(TRY(checked(impl_->connection->service().getStatistics())));
+}
+
 Result<std::vector<std::string>> VirtualMachineManager::listRecords() {
   return checked(impl_->connection->service().listRecords());
 }

@@ -199,6 +199,26 @@ aidl::VirtualMachineDebugInfo to_debug_info(const VmInfo& info) {
   return out;
 }
 
+aidl::HostPressure to_aidl(const Pressure& pressure) {
+  aidl::HostPressure out;
+  out.resource = pressure.resource;
+  out.kind = pressure.kind;
+  out.share = pressure.share_10s / 100;
+  out.stalledMicros = pressure.stalled.count();
+  return out;
+}
+
+aidl::CallStatistics to_aidl(const std::string& vm, const MethodCalls& calls) {
+  aidl::CallStatistics out;
+  out.vm = vm;
+  out.descriptor = calls.interface;
+  out.method = calls.method;
+  out.counts.assign(calls.counts.begin(), calls.counts.end());
+  out.totalNanos = calls.time.count();
+  out.failures = static_cast<int64_t>(calls.failures);
+  return out;
+}
+
 aidl::VirtualMachineStatistics to_aidl(const VmStatistics& statistics) {
   const auto named = [](const std::vector<std::string>& names, const std::vector<uint64_t>& values) {
     std::vector<aidl::NamedCount> counts(names.size());

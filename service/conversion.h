@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "adyton/virtualizationservice/CallStatistics.h"
+#include "adyton/virtualizationservice/HostPressure.h"
 #include "adyton/virtualizationservice/VirtualMachineConfig.h"
 #include "adyton/virtualizationservice/VirtualMachineDebugInfo.h"
 #include "adyton/virtualizationservice/VirtualMachineInfo.h"
@@ -13,6 +15,8 @@
 #include "adyton/virtualizationservice/VirtualMachineStatistics.h"
 #include "rpc/status.h"
 #include "service/failure.h"
+#include "service/metrics/call_metrics.h"
+#include "service/metrics/host_pressure.h"
 #include "service/record_store.h"
 #include "service/vm_statistics.h"
 #include "service/vm_types.h"
@@ -30,6 +34,9 @@ Outcome<VmSpec> spec_from(const virtualizationservice::VirtualMachineConfig& con
 virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);
 virtualizationservice::VirtualMachineDebugInfo to_debug_info(const VmInfo& info);
 virtualizationservice::VirtualMachineStatistics to_aidl(const VmStatistics& statistics);
+virtualizationservice::HostPressure to_aidl(const Pressure& pressure);
+// `vm` is empty for calls to the service itself.
+virtualizationservice::CallStatistics to_aidl(const std::string& vm, const MethodCalls& calls);
 virtualizationservice::VirtualMachineRecord to_aidl(const Record& record);
 virtualizationservice::VirtualMachineLastRun to_aidl(LastRun run, UniqueFd log);
 virtualizationservice::VirtualMachineRecordConfig to_aidl(const RecordConfig& config);

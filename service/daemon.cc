@@ -68,7 +68,9 @@ Result<void> Daemon::set_up() {
                                                         .budget = budget_,
                                                         .records = records_,
                                                         .host = *host_,
-                                                        .client_count = [this] { return server_->session_count(); }});
+                                                        .client_count = [this] { return server_->session_count(); },
+                                                        .calls = calls_,
+                                                        .version = config_.version});
   auto root = std::make_shared<ServiceObject>(*foundation_);
   auto refusal = std::make_shared<Refusal>();
   server_->set_root_factory([this, root, refusal](const rpc::Caller& caller) -> std::shared_ptr<rpc::Binder> {

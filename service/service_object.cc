@@ -3,6 +3,8 @@
 #include "base/log/logger.h"
 #include "service/conversion.h"
 #include "service/guest_service.h"
+#include "service/metrics/collector.h"
+#include "service/metrics/host_pressure.h"
 #include "service/vm_object.h"
 
 namespace adyton::service {
@@ -108,6 +110,24 @@ rpc::Reply<aidl::ResourceUsage> ServiceObject::getResourceUsage() {
     for (const auto& vm : f_.vms.list()) out.residentBytes += static_cast<int64_t>(vm->info().resident);
   });
   out.clients = static_cast<int32_t>(f_.client_count());
+  return out;
+}
+
+rpc::Reply<aidl::ServiceStatistics> ServiceObject::getStatistics() {
+  aidl::ServiceStatistics out;
+  out.version = f_.version;
+  out.clients = static_cast<int32_t>(f_.client_count());
+  out.residentBytes = static_cast<int64_t>(own_resident_bytes());
+  for (const auto bound : MethodCalls::kUpTo) out.callBoundsNanos.push_back(bound.count());
+  for (const Pressure& pressure : host_pressure()) out.hostPressure.push_back(to_aidl(pressure));
+  for (const MethodCalls& calls : f_.calls->all()) out.calls.push_back(to_aidl({}, calls));
+  f_.loop.call([&] {
+    const auto vms = f_.vms.list();
+    out.vms = static_cast<int32_t>(vms.size());
+    for (const auto& vm : vms) {
+      for (const MethodCalls& calls : vm->call_metrics()->all()) out.calls.push_back(to_aidl(vm->name(), calls));
+    }
+  });
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "service/call_queue.h"
 #include "service/event_loop.h"
 #include "service/host.h"
+#include "service/metrics/call_metrics.h"
 #include "service/record_store.h"
 #include "service/vm_table.h"
 
@@ -25,6 +26,8 @@ struct Foundation {
   std::shared_ptr<RecordStore> records;
   Host& host;
   std::function<size_t()> client_count;
+  std::shared_ptr<const CallMetrics> calls;  // to the service itself
+  std::string version;
 };
 
 class ServiceObject final : public virtualizationservice::IVirtualizationServiceStub {
@@ -52,6 +55,7 @@ class ServiceObject final : public virtualizationservice::IVirtualizationService
   rpc::Reply<virtualizationservice::VirtualMachineRecord> importRecord(
       const std::string& name, const virtualizationservice::VirtualMachineDescriptor& descriptor) override;
   rpc::Reply<std::optional<virtualizationservice::VirtualMachineLastRun>> getLastRun(const std::string& name) override;
+  rpc::Reply<virtualizationservice::ServiceStatistics> getStatistics() override;
 
  private:
   log::RateLimit refused_limit_;

@@ -303,6 +303,13 @@ rpc::Reply<aidl::ResourceUsage> FakeService::getResourceUsage() {
   usage.maxVms = 64;
   return usage;
 }
+rpc::Reply<aidl::ServiceStatistics> FakeService::getStatistics() {
+  aidl::ServiceStatistics statistics;
+  statistics.version = "fake";
+  const std::lock_guard lock(mutex_);
+  statistics.vms = static_cast<int32_t>(vms_.size());
+  return statistics;
+}
 rpc::Reply<aidl::VirtualMachineRecord> FakeService::createRecord(const std::string& name,
                                                                  const aidl::VirtualMachineRecordConfig& config) {
   const std::lock_guard lock(mutex_);

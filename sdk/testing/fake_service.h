@@ -142,6 +142,7 @@ class FakeService final : public aidl::IVirtualizationServiceStub {
   rpc::Reply<std::vector<aidl::VirtualMachineDebugInfo>> debugListVms() override;
   rpc::Reply<aidl::Capabilities> getCapabilities() override { return capabilities; }
   rpc::Reply<aidl::ResourceUsage> getResourceUsage() override;
+  rpc::Reply<aidl::ServiceStatistics> getStatistics() override;
   rpc::Reply<std::array<uint8_t, 64>> allocateInstanceId() override { return std::array<uint8_t, 64>{}; }
   rpc::Reply<aidl::VirtualMachineRecord> createRecord(const std::string& name,
                                                       const aidl::VirtualMachineRecordConfig& config) override;

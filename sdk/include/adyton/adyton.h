@@ -4,4 +4,5 @@
 #include "adyton/virtual_machine.h"
 #include "adyton/virtual_machine_config.h"
 #include "adyton/virtual_machine_manager.h"
+#include "adyton/service_statistics.h"
 #include "adyton/virtual_machine_statistics.h"

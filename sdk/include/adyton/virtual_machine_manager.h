@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "adyton/capabilities.h"
+#include "adyton/service_statistics.h"
 #include "adyton/virtual_machine.h"
 #include "adyton/virtual_machine_config.h"
 #include "base/result.h"
@@ -61,6 +62,8 @@ class VirtualMachineManager {
     std::optional<VirtualMachineStatistics> statistics;  // none: it does not run yet, or its process does not answer
   };
   Result<std::vector<Activity>> listActivity();
+  // Calls to the service, its host's pressure and its own use.
+  Result<ServiceStatistics> serviceStatistics();
   // All that have a record, by name.
   Result<std::vector<std::string>> listRecords();
 

@@ -3,6 +3,7 @@ package adyton.virtualizationservice;
 import adyton.virtualizationservice.Capabilities;
 import adyton.virtualizationservice.IVirtualMachine;
 import adyton.virtualizationservice.ResourceUsage;
+import adyton.virtualizationservice.ServiceStatistics;
 import adyton.virtualizationservice.VirtualMachineConfig;
 import adyton.virtualizationservice.VirtualMachineDebugInfo;
 import adyton.virtualizationservice.VirtualMachineDescriptor;
@@ -75,4 +76,7 @@ interface IVirtualizationService {
 
     /** null: its VM has never run, runs now, or ran when the service was killed. ERROR_NOT_FOUND if there is no record. */
     @nullable VirtualMachineLastRun getLastRun(String name);
+
+    /** Calls, the host's pressure and the service's own use. What a VM counts: IVirtualMachine.getStatistics(). */
+    ServiceStatistics getStatistics();
 }
