@@ -22,9 +22,10 @@ using Features = std::vector<float>;
 Features touch(unsigned finger, unsigned attempt) {
   std::mt19937 shape(finger);
   std::mt19937 smudge(finger * 1000 + attempt);
-  std::normal_distribution<float> normal;
+  // One for each: a distribution keeps half of what it draws for its next call.
+  std::normal_distribution<float> skin, pressure;
   Features features;
-  for (int i = 0; i < IBiometricMatcher::FEATURES; ++i) features.push_back(normal(shape) + 0.2f * normal(smudge));
+  for (int i = 0; i < IBiometricMatcher::FEATURES; ++i) features.push_back(skin(shape) + 0.2f * pressure(smudge));
   return features;
 }
 
