@@ -1,6 +1,7 @@
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -314,6 +315,23 @@ class CommandLine {
     top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();
     top_->add_flag("--once", top_options_.once, "Look twice, print once");
     top_->add_flag("--json", top_options_.json, "Print all counters once, as JSON");
+    top_->add_option("NAME", top_options_.name, "The virtual machine of which everything is shown; none: all, a line each");
+    std::vector<std::string> views;
+    for (const auto& [name, view] : kTopViews) views.emplace_back(name);
+    top_->add_option("--view", top_view_, fmt::format("What is shown: {} (default: vms)", fmt::join(views, ", ")))
+        ->type_name("VIEW")
+        ->check(CLI::IsMember(views));
+    top_->footer(
+        "On a terminal, the keys 1 to 7 choose the view, and q ends. Rates are of the time between two looks, or of a new virtual "
+        "machine's life; sizes are in units of 1024, other counts of 1000.\n"
+        "vms      CPU time, exits, translated code, misses of the software TLB, memory, what virtqueues and vsock carried\n"
+        "exits    what took vCPUs out of guest code, by reason, and the interrupts that they took\n"
+        "code     translated code, translations, misses of both levels of the software TLB\n"
+        "memory   what the host gave, the balloon has, and the guest says\n"
+        "devices  doorbells, descriptor chains and bytes of each virtqueue\n"
+        "vsock    connections and payload of vsock\n"
+        "rpc      calls that the service served since it was started, and how long they took\n"
+        "The lines above tell how short the host is of resources (PSI). Metrics for Prometheus have the same numbers.");
     add_capture();
     add_trace();
     doctor_ = add("doctor", "Say what this machine offers and what is missing");
@@ -429,6 +447,9 @@ class CommandLine {
     if (top_->parsed()) {
       if (!(top_seconds_ >= 0.1 && top_seconds_ <= 3600)) return bad("--interval is not from 0.1 to 3600 seconds");
       top_options_.interval = std::chrono::milliseconds(static_cast<int64_t>(top_seconds_ * 1000));
+      for (const auto& [name, view] : kTopViews) {
+        if (top_view_ == name) top_options_.view = view;
+      }
       return top_options_;
     }
     if (capture_->parsed()) return capture_command();
@@ -532,6 +553,7 @@ class CommandLine {
   CaptureOptions capture_options_;
   std::optional<std::string> capture_format_;
   uint32_t capture_buffer_ = 8192;
+  std::string top_view_;
   TraceOptions trace_options_;
   std::optional<std::string> trace_format_;
   std::optional<double> trace_seconds_;

@@ -1,9 +1,12 @@
 // The command line of `adyton`, parsed and checked as far as text alone allows.
 #pragma once
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -143,7 +146,19 @@ struct DumpOptions {
   std::optional<std::string> output;  // none: NAME.core
 };
 
+enum class TopView : uint8_t { kVms, kExits, kCode, kMemory, kDevices, kVsock, kRpc };
+// In the order in which they are shown. Their numbers from 1 are the keys that show them.
+inline constexpr std::array<std::pair<std::string_view, TopView>, 7> kTopViews = {{{"vms", TopView::kVms},
+                                                                                   {"exits", TopView::kExits},
+                                                                                   {"code", TopView::kCode},
+                                                                                   {"memory", TopView::kMemory},
+                                                                                   {"devices", TopView::kDevices},
+                                                                                   {"vsock", TopView::kVsock},
+                                                                                   {"rpc", TopView::kRpc}}};
+
 struct TopOptions {
+  std::optional<std::string> name;  // none: all virtual machines
+  std::optional<TopView> view;      // none: kVms, or everything about the one that is named
   std::chrono::milliseconds interval{1000};
   bool once = false;
   bool json = false;

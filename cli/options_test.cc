@@ -181,6 +181,9 @@ TEST(Options, VirtualMachinesByName) {
   EXPECT_TRUE(parsed<LogsOptions>({"logs", "-f", "a"}).follow);
   EXPECT_EQ(parsed<ConsoleOptions>({"console", "a"}).name, "a");
   EXPECT_EQ(parsed<TopOptions>({"top", "-i", "0.5"}).interval, std::chrono::milliseconds(500));
+  EXPECT_EQ(parsed<TopOptions>({"top"}).view, std::nullopt);
+  EXPECT_EQ(parsed<TopOptions>({"top", "--view", "rpc"}).view, TopView::kRpc);
+  EXPECT_EQ(parsed<TopOptions>({"top", "one"}).name, "one");
   const auto run = run_options({"-d", "--rm", "--name", "x", "./hello"});
   ASSERT_TRUE(run);
   EXPECT_TRUE(run->detach && run->remove);

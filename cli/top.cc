@@ -7,101 +7,87 @@
 
 #include <algorithm>
 #include <csignal>
-#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
-#include "cli/looking.h"
 #include "cli/message.h"
 #include "cli/service.h"
+#include "cli/terminal.h"
+#include "cli/top_views.h"
 #include "cli/user.h"
-#include "sdk/size.h"
 
 namespace adyton::cli {
 namespace {
 
-using Activity = VirtualMachineManager::Activity;
-using nlohmann::json;
+using Clock = std::chrono::steady_clock;
 
-const Activity* earlier_of(const Activity& vm, const Look& before) {
-  const auto found = std::ranges::find_if(
-      before, [&](const Activity& earlier) { return earlier.info.cid == vm.info.cid && earlier.info.pid == vm.info.pid; });
-  return found == before.end() ? nullptr : &*found;
+Result<Look> look(VirtualMachineManager& manager, const std::optional<std::string>& name) {
+  Look now{.vms = TRY(manager.listActivity()), .service = TRY(manager.serviceStatistics())};
+  if (!name) return now;
+  std::erase_if(now.vms, [&](const auto& vm) { return vm.info.name != *name; });
+  std::erase_if(now.service.calls, [&](const auto& calls) { return calls.vm != *name; });
+  if (now.vms.empty()) return fail(ErrorCode::kNotFound, fmt::format("no virtual machine '{}' is running", *name));
+  return now;
 }
 
-// What a count has grown by in a second; "-" for a VM that does not tell.
-std::string rate(const Activity& vm, const Activity* earlier, std::chrono::milliseconds elapsed, bool size,
-                 const std::function<uint64_t(const VirtualMachineStatistics&)>& count) {
-  if (!vm.statistics || elapsed.count() <= 0) return "-";
-  const uint64_t now = count(*vm.statistics);
-  const uint64_t then = earlier != nullptr && earlier->statistics ? count(*earlier->statistics) : 0;
-  const double per_second = static_cast<double>(now - std::min(now, then)) * 1000 / static_cast<double>(elapsed.count());
-  return size ? sdk::format_size(static_cast<uint64_t>(per_second)) : fmt::format("{:.0f}", per_second);
-}
-
-json to_json(const VirtualMachineStatistics& statistics) {
-  json threads = json::object();
-  for (const auto& [name, time] : statistics.thread_times) threads[name] = time.count();
-  json devices = json::array();
-  for (const auto& device : statistics.devices) {
-    json queues = json::array();
-    for (const auto& queue : device.queues) {
-      queues.push_back({{"kicks", queue.kicks},
-                        {"chains", queue.chains},
-                        {"bytes_from_guest", queue.bytes_from_guest},
-                        {"bytes_to_guest", queue.bytes_to_guest}});
-    }
-    devices.push_back({{"name", device.name}, {"interrupts", device.interrupts}, {"queues", queues}});
+// Shows looks on a terminal, whole or not at all, and takes keys there.
+class Display {
+ public:
+  explicit Display(const TopOptions& options) : interactive_(!options.once && ::isatty(STDOUT_FILENO) == 1) {
+    screen_.all = options.name && !options.view;
+    screen_.view = options.view.value_or(TopView::kVms);
   }
-  const auto& balloon = statistics.balloon;
-  const auto told = [](const std::optional<uint64_t>& value) { return value ? json(*value) : json(nullptr); };
-  return {{"thread_cpu_time_ms", threads},
-          {"counts", statistics.counts},
-          {"vcpus", statistics.vcpus},
-          {"devices", devices},
-          {"vsock",
-           {{"connections", statistics.vsock.connections},
-            {"opened", statistics.vsock.opened},
-            {"refused", statistics.vsock.refused},
-            {"bytes_from_guest", statistics.vsock.bytes_from_guest},
-            {"bytes_to_guest", statistics.vsock.bytes_to_guest}}},
-          {"balloon",
-           {{"target", balloon.target},
-            {"actual", balloon.actual},
-            {"returned", balloon.returned},
-            {"guest_free", told(balloon.guest_free)},
-            {"guest_available", told(balloon.guest_available)},
-            {"guest_total", told(balloon.guest_total)},
-            {"guest_caches", told(balloon.guest_caches)}}}};
-}
+
+  // The exit code, 0 if all is well.
+  int show(const Look& before, const Look& now, std::chrono::milliseconds elapsed) {
+    if (!interactive_) return print(format_top(before, now, elapsed, screen_));
+    if (::isatty(STDIN_FILENO) == 1) (void)keys_.raw();  // without keys it shows all the same
+    const TerminalSize size = terminal_size(STDOUT_FILENO).value_or(TerminalSize{});
+    screen_.columns = std::max<size_t>(size.columns, 100);
+    std::string text = format_top(before, now, elapsed, screen_);
+    if (keys_.is_raw()) text += help();
+    return print("\033[H" + fitted(text, size.rows) + "\033[J");
+  }
+
+  [[nodiscard]] bool takes_keys() const { return keys_.is_raw(); }
+  // False: the user wants it to end.
+  bool take_key() {
+    char key = 0;
+    if (::read(STDIN_FILENO, &key, 1) != 1) return false;
+    constexpr char kCtrlC = 3;
+    if (key == 'q' || key == 'Q' || key == kCtrlC) return false;
+    if (const auto number = static_cast<size_t>(key - '1'); key >= '1' && number < kTopViews.size()) {
+      screen_.all = false;
+      screen_.view = kTopViews[number].second;
+    } else if (key == 'a') {
+      screen_.all = true;
+    }
+    return true;
+  }
+
+ private:
+  static std::string help() {
+    std::string text = "\n";
+    for (size_t i = 0; i < kTopViews.size(); ++i) text += fmt::format("{} {}  ", i + 1, kTopViews[i].first);
+    return text + "a all  q quit\n";
+  }
+  // What has room, each line to the end of the terminal's: a terminal in raw mode does not return by itself.
+  static std::string fitted(const std::string& text, size_t rows) {
+    std::string all;
+    for (size_t begin = 0; begin < text.size() && rows > 1; --rows) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      all += text.substr(begin, end - begin) + "\033[K\r\n";
+      begin = end + 1;
+    }
+    return all;
+  }
+
+  const bool interactive_;
+  TopScreen screen_;
+  RawTerminal keys_{STDIN_FILENO};
+};
 
 }  // namespace
-
-std::string format_top(const Look& before, const Look& now, std::chrono::milliseconds elapsed) {
-  std::vector<std::vector<std::string>> rows = {{"NAME", "CID", "STATE", "CPUS", "CPU%", "EXITS/S", "VSOCK OUT/S", "VSOCK IN/S",
-                                                 "MEMORY", "RESIDENT", "CPU TIME", "UPTIME"}};
-  for (const Activity& vm : now) {
-    const Activity* const earlier = earlier_of(vm, before);
-    const auto over = earlier != nullptr ? elapsed : vm.info.uptime;
-    const auto used = vm.info.cpu_time - (earlier != nullptr ? earlier->info.cpu_time : std::chrono::milliseconds(0));
-    const double share = over.count() > 0 ? 100.0 * static_cast<double>(used.count()) / static_cast<double>(over.count()) : 0;
-    rows.push_back({vm.info.name, std::to_string(vm.info.cid), state_of(vm.info), std::to_string(vm.info.cpu_count),
-                    fmt::format("{:.1f}", share), rate(vm, earlier, over, false, [](const auto& s) { return s.exits(); }),
-                    rate(vm, earlier, over, true, [](const auto& s) { return s.vsock.bytes_from_guest; }),
-                    rate(vm, earlier, over, true, [](const auto& s) { return s.vsock.bytes_to_guest; }),
-                    sdk::format_size(vm.info.memory_bytes), sdk::format_size(vm.info.resident_bytes),
-                    format_duration(vm.info.cpu_time), format_duration(vm.info.uptime)});
-  }
-  return format_table(rows);
-}
-
-std::string format_top_json(const Look& now) {
-  json all = json::array();
-  for (const Activity& vm : now) {
-    json object = {{"info", json::parse(format_info(vm.info, /*json=*/true))}};
-    if (vm.statistics) object["statistics"] = to_json(*vm.statistics);
-    all.push_back(std::move(object));
-  }
-  return all.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
 
 int top(const TopOptions& options) {
   const auto signals = take_signals();  // before there are threads that a signal could go to
@@ -109,31 +95,40 @@ int top(const TopOptions& options) {
   const auto manager = connect_to_service();
   if (!manager) return failed(manager.error());
   if (options.json) {
-    const auto now = (*manager)->listActivity();
+    const auto now = look(**manager, options.name);
     return now ? print(format_top_json(*now)) : failed(now.error());
   }
-  const bool terminal = ::isatty(STDOUT_FILENO) == 1 && !options.once;
-  using Clock = std::chrono::steady_clock;
+  Display display(options);
   Look before;
+  Look now;
+  std::chrono::milliseconds elapsed{0};
   Clock::time_point looked;
   for (bool first = true;; first = false) {
-    auto now = (*manager)->listActivity();
-    if (!now) return failed(now.error());
-    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - looked);
+    auto taken = look(**manager, options.name);
+    if (!taken) return failed(taken.error());
+    before = std::exchange(now, std::move(*taken));
+    elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - looked);
     looked = Clock::now();
     if (!first || !options.once) {
-      const std::string table = format_top(before, *now, elapsed);
-      if (const int code = print((terminal ? "\033[H\033[J" : "") + table); code != 0) return code;
+      if (const int code = display.show(before, now, elapsed); code != 0) return code;
       if (options.once) return 0;
     }
-    before = std::move(*now);
-    pollfd wake{.fd = signals->get(), .events = POLLIN, .revents = 0};
-    while (::poll(&wake, 1, static_cast<int>(options.interval.count())) > 0) {
-      signalfd_siginfo signal{};
-      if (::read(signals->get(), &signal, sizeof(signal)) != sizeof(signal)) break;
-      const auto number = static_cast<int>(signal.ssi_signo);
-      if (number == SIGWINCH || number == SIGCONT || number == SIGUSR1 || number == SIGUSR2) break;
-      return number == SIGINT ? 0 : 128 + number;
+    const auto next = looked + options.interval;
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
+      if (left.count() <= 0) break;
+      pollfd wake[2] = {{.fd = signals->get(), .events = POLLIN, .revents = 0},
+                        {.fd = display.takes_keys() ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}};
+      if (::poll(wake, 2, static_cast<int>(left.count())) <= 0) continue;
+      if (wake[0].revents != 0) {
+        signalfd_siginfo signal{};
+        if (::read(signals->get(), &signal, sizeof(signal)) != sizeof(signal)) continue;
+        const auto number = static_cast<int>(signal.ssi_signo);
+        if (number != SIGWINCH && number != SIGCONT && number != SIGUSR1 && number != SIGUSR2)
+          return number == SIGINT ? 0 : 128 + number;
+      }
+      if (wake[1].revents != 0 && !display.take_key()) return 0;
+      if (const int code = display.show(before, now, elapsed); code != 0) return code;
     }
   }
 }

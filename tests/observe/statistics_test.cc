@@ -18,8 +18,8 @@ TEST(Statistics, CountTheVsockTrafficOfAVm) {
          "$ADYTON" delete -f one >/dev/null)sh");
   ASSERT_EQ(shell.finish(), 0) << shell.errors();
   const auto all = nlohmann::json::parse(shell.output());
-  ASSERT_EQ(all.size(), 1u);
-  const auto& vsock = all[0]["statistics"]["vsock"];
+  ASSERT_EQ(all["vms"].size(), 1u);
+  const auto& vsock = all["vms"][0]["statistics"]["vsock"];
   EXPECT_GE(vsock["opened"].get<int>(), 2) << "the payload's, and the exec's";
   EXPECT_GE(vsock["connections"].get<int>(), 1);
   EXPECT_LE(vsock["connections"].get<int>(), vsock["opened"].get<int>());

@@ -79,6 +79,29 @@ TEST(ServiceMetrics, SilentVmsDoNotHoldThemUp) {
   EXPECT_THAT(metrics, HasSubstr("adyton_vm_up{vm=one} 1.0\n"));
 }
 
+#ifdef ADYTON_PROGRAM
+TEST(ServiceMetrics, AreAllInAdytonTop) {
+  Service daemon;
+  daemon.start();
+  Client client(daemon);
+  const auto vm = start(client, "", "one");
+  const auto silent = start(client, "at=statistics:error", "ein \"zweites\"");
+  ASSERT_TRUE(vm && silent);
+  EXPECT_FALSE(vm->start()) << "a call that fails";
+  const std::string metrics = daemon.folder() + "/metrics";
+  const std::string top = daemon.folder() + "/top";
+  run(curl(daemon) + " > " + metrics);
+  const std::string adyton = "env ADYTON_RUNTIME_DIR=" + daemon.folder() + "/run " ADYTON_PROGRAM " top ";
+  run(adyton + "--json > " + top);
+  EXPECT_THAT(run(ADYTON_CHECK_TOP " " + metrics + " " + top), HasSubstr("families"));
+
+  EXPECT_THAT(run(adyton + "--once -i 0.1 one"), ::testing::AllOf(HasSubstr("mmio"), HasSubstr("IVirtualMachine.start"),
+                                                                  HasSubstr("virtio-blk"), Not(HasSubstr("zweites"))));
+  EXPECT_THAT(run(adyton + "--once -i 0.1 --view exits"), ::testing::AllOf(HasSubstr("mmio"), HasSubstr("zweites")));
+  EXPECT_THAT(run(adyton + "--once missing 2>&1 || true"), HasSubstr("no virtual machine 'missing' is running"));
+}
+#endif
+
 // A port that nobody has now.
 uint16_t free_port() {
   const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
