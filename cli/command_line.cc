@@ -372,8 +372,8 @@ class CommandLine {
     trace_->add_option("--output,-o", trace_options_.file, "The file to write; - is standard output")
         ->type_name("FILE")
         ->required();
-    trace_->add_option("--format", trace_format_, "perfetto, or chrome-json, which a file is that ends in .json")
-        ->check(CLI::IsMember({"perfetto", "chrome-json"}));
+    trace_->add_option("--format", trace_format_, "perfetto; chrome-json, which a file is that ends in .json; or text: a timeline to read, also of .txt")
+        ->check(CLI::IsMember({"perfetto", "chrome-json", "text"}));
     trace_->add_option("--duration,-d", trace_seconds_, "End after this time")->type_name("SECONDS");
     trace_
         ->add_option("--categories,-c", trace_categories_,
@@ -491,8 +491,11 @@ class CommandLine {
 
   Result<Command> trace_command() {
     TraceOptions& options = trace_options_;
-    const bool json = trace_format_ ? *trace_format_ == "chrome-json" : options.file.ends_with(".json");
-    options.format = json ? TraceFormat::kChromeJson : TraceFormat::kPerfetto;
+    const auto is = [&](std::string_view format, std::string_view ending) {
+      return trace_format_ ? *trace_format_ == format : options.file.ends_with(ending);
+    };
+    if (is("chrome-json", ".json")) options.format = TraceFormat::kChromeJson;
+    if (is("text", ".txt")) options.format = TraceFormat::kText;
     if (trace_seconds_) {
       if (!(*trace_seconds_ >= 0.001 && *trace_seconds_ <= 1e6)) return bad("--duration is not from 0.001 to 1000000 seconds");
       options.duration = std::chrono::milliseconds(static_cast<int64_t>(*trace_seconds_ * 1000));
@@ -550,10 +553,10 @@ class CommandLine {
   std::string balloon_size_;
   TopOptions top_options_;
   double top_seconds_ = 1;
+  std::string top_view_;
   CaptureOptions capture_options_;
   std::optional<std::string> capture_format_;
   uint32_t capture_buffer_ = 8192;
-  std::string top_view_;
   TraceOptions trace_options_;
   std::optional<std::string> trace_format_;
   std::optional<double> trace_seconds_;

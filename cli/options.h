@@ -180,7 +180,7 @@ struct CaptureOptions {
 };
 
 // What a running VM does.
-enum class TraceFormat : uint8_t { kPerfetto, kChromeJson };
+enum class TraceFormat : uint8_t { kPerfetto, kChromeJson, kText };
 struct TraceOptions {
   std::string name;
   std::string file;  // "-": standard output

@@ -242,6 +242,8 @@ TEST(Options, Traces) {
   EXPECT_FALSE(some->calls || some->memory);
   EXPECT_EQ(some->duration, std::chrono::milliseconds(250));
   EXPECT_EQ(parse({"one", "-o", "x.json", "--format", "perfetto"})->format, TraceFormat::kPerfetto);
+  EXPECT_EQ(parse({"one", "-o", "-", "--format", "text"})->format, TraceFormat::kText);
+  EXPECT_EQ(parse({"one", "-o", "x.txt"})->format, TraceFormat::kText);
   EXPECT_FALSE(parse({"one"}));
   EXPECT_FALSE(parse({"one", "-o", "x", "-c", "secrets"}));
   EXPECT_THAT(parse({"one", "-o", "x", "-d", "0"}).error().message, HasSubstr("--duration"));

@@ -17,6 +17,7 @@
 #include "tools/trace/chrome_writer.h"
 #include "tools/trace/perfetto_writer.h"
 #include "tools/trace/recorder.h"
+#include "tools/trace/timeline_writer.h"
 
 namespace adyton::cli {
 namespace {
@@ -84,6 +85,16 @@ std::vector<trace::Phase> phases_of(VirtualMachine& vm) {
   return phases;
 }
 
+std::optional<trace::GuestMemory> memory_of(VirtualMachine& vm) {
+  const auto statistics = vm.getStatistics();
+  if (!statistics) return std::nullopt;  // it is ending, or has better things to do
+  const auto& balloon = statistics->balloon;
+  return trace::GuestMemory{.balloon_target = balloon.target,
+                            .balloon = balloon.actual,
+                            .free = balloon.guest_free,
+                            .available = balloon.guest_available};
+}
+
 Result<int> run_trace(const TraceOptions& options) {
   const UniqueFd signals = TRY(take_end_signals());
   const auto manager = TRY(connect_to_service());
@@ -92,6 +103,8 @@ Result<int> run_trace(const TraceOptions& options) {
   std::unique_ptr<trace::Writer> writer;
   if (options.format == TraceFormat::kChromeJson) {
     writer = std::make_unique<trace::ChromeWriter>(output);
+  } else if (options.format == TraceFormat::kText) {
+    writer = std::make_unique<trace::TimelineWriter>(output);
   } else {
     writer = std::make_unique<trace::PerfettoWriter>(output);
   }
@@ -105,7 +118,7 @@ Result<int> run_trace(const TraceOptions& options) {
   UniqueFd& life = tracing.vm.valid() ? tracing.vm : tracing.calls.valid() ? tracing.calls : tracing.packets;
   trace::Recorder recorder(*writer, output, std::move(life), signals.get());
   for (auto& source : tracing.sources) recorder.add(std::move(source));
-  if (options.memory) recorder.watch_memory();
+  if (options.memory) recorder.watch_memory({.guest = [&vm = *vm] { return memory_of(vm); }});
   if (!options.quiet) fmt::print(stderr, "adyton: tracing '{}', isolation level {}\n", options.name, to_string(info.isolation));
   std::optional<std::chrono::nanoseconds> duration;
   if (options.duration) duration = *options.duration;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -27,12 +28,15 @@ class Trace : public ::testing::Test {
     Adyton shell = Adyton::shell(
         R"sh(export XDG_DATA_HOME="$TMPDIR"
            "$ADYTON" run --detach --name one --smp 2 "$PROBE" wait >/dev/null || exit 8
-           for file in perfetto-trace trace.json; do
+           for file in perfetto-trace trace.json trace.txt; do
              rm -f "$TMPDIR/said"
              "$ADYTON" trace one -o "$1/$file" 2>"$TMPDIR/said" & pid=$!
              until grep -qs tracing "$TMPDIR/said"; do kill -0 $pid || exit 9; done
              "$ADYTON" exec one -- /missing 2>/dev/null
              "$ADYTON" info one >/dev/null
+             # The guest follows while it is traced, which looks once more at its end.
+             test $file = trace.json && { "$ADYTON" balloon one 16M || exit 12
+               until "$ADYTON" balloon one | grep -q "balloon: *16 MiB"; do kill -0 $pid || exit 9; done; }
              # One at a time.
              "$ADYTON" trace one -o /dev/null >"$1/second-$file" 2>&1 && exit 10
              kill -INT $pid
@@ -95,13 +99,22 @@ TEST_F(Trace, TheJsonIsAWholeTrace) {
   std::map<int, double> last;
   std::set<std::string> categories;
   uint64_t in_guest = 0;
+  std::map<std::string, double> last_count;         // times, by counter
+  std::map<std::string, std::set<double>> counted;  // values
   for (const json& event : trace["traceEvents"]) {
     const std::string phase = event["ph"];
     if (phase == "M") {
       tracks[event["tid"]] = event["args"]["name"];
       continue;
     }
-    if (phase == "C") continue;
+    if (phase == "C") {
+      ASSERT_EQ(event["args"].size(), 1u);
+      const double value = event["args"].begin().value();
+      EXPECT_GE(event["ts"].get<double>(), last_count[event["name"]]) << event["name"];
+      last_count[event["name"]] = event["ts"];
+      counted[event["name"]].insert(value);
+      continue;
+    }
     const int track = event["tid"];
     EXPECT_TRUE(tracks.contains(track));
     if (event.contains("cat")) categories.insert(event["cat"]);
@@ -116,6 +129,23 @@ TEST_F(Trace, TheJsonIsAWholeTrace) {
   for (const auto& [track, open] : depth) EXPECT_EQ(open, 0) << tracks[track];
   EXPECT_GT(in_guest, 10u);
   EXPECT_THAT(categories, ::testing::IsSupersetOf({"vcpu", "hyp", "irq", "virtio", "vsock", "rpc", "boot"}));
+  EXPECT_TRUE(counted["balloon target, bytes"].contains(16 << 20));
+  EXPECT_TRUE(counted["balloon, bytes"].contains(16 << 20));
+  EXPECT_FALSE(counted["guest memory available, bytes"].empty());
+  if (std::ifstream("/proc/pressure/memory")) {
+    for (const double share : counted["host memory pressure, per mille of the time"]) {
+      EXPECT_GE(share, 0);
+      EXPECT_LE(share, 1000);
+    }
+  }
+}
+
+TEST_F(Trace, TheTextIsATimeline) {
+  const std::string text = contents(file("trace.txt"));
+  EXPECT_THAT(text, ContainsRegex("^VM one: [0-9.]+ m?s in columns of [0-9.]+ m?s\n"));
+  EXPECT_THAT(text, ContainsRegex("\nvCPU 0 +\\[[^]]{1,64}\\]\n"));
+  EXPECT_THAT(text, ContainsRegex("\nvCPU 0\n(    .*\n)*    guest [0-9]+ times, [0-9.]+ [mu]?s, the longest "));
+  EXPECT_THAT(text, HasSubstr("IVirtualMachine."));
 }
 
 TEST(TraceCommand, EndsWithItsReaderItsVmOrItsTime) {

@@ -19,8 +19,6 @@ using observe::TraceSource;
 constexpr size_t kTurn = 1024;
 // Nobody wakes us: a record would cost the VM more if it could.
 constexpr int kLookMilliseconds = 10;
-constexpr uint64_t kMemoryPeriod = 100'000'000;   // nanoseconds
-constexpr uint64_t kMemoryPressurePerMille = 50;  // of the time: worth a mark
 
 bool hung_up(int socket) {
   char byte;
@@ -59,29 +57,6 @@ Result<bool> Recorder::drain(Input& input, size_t most) {
   return any;
 }
 
-Result<void> Recorder::look_at_memory(uint64_t now) {
-  if (!memory_ || now - memory_looked_ < kMemoryPeriod) return {};
-  const auto stalled = memory_->stalled();
-  if (!stalled) return {};
-  const uint64_t before = std::exchange(memory_stalled_, *stalled);
-  const uint64_t since = std::exchange(memory_looked_, now);
-  if (since == 0) {
-    memory_track_ = next_track_++;
-    return writer_.track({.id = memory_track_, .name = "host memory pressure, per mille of the time", .counter = true});
-  }
-  // Of some task, in microseconds.
-  const uint64_t share = std::min<uint64_t>((*stalled - std::min(before, *stalled)) * 1'000'000 / (now - since), 1000);
-  TRY(writer_.event({.type = Event::Type::kCounter, .track = memory_track_, .time = now, .value = static_cast<int64_t>(share)}));
-  if (share < kMemoryPressurePerMille) return {};
-  const Argument per_mille{"per mille of the time", share};
-  return writer_.event({.type = Event::Type::kInstant,
-                        .track = kProcessTrack,
-                        .time = now,
-                        .category = "memory",
-                        .name = "memory pressure",
-                        .arguments = std::span(&per_mille, 1)});
-}
-
 Result<EndReason> Recorder::run(Process process, std::optional<std::chrono::nanoseconds> duration) {
   const uint64_t started = TraceSource::now();
   TRY(writer_.begin(process));
@@ -96,7 +71,7 @@ Result<EndReason> Recorder::run(Process process, std::optional<std::chrono::nano
     for (Input& input : inputs_) {
       if (!input.ended && TRY(drain(input, kTurn))) any = true;
     }
-    TRY(look_at_memory(TraceSource::now()));
+    if (memory_) TRY(memory_->look(TraceSource::now()));
     if (output_.ended()) {
       reason = EndReason::kReaderGone;
     } else {
@@ -139,6 +114,7 @@ Result<void> Recorder::finish(const std::vector<Phase>& phases) {
                       input.source.name, input.decoder->odd()));
     }
   }
+  if (memory_) TRY(memory_->finish(std::max(end, TraceSource::now())));
   if (!phases.empty()) {
     const TrackId track = next_track_++;
     TRY(writer_.track({.id = track, .name = "boot"}));

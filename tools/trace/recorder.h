@@ -8,6 +8,7 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -15,7 +16,7 @@
 #include "observe/record_ring.h"
 #include "tools/capture/output.h"
 #include "tools/trace/decoder.h"
-#include "tools/trace/pressure.h"
+#include "tools/trace/memory_watch.h"
 #include "tools/trace/writer.h"
 
 namespace adyton::trace {
@@ -50,8 +51,8 @@ class Recorder {
 
   // Before run().
   void add(Source source);
-  // Adds the pressure on the host's memory.
-  void watch_memory() { memory_.emplace(); }
+  // Adds the pressure on the host's memory, and the VM's balloon.
+  void watch_memory(MemorySources sources) { memory_.emplace(writer_, next_track_, std::move(sources)); }
 
   Result<EndReason> run(Process process, std::optional<std::chrono::nanoseconds> duration);
   // After run(): the last words.
@@ -71,7 +72,6 @@ class Recorder {
   };
 
   Result<bool> drain(Input& input, size_t most);
-  Result<void> look_at_memory(uint64_t now);
   std::optional<EndReason> wait(std::optional<uint64_t> end);
 
   Writer& writer_;
@@ -81,10 +81,7 @@ class Recorder {
   std::list<Input> inputs_;
   TrackId next_track_ = kProcessTrack + 1;
   TrackId hypervisor_track_ = 0;
-  std::optional<MemoryPressure> memory_;
-  TrackId memory_track_ = 0;
-  uint64_t memory_looked_ = 0;
-  uint64_t memory_stalled_ = 0;
+  std::optional<MemoryWatch> memory_;
   uint64_t received_ = 0;
   std::vector<std::string> warnings_;
 };

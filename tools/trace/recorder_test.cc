@@ -76,6 +76,23 @@ TEST_F(RecorderTest, EndsAfterItsTime) {
   EXPECT_EQ(*recorder.run(process(), std::chrono::milliseconds(1)), EndReason::kDuration);
 }
 
+TEST_F(RecorderTest, WatchesMemoryWhenItIsAsked) {
+  int looks = 0;
+  const auto stalled = [&]() -> std::optional<uint64_t> {
+    const uint64_t one = 1;
+    if (++looks == 2) {
+      EXPECT_EQ(::write(interrupt.get(), &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+    }
+    return looks * uint64_t{3'600'000'000};
+  };
+  recorder.watch_memory({.stalled = stalled,
+                         .guest = []() -> std::optional<GuestMemory> { return GuestMemory{.balloon_target = 2, .balloon = 1}; }});
+  EXPECT_EQ(*recorder.run(process(), {}), EndReason::kInterrupted);
+  ASSERT_TRUE(recorder.finish({}));
+  EXPECT_THAT(writer.lines, Contains(HasSubstr("instant memory memory pressure per mille of the time=1000")));
+  EXPECT_THAT(writer.lines, Contains(HasSubstr("balloon, bytes")));
+}
+
 TEST_F(RecorderTest, SaysWhatASlowReaderHasMissed) {
   for (int i = 0; i < 1000; ++i) vm.kick();
   wake.writer.reset();
