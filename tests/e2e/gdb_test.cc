@@ -1,6 +1,7 @@
 // gdb-multiarch on a stock kernel, on a payload, and on bare instructions side by side with QEMU's gdb server.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -45,7 +46,8 @@ std::map<std::string, std::string> values(const std::string& text) {
 TEST(Gdb, DebugsAPayloadFromItsMainToItsEnd) {
   TemporaryFolder folder;
   const std::string socket = folder.path() + "/gdb";
-  // With one vCPU: to gdb a vCPU is a thread, and `finish` waits for the thread that it began with. The guest's kernel may move a program.
+  // With one vCPU: to gdb a vCPU is a thread, and `finish` waits for the thread that it began with. The guest's kernel may move a
+  // program.
   Adyton adyton({"run", "--smp", "1", "--gdb", "unix:" + socket, "--gdb-wait", kDebuggee});
   ASSERT_TRUE(Adyton::shell("until [ -S \"$1\" ]; do :; done", {socket}).finish() == 0);
   const std::string out =
@@ -89,11 +91,19 @@ TEST(Gdb, DebugsAStockKernelAndLetsItGoOn) {
                       symbol["proc_dointvec"] +
                       "\ncontinue\ndelete\nset var $where = *(long *)($x0 + 8)\n"
                       "watch *(int *)$where\ncontinue\ndelete\n"
-                      "p/x $VBAR_EL1\np/x $SCTLR_EL1 & 1\np $fpcr\np $v31\nmonitor pa " +
+                      "p/x $VBAR_EL1\np/x $SCTLR_EL1 & 1\np $fpcr\np $v31\n"
+                      // What is behind a virtual address is at the physical one that it is said to have.
+                      "python memory = gdb.selected_inferior().read_memory\npython virtual = " +
                       symbol["do_sys_openat2"] +
-                      "\n"
-                      "maintenance packet Qqemu.PhyMemMode:1\nx/1wx 0x40000000\nmaintenance packet Qqemu.PhyMemMode:0\n"
-                      "thread 3\np/x $sp\ndetach\n");
+                      "\npython physical = int(gdb.execute('monitor pa %#x' % virtual, to_string=True), 16)\n"
+                      "python code = memory(virtual, 16).tobytes()\nmaintenance packet Qqemu.PhyMemMode:1\n"
+                      "python print('the same' if memory(physical, 16).tobytes() == code != bytes(16) else 'another')\n"
+                      "x/1wx 0x40000000\nmaintenance packet Qqemu.PhyMemMode:0\n"
+                      "thread 3\np/x $sp\np/x $pc\nthread 1\n"
+                      // The payload's; it goes on with what it had.
+                      "set var $old = $TPIDR_EL0\nset var $TPIDR_EL0 = 0x5a5a123456789abc\nmaintenance flush register-cache\n"
+                      "p/x $TPIDR_EL0\nset var $TPIDR_EL0 = $old\nmaintenance flush register-cache\np $TPIDR_EL0 == $old\n"
+                      "detach\n");
   for (const char* thread : {"vCPU 0 [on]", "vCPU 1 [on]", "vCPU 2 [on]", "vCPU 3 [on]"}) EXPECT_THAT(out, HasSubstr(thread));
   EXPECT_THAT(out, HasSubstr("hit Breakpoint 1,"));
   EXPECT_THAT(out, HasSubstr("$1 = " + symbol["do_sys_openat2"]));
@@ -104,9 +114,62 @@ TEST(Gdb, DebugsAStockKernelAndLetsItGoOn) {
   EXPECT_THAT(out, ContainsRegex("Old value = [78]\nNew value = [78]\n"));
   EXPECT_THAT(out, HasSubstr("$4 = " + symbol["vectors"]));
   EXPECT_THAT(out, HasSubstr("$5 = 0x1"));
+  EXPECT_THAT(out, ContainsRegex("\\$6 = [0-9]+\n")) << "fpcr";
+  EXPECT_THAT(out, ContainsRegex("\\$7 = \\{d = \\{f = \\{.*\\}, u = \\{.*\\}, s = \\{")) << "v31";
+  EXPECT_THAT(out, HasSubstr("\nthe same\n"));
+  EXPECT_THAT(out, ContainsRegex("\n0x40000000:\t0x[0-9a-f]+\n")) << "memory by physical address";
+  EXPECT_THAT(out, HasSubstr("[Switching to thread 3 (Thread 3)]"));
+  EXPECT_THAT(out, ContainsRegex("\\$8 = 0x[0-9a-f]{5,}\n\\$9 = 0x[0-9a-f]{5,}\n")) << "its stack and code";
+  EXPECT_THAT(out, HasSubstr("$10 = 0x5a5a123456789abc\n$11 = 1\n"));
   EXPECT_THAT(out, HasSubstr("[Inferior 1 (Remote target) detached]"));
   adyton.write("q");
   EXPECT_EQ(adyton.finish(), 3) << adyton.errors() << out;
+}
+
+// A port of this machine that nobody has now.
+uint16_t free_port() {
+  const UniqueFd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  EXPECT_EQ(::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+TEST(Gdb, StopsAGuestThatRunsWithCtrlCOverTcp) {
+  TemporaryFolder folder;
+  const std::string port = std::to_string(free_port());
+  Adyton adyton({"run", "--no-service", "--smp", "1", "--gdb", ":" + port, kDebuggee, "symbols", "none"});
+  ASSERT_TRUE(adyton.wait_for("ready")) << adyton.errors();
+  // What gdb tells of its packets says when the guest goes on, and Ctrl-C can stop it.
+  const std::string script =
+      folder.write("script.gdb", "set confirm off\nset pagination off\nset width 0\ntarget remote 127.0.0.1:" + port +
+                                     "\nset debug remote 1\ncontinue\nset debug remote 0\n"
+                                     "p/x $pc != 0\nstepi\ndetach\n");
+  Adyton debugger = Adyton::shell("exec timeout --foreground 60 gdb-multiarch -nx -batch -x \"$1\" 2>&1 </dev/null", {script});
+  ASSERT_TRUE(debugger.wait_for("Sending packet: $vCont;c")) << debugger.output();
+  debugger.signal(SIGINT);
+  EXPECT_EQ(debugger.finish(), 0);
+  const std::string& out = debugger.output();
+  EXPECT_THAT(out, HasSubstr("received signal SIGINT, Interrupt."));
+  EXPECT_THAT(out, HasSubstr("$1 = 0x1\n"));
+  EXPECT_THAT(out, HasSubstr("[Inferior 1 (Remote target) detached]"));
+  adyton.write("q");
+  EXPECT_EQ(adyton.finish(), 3) << adyton.errors() << out;
+}
+
+TEST(Gdb, AttachesOverTcpToAVmThatRuns) {
+  const std::string port = std::to_string(free_port());
+  Adyton shell = Adyton::shell(
+      "\"$ADYTON\" run --detach --rm --name debugged \"$1\" wait >/dev/null || exit 8\n"
+      "\"$ADYTON\" gdb debugged \":$2\" || exit 9\n"
+      "gdb-multiarch -nx -batch -ex \"target remote 127.0.0.1:$2\" -ex 'info threads' -ex detach </dev/null || exit 10\n"
+      "\"$ADYTON\" kill debugged\n",
+      {kDebuggee, port});
+  EXPECT_EQ(shell.finish(), 0) << shell.output() << shell.errors();
+  EXPECT_THAT(shell.output(), HasSubstr("target remote"));
+  EXPECT_THAT(shell.output(), HasSubstr(":" + port));
+  EXPECT_THAT(shell.output(), HasSubstr("vCPU 0 [on]"));
 }
 
 TEST(Gdb, AttachesToAVmThatRunsMoreThanOnce) {
