@@ -399,6 +399,14 @@ class CommandLine {
     prepare_ = add("prepare", "Fetch and build what the first run needs (the guest's kernel), so that runs need no network");
     prepare_->add_flag("--quiet,-q", prepare_options_.quiet, "Show no progress");
     add_kernel_suite(*prepare_, prepare_options_.kernel_suite);
+    prune_ = add("prune", "Show, or with --force remove, what is kept so that virtual machines start sooner");
+    prune_->add_flag("--force,-f", prune_options_.force, "Remove it");
+    prune_->add_option("--unused-for", prune_days_, "Only what nobody has used for so many days")
+        ->type_name("DAYS")
+        ->check(CLI::Range(0, 10000));
+    prune_->footer(
+        "These are kernels, their packages, and images of directories (--rootfs, --mount) in ~/.cache/adyton. What a running virtual\n"
+        "machine has open stays; what is needed again is fetched or made again. What nobody uses for 30 days goes by itself.");
     aidl_ = add("aidl", "Run the AIDL compiler");
     aidl_->footer("'adyton aidl ARGS...' is 'aidlc ARGS...': see 'adyton aidl --help'.");
     completion_ = add("completion", "Print a completion script for a shell");
@@ -456,6 +464,10 @@ class CommandLine {
     if (trace_->parsed()) return trace_command();
     if (doctor_->parsed()) return doctor_options_;
     if (prepare_->parsed()) return prepare_options_;
+    if (prune_->parsed()) {
+      prune_options_.unused = std::chrono::days(prune_days_);
+      return prune_options_;
+    }
     if (aidl_->parsed()) return aidl_options_;
     if (completion_->parsed()) return PrintText{completion_script(app_, shell_)};
     if (manual_->parsed()) return manual_options_;
@@ -565,6 +577,8 @@ class CommandLine {
   AidlOptions aidl_options_;
   DoctorOptions doctor_options_;
   PrepareOptions prepare_options_;
+  PruneOptions prune_options_;
+  int prune_days_ = 0;
   ManualOptions manual_options_;
   std::string shell_;
 
@@ -586,6 +600,7 @@ class CommandLine {
   CLI::App* trace_ = nullptr;
   CLI::App* doctor_ = nullptr;
   CLI::App* prepare_ = nullptr;
+  CLI::App* prune_ = nullptr;
   CLI::App* aidl_ = nullptr;
   CLI::App* completion_ = nullptr;
   CLI::App* manual_ = nullptr;

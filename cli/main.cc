@@ -23,6 +23,7 @@
 #include "cli/options.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "cli/prune.h"
 #include "cli/run.h"
 #include "cli/top.h"
 #include "cli/trace.h"
@@ -95,6 +96,7 @@ struct Execute {
   int operator()(const AidlOptions& options) const { return run_aidlc(options); }
   int operator()(const ManualOptions& options) const { return manual(options); }
   int operator()(const PrepareOptions& options) const { return prepare(options); }
+  int operator()(const PruneOptions& options) const { return prune(options); }
   int operator()(const DoctorOptions& options) const { return print(doctor(options)); }
   int operator()(const PrintText& output) const { return print(output.text); }
 };

@@ -71,6 +71,12 @@ struct PrepareOptions {
   std::string kernel_suite;  // empty: the default
 };
 
+// Empties the cache, or shows what that would remove.
+struct PruneOptions {
+  bool force = false;
+  std::chrono::hours unused{0};  // only what nobody has used for so long
+};
+
 // Makes a VM that stays, without starting it.
 struct CreateOptions {
   RunOptions run;  // name is given
@@ -212,7 +218,7 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, DebugOptions, BalloonOptions, CrashReportOptions, DumpOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, DoctorOptions,
+                 LogsOptions, DebugOptions, BalloonOptions, CrashReportOptions, DumpOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, PruneOptions, DoctorOptions,
                  ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.

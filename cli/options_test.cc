@@ -152,6 +152,19 @@ TEST(Options, TheKernelsSuite) {
   EXPECT_EQ(std::get<PrepareOptions>(*command).kernel_suite, "sid");
 }
 
+TEST(Options, WhatToPrune) {
+  const auto command = parse_command_line({"adyton", "prune"});
+  ASSERT_TRUE(command);
+  EXPECT_FALSE(std::get<PruneOptions>(*command).force);
+  EXPECT_EQ(std::get<PruneOptions>(*command).unused.count(), 0);
+  const auto more = parse_command_line({"adyton", "prune", "-f", "--unused-for", "7"});
+  ASSERT_TRUE(more);
+  EXPECT_TRUE(std::get<PruneOptions>(*more).force);
+  EXPECT_EQ(std::get<PruneOptions>(*more).unused, std::chrono::days(7));
+  EXPECT_FALSE(parse_command_line({"adyton", "prune", "--unused-for=-1"}));
+  EXPECT_FALSE(parse_command_line({"adyton", "prune", "vm"}));
+}
+
 template <typename T>
 T parsed(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "adyton");

@@ -261,4 +261,12 @@ Result<std::string> prepare_cache(const std::string& kernel_suite, const image::
   return cache.directory();
 }
 
+Result<std::vector<image::Cache::Entry>> cached_files() { return TRY(open_cache()).entries(); }
+
+Result<void> remove_cached_files(std::vector<image::Cache::Entry>& files) {
+  const image::Cache cache = TRY(open_cache());
+  for (image::Cache::Entry& file : files) file.in_use = !TRY(cache.discard(file.name));
+  return {};
+}
+
 }  // namespace adyton::sdk

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "guest/exec_protocol.h"
+#include "guest/image/cache.h"
 #include "guest/image/progress.h"
 
 namespace adyton::sdk {
@@ -48,5 +49,10 @@ std::expected<PreparedVm, PreparationError> prepare(const VirtualMachineConfig& 
 // Puts the guest's kernel and initramfs into the cache; of Debian's suite `kernel_suite`, empty as in
 // VirtualMachineConfig::Builder::setKernelSuite(). Returns where the cache is.
 Result<std::string> prepare_cache(const std::string& kernel_suite, const image::Progress& progress = {});
+
+// What is in the cache, oldest use first.
+Result<std::vector<image::Cache::Entry>> cached_files();
+// Removes those that no VM has open, and marks the others as in use.
+Result<void> remove_cached_files(std::vector<image::Cache::Entry>& files);
 
 }  // namespace adyton::sdk

@@ -7,9 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <tuple>
 
 namespace adyton::image {
 namespace {
@@ -27,12 +29,16 @@ bool still_at(int fd, const std::string& path) {
   return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-Result<void> lock(int fd, const std::string& path) {
-  while (::flock(fd, LOCK_EX) != 0) {
+// `operation` of flock(2), LOCK_EX or LOCK_SH.
+Result<void> lock(int fd, int operation, const std::string& path) {
+  while (::flock(fd, operation) != 0) {
     if (errno != EINTR) return fail_errno("locking " + path);
   }
   return {};
 }
+
+// Whoever uses an artifact has a shared lock. The exclusive one is held for no longer than it takes to look or to unlink.
+bool try_exclusive(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }
 
 }  // namespace
 
@@ -71,19 +77,59 @@ void Cache::remove_unused() const {
   const time_t now = ::time(nullptr);
   for (fs::directory_iterator entry(directory_, error), end; !error && entry != end; entry.increment(error)) {
     struct stat info {};
-    if (::lstat(entry->path().c_str(), &info) == 0 && S_ISREG(info.st_mode) && now - info.st_mtime > kUnusedSeconds) ::unlink(entry->path().c_str());
+    if (::lstat(entry->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode) || now - info.st_mtime <= kUnusedSeconds) continue;
+    (void)discard(entry->path().filename());  // what cannot be removed now can be another day
   }
 }
 
 Result<Artifact> Cache::find(const std::string& name) const {
   Artifact artifact{path_of(name), {}};
-  artifact.fd.reset(::open(artifact.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!artifact.fd.valid()) return fail_errno(artifact.path);
+  do {
+    artifact.fd.reset(::open(artifact.path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!artifact.fd.valid()) return fail_errno(artifact.path);
+    TRY(lock(artifact.fd.get(), LOCK_SH, artifact.path));
+  } while (!still_at(artifact.fd.get(), artifact.path));  // removed between the look and the lock
   ::futimens(artifact.fd.get(), nullptr);  // its modification time is its last use; failing to note that costs a rebuild some day
   return artifact;
 }
 
 void Cache::remove(const std::string& name) const { ::unlink(path_of(name).c_str()); }
+
+Result<std::vector<Cache::Entry>> Cache::entries() const {
+  using std::chrono::system_clock;
+  std::vector<Entry> all;
+  std::error_code error;
+  for (fs::directory_iterator entry(directory_, error), end; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename();
+    struct stat info {};
+    if (name.ends_with(kPartial) || ::lstat(entry->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    const auto used = std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec);
+    const UniqueFd fd(::open(entry->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    all.push_back({.name = std::move(name),
+                   .bytes = static_cast<uint64_t>(info.st_blocks) * 512,
+                   .used = system_clock::time_point(std::chrono::duration_cast<system_clock::duration>(used)),
+                   .in_use = fd.valid() && !try_exclusive(fd.get())});
+  }
+  if (error) return fail_errno("reading the cache directory " + directory_, error.value());
+  std::ranges::sort(all, [](const Entry& a, const Entry& b) { return std::tie(a.used, a.name) < std::tie(b.used, b.name); });
+  return all;
+}
+
+Result<bool> Cache::discard(const std::string& name) const {
+  const std::string path = path_of(name);
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return true;
+    return fail_errno("removing " + path);
+  }
+  if (!try_exclusive(fd.get())) {
+    if (errno == EWOULDBLOCK) return false;
+    return fail_errno("locking " + path);
+  }
+  // While we have the lock nobody takes it into use, and its name is its own or gone.
+  if (still_at(fd.get(), path) && ::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("removing " + path);
+  return true;
+}
 
 Result<Artifact> Cache::get(const std::string& name, const Builder& build, const Progress& progress) const {
   const std::string partial = path_of(name) + std::string(kPartial);
@@ -94,7 +140,7 @@ Result<Artifact> Cache::get(const std::string& name, const Builder& build, const
     if (!fd.valid()) return fail_errno(partial);
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       report(progress, "waiting for another adyton that prepares the same image");
-      TRY(lock(fd.get(), partial));
+      TRY(lock(fd.get(), LOCK_EX, partial));
     }
     if (!still_at(fd.get(), partial)) continue;  // the other one has finished, or given up
     if (auto raced = find(name)) {               // finished between the look and the lock
@@ -112,7 +158,7 @@ Result<Artifact> Cache::get(const std::string& name, const Builder& build, const
     if (!finished.valid() || ::fsync(finished.get()) != 0 || ::rename(partial.c_str(), path_of(name).c_str()) != 0) {
       return give_up(fail_errno("storing " + path_of(name)).error());
     }
-    return find(name);
+    ::flock(fd.get(), LOCK_UN);  // the file is the artifact by now, which find() takes into use, unless somebody discards it before
   }
 }
 

@@ -7,8 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "guest/image/test_support.h"
@@ -154,6 +156,92 @@ TEST(Cache, LeftoversAndUnusedArtifactsGo) {
   EXPECT_FALSE(cache.find("old"));
   EXPECT_TRUE(cache.find("new"));
   EXPECT_EQ(entries_of(cache.directory()), 1u);
+}
+
+TEST(Cache, HoldsNoMoreThanWhatWasUsedInThirtyDays) {
+  TemporaryDirectory directory;
+  Cache cache = open_cache(directory);
+  const auto days_ago = [&](const std::string& name, int days) {
+    const timespec then{::time(nullptr) - days * 24L * 3600 + 3600, 0};  // and an hour less
+    const timespec times[2] = {then, then};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (cache.directory() + "/" + name).c_str(), times, 0), 0);
+  };
+  for (int day = 1; day <= 40; ++day) {
+    const std::string name = "tree-" + std::to_string(day) + ".erofs";
+    ASSERT_TRUE(cache.get(name, [](const std::string& path) { return write_file(path, bytes_of("x")); }));
+    days_ago(name, day);
+  }
+  ASSERT_TRUE(cache.find("tree-39.erofs"));  // a use
+  cache = open_cache(directory);
+  const auto entries = cache.entries();
+  ASSERT_TRUE(entries) << entries.error().message;
+  ASSERT_EQ(entries->size(), 31u) << "of 1 to 30 days, and the one that was used";
+  EXPECT_EQ(entries->front().name, "tree-30.erofs");
+  EXPECT_EQ(entries->back().name, "tree-39.erofs");
+}
+
+TEST(Cache, ListsWhatIsKeptAndNothingElse) {
+  TemporaryDirectory directory;
+  const Cache cache = open_cache(directory);
+  ASSERT_TRUE(cache.get("large", [](const std::string& path) { return write_file(path, Bytes(1 << 20)); }));
+  const auto scratch = cache.scratch();
+  fs::create_directory(cache.directory() + "/folder");
+  fs::create_symlink("large", cache.directory() + "/link");
+  std::ofstream(cache.directory() + "/half.partial") << "x";
+  const auto entries = cache.entries();
+  ASSERT_TRUE(entries);
+  ASSERT_EQ(entries->size(), 1u);
+  EXPECT_EQ(entries->front().name, "large");
+  EXPECT_GE(entries->front().bytes, uint64_t{1} << 20);
+  EXPECT_FALSE(entries->front().in_use);
+}
+
+TEST(Cache, WhatIsInUseIsNotDiscardedHoweverOldItIs) {
+  TemporaryDirectory directory;
+  Cache cache = open_cache(directory);
+  const auto build = [](const std::string& path) { return write_file(path, bytes_of("contents")); };
+  std::optional<Artifact> made = *cache.get("thing", build);  // the one that made it
+  EXPECT_EQ(cache.discard("thing").value(), false);
+  UniqueFd passed_on(::dup(made->fd.get()));  // as to a VM's process
+  made.reset();
+  const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (cache.directory() + "/thing").c_str(), times, 0), 0);
+  cache = open_cache(directory);
+  EXPECT_EQ(cache.discard("thing").value(), false);
+  ASSERT_EQ(cache.entries()->size(), 1u);
+  EXPECT_TRUE(cache.entries()->front().in_use);
+  passed_on.reset();
+  EXPECT_EQ(cache.discard("thing").value(), true);
+  EXPECT_EQ(cache.discard("thing").value(), true) << "somebody else may have been faster";
+  EXPECT_FALSE(cache.find("thing"));
+  EXPECT_TRUE(cache.get("thing", build)) << "it is made again";
+}
+
+// Some use it, some throw it away: whoever has it, has the file that is there under its name.
+TEST(Cache, IsNotDiscardedBetweenTheLookAndTheUse) {
+  TemporaryDirectory directory;
+  const Cache cache = open_cache(directory);
+  const auto build = [](const std::string& path) { return write_file(path, bytes_of("contents")); };
+  std::atomic<bool> done = false;
+  std::thread discarder([&] {
+    while (!done) EXPECT_TRUE(cache.discard("thing"));
+  });
+  std::vector<std::thread> users;
+  for (int user = 0; user < 3; ++user) {
+    users.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        const auto artifact = cache.get("thing", build);
+        ASSERT_TRUE(artifact) << artifact.error().message;
+        struct stat opened {}, named {};
+        ASSERT_EQ(::fstat(artifact->fd.get(), &opened), 0);
+        ASSERT_EQ(::stat(artifact->path.c_str(), &named), 0);
+        ASSERT_EQ(opened.st_ino, named.st_ino);
+      }
+    });
+  }
+  for (std::thread& user : users) user.join();
+  done = true;
+  discarder.join();
 }
 
 TEST(Cache, AScratchDirectoryLivesAsLongAsItsObject) {
