@@ -92,7 +92,8 @@ class Child {
     }
     if (!request_.workdir.empty() && ::chdir(request_.workdir.c_str()) != 0) give_up(report, Stage::kDirectory);
     if (request_.operation != Operation::kExecute) {
-      ::close(report);  // as an execve() that succeeds
+      // As an execve() that succeeds. Our own copies of the pipes' other ends would keep us from seeing that those are closed.
+      ::close_range(3, ~0u, 0);
       run_tree_operation(request_);
     }
     int error = ENOENT;
