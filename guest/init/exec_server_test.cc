@@ -174,6 +174,47 @@ TEST_F(ExecServerTest, EndsTheProgramOfAHostThatLeaves) {
   EXPECT_EQ(read_all(out), "tarted\n");  // and its end: the program is gone
 }
 
+TEST_F(ExecServerTest, AReaderThatStopsHoldsUpItsOwnProgramAndNoOther) {
+  Conversation stalled(connect(kExecPort));
+  const Hello hello = stalled.receive<Hello>();
+  stalled.send(shell("exec yes"));
+  stalled.receive<Started>();
+  const UniqueFd in = connect(hello.stream_port), out = connect(hello.stream_port), err = connect(hello.stream_port);
+  char first;
+  ASSERT_EQ(::read(out.get(), &first, 1), 1);  // and no more
+  {
+    Conversation other(connect(kExecPort));
+    const Hello greeting = other.receive<Hello>();
+    other.send(shell("head -c 1000000 /dev/zero"));
+    other.receive<Started>();
+    const UniqueFd its_in = connect(greeting.stream_port), its_out = connect(greeting.stream_port), its_err = connect(greeting.stream_port);
+    EXPECT_EQ(read_all(its_out).size(), 1'000'000u);
+    EXPECT_EQ(other.receive<Exited>().value, 0u);
+  }
+  stalled.close();
+  EXPECT_LT(read_all(out).size(), size_t{4} << 20) << "more was kept for it than a pipe, a socket and a buffer hold";
+}
+
+// A copy is no program, but ends as one does.
+TEST_F(ExecServerTest, ACopyWhoseReaderLeavesEnds) {
+  Conversation host(connect(kExecPort));
+  const Hello hello = host.receive<Hello>();
+  ExecRequest request = shell("");
+  request.operation = Operation::kSendTree;
+  const std::string path = fmt::format("/proc/{}/exe", ::getpid());  // more than all that is on the way holds
+  request.program = path;
+  request.argv = {path, "follow"};
+  host.send(request);
+  host.receive<Started>();
+  const UniqueFd in = connect(hello.stream_port);
+  UniqueFd out = connect(hello.stream_port);
+  const UniqueFd err = connect(hello.stream_port);
+  char first;
+  ASSERT_EQ(::read(out.get(), &first, 1), 1);
+  out.reset();
+  EXPECT_NE(host.receive<Exited>().exit_code(), 0);
+}
+
 TEST(WithDefaults, AddsWhatIsNotSet) {
   EXPECT_THAT(with_defaults({"A=1", "AB=2"}, {"A=3", "B=4"}), ElementsAre("A=1", "AB=2", "B=4"));
 }

@@ -195,5 +195,18 @@ TEST(Timeline, SaysHowLongEachPartOfTheStartTook) {
   EXPECT_THAT(e2e::run({"--timeline", "--kernel", raw_kernel()}).errors, HasSubstr("--timeline ends where a payload"));
 }
 
+// A pipe that is full to the last byte, and one without a reader: the payload has run, and its exit code is the command's.
+TEST(Timeline, AReaderWhoIsSlowGetsItAndOneWhoHasGoneCostsNothing) {
+  for (const std::string direct : {"", "--no-service"}) {
+    Adyton slow = Adyton::shell("head -c 65536 /dev/zero >&2; exec \"$ADYTON\" run " + direct + R"( --timeline "$PROBE" exit 3)");
+    EXPECT_EQ(slow.finish(), 3);
+    EXPECT_THAT(slow.errors(), HasSubstr("\n  payload main"));
+    Adyton gone = Adyton::shell("{ \"$ADYTON\" run " + direct + R"( --timeline "$PROBE" exit 3; echo $? >"$TMPDIR/code"; } 2>&1 | true
+        cat "$TMPDIR/code"; rm "$TMPDIR/code")");
+    EXPECT_EQ(gone.finish(), 0);
+    EXPECT_EQ(gone.output(), "3\n");
+  }
+}
+
 }  // namespace
 }  // namespace adyton::e2e

@@ -116,5 +116,33 @@ TEST_F(ExecTest, AKilledClientLeavesNoProcessInTheGuest) {
   EXPECT_EQ(*vm->getStatus(), VmStatus::kRunning);
 }
 
+// What nobody takes waits in the guest, and does so alone.
+TEST_F(ExecTest, ACopyWhoseReaderSleepsLosesNothingAndHoldsUpNobody) {
+  std::string bytes(size_t{8} << 20, 'x');  // more than all the buffers on the way
+  for (size_t i = 0; i < bytes.size(); i += 4096) bytes.replace(i, 8, std::to_string(10'000'000 + i));
+  ASSERT_EQ(tell({"cp", folder.write("large", bytes), "busy:/tmp/large"}).code, 0);
+  Adyton slow({"cp", "busy:/tmp/large", "-"});
+  ASSERT_TRUE(slow.wait_for(bytes.substr(0, 8))) << slow.errors();
+  ASSERT_EQ(tell({"cp", folder.write("small", "small"), "busy:/tmp/small"}).code, 0);
+  EXPECT_EQ(tell({"cp", "busy:/tmp/small", "-"}).output, "small");
+  EXPECT_EQ(tell(exec({"exit", "7"})).code, 7);
+  EXPECT_EQ(slow.finish(), 0) << slow.errors();
+  EXPECT_TRUE(slow.output() == bytes) << slow.output().size();
+}
+
+TEST_F(ExecTest, ACopyWhoseReaderDiesEndsAndHoldsUpNobody) {
+  ASSERT_EQ(tell({"cp", folder.write("large", std::string(size_t{8} << 20, 'x')), "busy:/tmp/large"}).code, 0);
+  Adyton leaves = Adyton::shell(R"({ "$ADYTON" cp busy:/tmp/large -; echo $? >&2; } | head -c 100 | wc -c)");
+  EXPECT_EQ(leaves.finish(), 0);
+  EXPECT_EQ(leaves.output(), "100\n");
+  EXPECT_EQ(leaves.errors(), "141\n") << "128 + SIGPIPE, as of any program";
+  Adyton killed({"cp", "busy:/tmp/large", "-"});
+  ASSERT_TRUE(killed.wait_for("x")) << killed.errors();
+  killed.signal(SIGKILL);
+  EXPECT_EQ(killed.finish(), 128 + SIGKILL);
+  EXPECT_EQ(tell({"cp", "busy:/tmp/large", folder.path() + "/back"}).code, 0);
+  EXPECT_EQ(tell(exec({"exit", "7"})).code, 7);
+}
+
 }  // namespace
 }  // namespace adyton::e2e

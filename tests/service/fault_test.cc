@@ -65,6 +65,74 @@ TEST_F(FaultTest, AKilledClientTakesItsVmsAlong) {
   }
 }
 
+// It has VMs whose events it does not take, and consoles that it does not read, and is there.
+TEST_F(FaultTest, AClientThatHasStoppedHoldsUpNobodyAndLeavesNothing) {
+  daemon.start();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd ready(ends[0]), writer(ends[1]);
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd go(ends[0]), starter(ends[1]);
+  const pid_t child = ::fork();  // before there are threads
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char byte = 0;
+    if (::read(go.get(), &byte, 1) != 1) ::_exit(1);
+    Client client(daemon);
+    std::vector<std::shared_ptr<aidl::IVirtualMachine>> vms;
+    std::vector<UniqueFd> consoles;
+    const auto callback = std::make_shared<Callback>();
+    for (int i = 0; i < 4; ++i) {
+      auto vm = client.service->createVm(raw_config("console:hello", "stalled-" + std::to_string(i)), std::nullopt, std::nullopt,
+                                         std::nullopt);
+      if (!vm || !(*vm)->registerCallback(callback) || !(*vm)->start()) ::_exit(1);
+      consoles.push_back(*(*vm)->openConsole(true));
+      vms.push_back(*vm);
+    }
+    if (::write(writer.get(), "r", 1) != 1) ::_exit(1);
+    ::raise(SIGSTOP);
+    ::_exit(0);
+  }
+  const auto others_live = [&] {
+    Client client(daemon);
+    for (int i = 0; i < 5; ++i) {
+      const auto callback = std::make_shared<Callback>();
+      const auto vm = *client.service->createVm(raw_config("console:hello"), std::nullopt, std::nullopt, std::nullopt);
+      ASSERT_TRUE(vm->registerCallback(callback));
+      ASSERT_TRUE(vm->start());
+      const UniqueFd console = *vm->openConsole(true);
+      EXPECT_EQ(read_exactly(console.get(), 5), "hello");
+      ASSERT_TRUE(vm->kill());
+      callback->wait_for_death();
+    }
+  };
+  const auto idle = [&] { return daemon.processes().size() == 1 && daemon.threads() <= 4; };
+  for (int i = 0; i < 2; ++i) {  // makes what is made once
+    others_live();
+    Service::wait_until(idle);
+  }
+  const size_t fds = daemon.fds();
+  char byte = 0;
+  ASSERT_EQ(::write(starter.get(), "g", 1), 1);
+  ASSERT_EQ(::read(ready.get(), &byte, 1), 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  {
+    Client client(daemon);
+    for (int i = 0; i < 4; ++i) {  // ends that it is told of and does not take
+      const auto vm = *client.service->getVm("stalled-" + std::to_string(i));
+      ASSERT_NE(vm, nullptr);
+      ASSERT_TRUE(vm->kill());
+    }
+  }
+  others_live();
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  Service::wait_until(idle);
+  wait_until_as_idle_as(fds);
+}
+
 TEST_F(FaultTest, AKilledVmmIsExplained) {
   daemon.start();
   Client client(daemon);

@@ -27,13 +27,14 @@ bool is_zero(std::span<const uint8_t> page) {
 
 }  // namespace
 
-Result<std::unique_ptr<Dumper>> Dumper::create(Machine& machine) {
+Result<std::unique_ptr<Dumper>> Dumper::create(Machine& machine, std::chrono::milliseconds patience) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail_errno("cannot make an eventfd for dumps");
-  return std::unique_ptr<Dumper>(new Dumper(machine, std::move(wake)));
+  return std::unique_ptr<Dumper>(new Dumper(machine, std::move(wake), patience));
 }
 
-Dumper::Dumper(Machine& machine, UniqueFd wake) : machine_(machine), wake_(std::move(wake)) {}
+Dumper::Dumper(Machine& machine, UniqueFd wake, std::chrono::milliseconds patience)
+    : machine_(machine), patience_(patience), wake_(std::move(wake)) {}
 
 Dumper::~Dumper() { stop(); }
 
@@ -142,7 +143,7 @@ bool Dumper::send(int client, std::span<const uint8_t> bytes) {
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno != EAGAIN) return false;
     pollfd watched[2] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}, {.fd = client, .events = POLLOUT, .revents = 0}};
-    if (::poll(watched, 2, static_cast<int>(kPatience.count())) == 0 || stopping()) return false;
+    if (::poll(watched, 2, static_cast<int>(patience_.count())) == 0 || stopping()) return false;
     uint64_t count = 0;
     if (watched[0].revents != 0) (void)!::read(wake_.get(), &count, sizeof count);
   }

@@ -1,5 +1,5 @@
 // Sends a VM's memory and registers as an ELF core to whoever asked for it. One thread, which exists before the guest runs and
-// sleeps until there is something to do. All vCPUs stand still meanwhile; a client that takes nothing for kPatience is left
+// sleeps until there is something to do. All vCPUs stand still meanwhile; a client that takes nothing for as long as its patience is left
 // alone, so that it cannot stop a VM for good.
 #pragma once
 #include <chrono>
@@ -18,7 +18,7 @@ class Dumper {
   static constexpr std::chrono::milliseconds kPatience{10'000};
 
   // `machine` outlives the dumper.
-  static Result<std::unique_ptr<Dumper>> create(Machine& machine);
+  static Result<std::unique_ptr<Dumper>> create(Machine& machine, std::chrono::milliseconds patience = kPatience);
   ~Dumper();
   Dumper(const Dumper&) = delete;
   Dumper& operator=(const Dumper&) = delete;
@@ -32,7 +32,7 @@ class Dumper {
   Result<UniqueFd> dump();
 
  private:
-  Dumper(Machine& machine, UniqueFd wake);
+  Dumper(Machine& machine, UniqueFd wake, std::chrono::milliseconds patience);
   void serve();
   void send_core(int client);
   // False: the client is gone or asleep, or the VM is to end.
@@ -41,6 +41,7 @@ class Dumper {
   [[nodiscard]] bool stopping();
 
   Machine& machine_;
+  const std::chrono::milliseconds patience_;
   UniqueFd wake_;  // eventfd
   std::mutex mutex_;
   UniqueFd client_;
