@@ -79,3 +79,17 @@ const char* AVmAttestationStatus_toString(AVmAttestationStatus status) {
   }
   return "unknown status";
 }
+
+// Nobody makes results: see the header.
+size_t AVmAttestationResult_getPrivateKey(const AVmAttestationResult*, void*, size_t) { return 0; }
+size_t AVmAttestationResult_sign(const AVmAttestationResult*, const void*, size_t, void*, size_t) { return 0; }
+size_t AVmAttestationResult_getCertificateCount(const AVmAttestationResult*) { return 0; }
+size_t AVmAttestationResult_getCertificateAt(const AVmAttestationResult*, size_t, void*, size_t) { return 0; }
+void AVmAttestationResult_free(AVmAttestationResult*) {}
+const char* AVmAttestationResult_resultToString(attestation_status_t status) { return AVmAttestationStatus_toString(status); }
+
+int AVmPayload_mountEncryptedAssets(const char*, const char*, const char*, const uint8_t*, size_t, int, char* mount_point,
+                                    size_t mount_point_size) {
+  if (mount_point_size > 0) *mount_point = '\0';
+  return AVMPAYLOAD_UNSUPPORTED;
+}

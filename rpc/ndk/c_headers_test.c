@@ -3,6 +3,7 @@
 #include <android/binder_parcel.h>
 #include <android/binder_stability.h>
 #include <android/binder_status.h>
+#include <android/log.h>
 #include <stdlib.h>
 
 static void* on_create(void* args) { return args; }
@@ -29,3 +30,6 @@ AIBinder* adyton_c_object(int32_t number) {
   AIBinder_markVintfStability(binder);
   return binder;
 }
+
+int adyton_c_log(const char* text);
+int adyton_c_log(const char* text) { return __android_log_print(ANDROID_LOG_INFO, "c", "%s", text); }

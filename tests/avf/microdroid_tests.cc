@@ -8,11 +8,13 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <mutex>
 
 #include "adyton/adyton.h"
 #include "com/example/calculator/ICalculator.h"
 #include "com/example/calculator/ICalculatorListener.h"
+#include "com/example/notes/INotes.h"
 #include "tests/e2e/adyton.h"
 
 namespace adyton::e2e {
@@ -303,6 +305,50 @@ TEST_F(MicrodroidTests, payloadIsASharedLibrary) {
   EXPECT_TRUE(events->wait_for("stopped shutdown"));
   EXPECT_THAT(events->events(), ElementsAre("started", "ready", "finished 42", "stopped shutdown"));
   EXPECT_EQ(read_all(*log), "contents in /payload\n");
+}
+
+// A payload that knows the NDK alone, in the C++ that most of them are in, and a client with the other back end.
+TEST_F(MicrodroidTests, payloadIsWrittenForAndroid) {
+  using com::example::notes::INotes;
+  using Query = INotes::Query;
+  const auto vm = create("test_vm_ndk", *builder(ADYTON_AVF_PAYLOADS "/ndk17.so").setVmOutputCaptured(true).build());
+  const auto events = run_until_ready(*vm);
+  const auto log = vm->getLogOutput();
+  ASSERT_TRUE(log);
+  const auto root = vm->connectToVsockServer(INotes::PORT);
+  ASSERT_TRUE(root) << root.error().message;
+  const auto notes = INotes::from_binder(*root);
+
+  class Listener : public INotes::IListenerStub {
+   public:
+    rpc::Reply<> onNote(const INotes::Note& note) override {
+      heard.set_value(note.text);
+      return {};
+    }
+    std::promise<std::string> heard;
+  };
+  const auto listener = std::make_shared<Listener>();
+  ASSERT_TRUE(notes->listen(listener));
+  INotes::Note milk;
+  milk.text = "milk";
+  milk.importance = INotes::Importance::HIGH;
+  milk.attachment = {{1, 2, 3}};
+  EXPECT_EQ(notes->add(milk).value_or(-1), 0);
+  auto heard = listener->heard.get_future();
+  ASSERT_EQ(heard.wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(heard.get(), "milk");
+  EXPECT_EQ(notes->find(Query::make<Query::Tag::number>(0)).value(), milk);
+  EXPECT_EQ(notes->find(Query::make<Query::Tag::word>("il")).value(), milk);
+  EXPECT_EQ(notes->find(Query::make<Query::Tag::like>(std::vector{milk})).value(), milk);
+  EXPECT_EQ(notes->find(Query::make<Query::Tag::number>(1)).value(), std::nullopt);
+  EXPECT_EQ(notes->find(Query::make<Query::Tag::number>(-7)).error().service_specific_code(), -7);
+  EXPECT_EQ(notes->attest(std::vector<uint8_t>(64)).value(), "nobody can vouch for this virtual machine");
+  EXPECT_EQ(notes->attest(std::vector<uint8_t>(65)).value(), "the challenge is longer than 64 bytes");
+  EXPECT_TRUE(notes->quit());
+  EXPECT_TRUE(events->wait_for("stopped shutdown"));
+  EXPECT_EQ(
+      read_all(*log),
+      "I notes: C++ of 201703\nI notes: note 0: Note{text: milk, importance: HIGH, attachment: [1, 2, 3]}\nW notes: the end\n");
 }
 
 // Refused before the boot.

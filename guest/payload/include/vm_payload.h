@@ -53,7 +53,29 @@ typedef struct AVmAttestationResult AVmAttestationResult;
 // A certificate for a key of this VM. ATTESTATION_ERROR_INVALID_CHALLENGE for more than 64 bytes, else ATTESTATION_ERROR_UNSUPPORTED: nobody
 // here can vouch for a VM yet. `*result` becomes NULL.
 AVmAttestationStatus AVmPayload_requestAttestation(const void* challenge, size_t challenge_size, AVmAttestationResult** result);
+// A sentence for a person. Valid for ever.
 const char* AVmAttestationStatus_toString(AVmAttestationStatus status);
+
+// What a successful request gives: an EC P-256 private key (DER, RFC 5915), signatures with it (ECDSA with SHA-256, DER), and its
+// chain of X.509 certificates (DER, the key's own first). Each writes at most `size` bytes to `data` and returns how many there
+// are in all. There are no such results yet: for NULL, which is all that a request can have given, nothing is written and the
+// answer is 0.
+size_t AVmAttestationResult_getPrivateKey(const AVmAttestationResult* result, void* data, size_t size);
+size_t AVmAttestationResult_sign(const AVmAttestationResult* result, const void* message, size_t message_size, void* data,
+                                 size_t size);
+size_t AVmAttestationResult_getCertificateCount(const AVmAttestationResult* result);
+size_t AVmAttestationResult_getCertificateAt(const AVmAttestationResult* result, size_t index, void* data, size_t size);
+void AVmAttestationResult_free(AVmAttestationResult* result);  // NULL is allowed
+
+// Their names before Android 15.
+typedef AVmAttestationStatus attestation_status_t;
+const char* AVmAttestationResult_resultToString(attestation_status_t status);
+
+// Mounts an encrypted file system image (`filesystem`: "erofs"; `cipher`: dm-crypt's name for it; `sector_size` in bytes) and
+// writes the path of the mount point. Not available: always AVMPAYLOAD_UNSUPPORTED, `mount_point` becomes "". A payload brings
+// its files along, and what is secret about them it decrypts itself.
+int AVmPayload_mountEncryptedAssets(const char* image, const char* filesystem, const char* cipher, const uint8_t* key,
+                                    size_t key_size, int sector_size, char* mount_point, size_t mount_point_size);
 
 #ifdef __cplusplus
 }

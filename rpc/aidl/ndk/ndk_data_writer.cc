@@ -220,8 +220,10 @@ void NdkDataWriter::members(const UnionDeclaration& union_type) {
   if (initializer.starts_with(" = ")) initializer = initializer.substr(3);
   if (initializer.starts_with('{')) initializer = types.front() + initializer;
   header_.line("{}() : _value(std::in_place_index<0>{}) {{}}", name, initializer.empty() ? "" : ", " + initializer);
-  header_.text("template <typename _Tp>");
-  header_.line("  requires(!std::is_same_v<std::remove_cvref_t<_Tp>, {}> && std::is_constructible_v<_aidl_variant, _Tp>)", name);
+  // conjunction: whether the variant can be made of the union itself must not even be asked, its type is not complete then.
+  header_.text("template <typename _Tp, typename = std::enable_if_t<std::conjunction_v<");
+  header_.line("    std::negation<std::is_same<std::remove_cv_t<std::remove_reference_t<_Tp>>, {}>>,", name);
+  header_.text("    std::is_constructible<_aidl_variant, _Tp>>>>");
   header_.line("constexpr {}(_Tp&& _arg) : _value(std::forward<_Tp>(_arg)) {{}}  // NOLINT(google-explicit-constructor)", name);
   header_.text("template <size_t _Np, typename... _Tp>");
   header_.line("constexpr explicit {}(std::in_place_index_t<_Np>, _Tp&&... _args)", name);

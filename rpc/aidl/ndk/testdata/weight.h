@@ -20,7 +20,7 @@ class Weight {
     std::string text;
     const binder_status_t status = ::ndk::AParcel_readString(parcel, &text);
     if (status != STATUS_OK) return status;
-    if (!text.ends_with('g')) return STATUS_BAD_VALUE;
+    if (text.empty() || text.back() != 'g') return STATUS_BAD_VALUE;
     grams_ = std::atoi(text.c_str());
     return STATUS_OK;
   }

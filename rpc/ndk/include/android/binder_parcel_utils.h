@@ -11,7 +11,6 @@
 #include <android/binder_parcelable_utils.h>
 
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -44,29 +43,36 @@ constexpr bool kIsArray = false;
 template <typename T, size_t N>
 constexpr bool kIsArray<std::array<T, N>> = true;
 
+// Types with the functions of generated parcelables.
+template <typename T, typename = void, typename = void>
+constexpr bool kIsParcelable = false;
 template <typename T>
-concept ParcelableClass = requires(const T& value, T& target, AParcel* out, const AParcel* in) {
-  { value.writeToParcel(out) } -> std::same_as<binder_status_t>;
-  { target.readFromParcel(in) } -> std::same_as<binder_status_t>;
-};
+constexpr bool kIsParcelable<T, std::void_t<decltype(std::declval<const T&>().writeToParcel(std::declval<AParcel*>()))>,
+                             std::void_t<decltype(std::declval<T&>().readFromParcel(std::declval<const AParcel*>()))>> = true;
 
 // Values whose arrays there are C functions for.
 template <typename T>
-concept PlainValue = std::is_enum_v<T> || (std::is_arithmetic_v<T> && !std::same_as<T, bool>);
+constexpr bool kIsPlain = std::is_enum_v<T> || (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
 
 // What such a value is in the parcel.
-template <PlainValue T>
-consteval auto wire_value() {
-  if constexpr (std::is_enum_v<T>) {
-    return std::underlying_type_t<T>{};
-  } else if constexpr (std::same_as<T, uint8_t>) {
-    return int8_t{};
-  } else {
-    return T{};
-  }
-}
-template <PlainValue T>
-using Wire = decltype(wire_value<T>());
+template <typename T, bool = std::is_enum_v<T>>
+struct WireOf {
+  using type = T;
+};
+template <typename T>
+struct WireOf<T, true> {
+  using type = std::underlying_type_t<T>;
+};
+template <>
+struct WireOf<uint8_t, false> {
+  using type = int8_t;
+};
+template <typename T>
+using Wire = typename WireOf<T>::type;
+
+// What a pointer, or what is like one, points to.
+template <typename T>
+using Pointee = std::remove_cv_t<std::remove_reference_t<decltype(*std::declval<T&>())>>;
 
 #define ADYTON_NDK_VALUE(type, name)                                                                                    \
   inline binder_status_t write_value(AParcel* parcel, type value) { return AParcel_write##name(parcel, value); }        \
@@ -89,7 +95,7 @@ ADYTON_NDK_VALUE(int8_t, Byte)
 
 // The int32 that stands for nothing in place of a T.
 template <typename T>
-constexpr int32_t kNull = ParcelableClass<T> ? 0 : -1;
+constexpr int32_t kNull = kIsParcelable<T> ? 0 : -1;
 
 inline binder_status_t write_count(AParcel* parcel, size_t count) {
   if (count > static_cast<size_t>(std::numeric_limits<int32_t>::max())) return STATUS_BAD_VALUE;
@@ -102,7 +108,7 @@ binder_status_t write_data(AParcel* parcel, const T& value);
 template <bool kNullable, typename Sequence>
 binder_status_t write_sequence(AParcel* parcel, const Sequence& values) {
   using T = typename Sequence::value_type;
-  if constexpr (PlainValue<T>) {
+  if constexpr (kIsPlain<T>) {
     if (values.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) return STATUS_BAD_VALUE;
     if (values.empty()) return AParcel_writeInt32(parcel, 0);  // an empty vector's data() may be null
     return write_values(parcel, reinterpret_cast<const Wire<T>*>(values.data()), static_cast<int32_t>(values.size()));
@@ -116,14 +122,14 @@ binder_status_t write_sequence(AParcel* parcel, const Sequence& values) {
 template <bool kNullable, typename T>
 binder_status_t write_data(AParcel* parcel, const T& value) {
   if constexpr (kIsA<T, std::optional> || kIsA<T, std::unique_ptr>) {
-    using Inner = std::remove_cvref_t<decltype(*value)>;
+    using Inner = Pointee<T>;
     if (!value) return AParcel_writeInt32(parcel, kNull<Inner>);
     return write_data<true, Inner>(parcel, *value);
-  } else if constexpr (PlainValue<T>) {
+  } else if constexpr (kIsPlain<T>) {
     return write_value(parcel, static_cast<Wire<T>>(value));
-  } else if constexpr (std::same_as<T, bool>) {
+  } else if constexpr (std::is_same_v<T, bool>) {
     return AParcel_writeBool(parcel, value);
-  } else if constexpr (std::same_as<T, std::string>) {
+  } else if constexpr (std::is_same_v<T, std::string>) {
     if (value.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) return STATUS_BAD_VALUE;
     return AParcel_writeString(parcel, value.data(), static_cast<int32_t>(value.size()));
   } else if constexpr (kIsA<T, std::vector> || kIsArray<T>) {
@@ -131,14 +137,14 @@ binder_status_t write_data(AParcel* parcel, const T& value) {
   } else if constexpr (kIsA<T, std::shared_ptr>) {
     if (!kNullable && !value) return STATUS_UNEXPECTED_NULL;
     return T::element_type::writeToParcel(parcel, value);
-  } else if constexpr (std::same_as<T, SpAIBinder>) {
+  } else if constexpr (std::is_same_v<T, SpAIBinder>) {
     if (!kNullable && value.get() == nullptr) return STATUS_UNEXPECTED_NULL;
     return AParcel_writeStrongBinder(parcel, value.get());
-  } else if constexpr (std::same_as<T, ScopedFileDescriptor>) {
+  } else if constexpr (std::is_same_v<T, ScopedFileDescriptor>) {
     if (!kNullable && value.get() < 0) return STATUS_UNEXPECTED_NULL;
     return AParcel_writeParcelFileDescriptor(parcel, value.get());
   } else {
-    static_assert(ParcelableClass<T>, "not a type of AIDL");
+    static_assert(kIsParcelable<T>, "not a type of AIDL");
     ADYTON_NDK_TRY(AParcel_writeInt32(parcel, 1));
     return value.writeToParcel(parcel);
   }
@@ -180,7 +186,7 @@ binder_status_t read_sequence(const AParcel* parcel, Sequence* targets) {
   if constexpr (kIsArray<Sequence>) {
     if (static_cast<size_t>(count) != targets->size()) return STATUS_BAD_VALUE;
   }
-  if constexpr (PlainValue<T>) {
+  if constexpr (kIsPlain<T>) {
     ADYTON_NDK_TRY(AParcel_setDataPosition(parcel, start));
     return read_values(parcel, targets, &allocate_values<Sequence>);
   } else if constexpr (kIsArray<Sequence>) {
@@ -209,7 +215,7 @@ inline bool allocate_string(void* data, int32_t length, char** buffer) {
 template <bool kNullable, typename T>
 binder_status_t read_data(const AParcel* parcel, T* target) {
   if constexpr (kIsA<T, std::optional> || kIsA<T, std::unique_ptr>) {
-    using Inner = std::remove_cvref_t<decltype(**target)>;
+    using Inner = Pointee<T>;
     target->reset();
     bool is_null = false;
     ADYTON_NDK_TRY(read_null(parcel, kNull<Inner>, &is_null));
@@ -220,31 +226,31 @@ binder_status_t read_data(const AParcel* parcel, T* target) {
       *target = std::make_unique<Inner>();
     }
     return read_data<true, Inner>(parcel, &**target);
-  } else if constexpr (PlainValue<T>) {
+  } else if constexpr (kIsPlain<T>) {
     Wire<T> value{};
     ADYTON_NDK_TRY(read_value(parcel, &value));
     *target = static_cast<T>(value);
     return STATUS_OK;
-  } else if constexpr (std::same_as<T, bool>) {
+  } else if constexpr (std::is_same_v<T, bool>) {
     return AParcel_readBool(parcel, target);
-  } else if constexpr (std::same_as<T, std::string>) {
+  } else if constexpr (std::is_same_v<T, std::string>) {
     return AParcel_readString(parcel, target, allocate_string);
   } else if constexpr (kIsA<T, std::vector> || kIsArray<T>) {
     return read_sequence<kNullable>(parcel, target);
   } else if constexpr (kIsA<T, std::shared_ptr>) {
     ADYTON_NDK_TRY(T::element_type::readFromParcel(parcel, target));
     return kNullable || *target ? STATUS_OK : STATUS_UNEXPECTED_NULL;
-  } else if constexpr (std::same_as<T, SpAIBinder>) {
+  } else if constexpr (std::is_same_v<T, SpAIBinder>) {
     target->set(nullptr);
     ADYTON_NDK_TRY(AParcel_readStrongBinder(parcel, target->getR()));
     return kNullable || target->get() != nullptr ? STATUS_OK : STATUS_UNEXPECTED_NULL;
-  } else if constexpr (std::same_as<T, ScopedFileDescriptor>) {
+  } else if constexpr (std::is_same_v<T, ScopedFileDescriptor>) {
     int fd = -1;
     ADYTON_NDK_TRY(AParcel_readParcelFileDescriptor(parcel, &fd));
     target->set(fd);
     return kNullable || fd >= 0 ? STATUS_OK : STATUS_UNEXPECTED_NULL;
   } else {
-    static_assert(ParcelableClass<T>, "not a type of AIDL");
+    static_assert(kIsParcelable<T>, "not a type of AIDL");
     int32_t marker = 0;
     ADYTON_NDK_TRY(AParcel_readInt32(parcel, &marker));
     if (marker == 0) return STATUS_UNEXPECTED_NULL;

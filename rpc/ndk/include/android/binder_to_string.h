@@ -4,12 +4,12 @@
 #include <android/binder_interface_utils.h>
 
 #include <array>
-#include <concepts>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ndk::internal {
@@ -31,17 +31,27 @@ constexpr bool kIsHeld<std::optional<T>> = true;
 template <typename T>
 constexpr bool kIsHeld<std::unique_ptr<T>> = true;
 
+template <typename T, typename = void>
+constexpr bool kHasToString = false;
+template <typename T>
+constexpr bool kHasToString<T, std::void_t<decltype(std::declval<const T&>().toString())>> = true;
+
+template <typename T, typename = void>
+constexpr bool kIsInterfacePointer = false;
+template <typename T>
+constexpr bool kIsInterfacePointer<T, std::void_t<decltype(std::declval<const T&>()->asBinder())>> = true;
+
 template <typename T>
 std::string ToString(const T& value) {
-  if constexpr (std::same_as<T, bool>) {
+  if constexpr (std::is_same_v<T, bool>) {
     return value ? "true" : "false";
-  } else if constexpr (std::same_as<T, char16_t> || std::same_as<T, int8_t> || std::same_as<T, uint8_t>) {
+  } else if constexpr (std::is_same_v<T, char16_t> || std::is_same_v<T, int8_t> || std::is_same_v<T, uint8_t>) {
     return std::to_string(static_cast<int>(value));
   } else if constexpr (std::is_arithmetic_v<T>) {
     std::ostringstream text;
     text << value;
     return text.str();
-  } else if constexpr (std::same_as<T, std::string>) {
+  } else if constexpr (std::is_same_v<T, std::string>) {
     return value;
   } else if constexpr (std::is_enum_v<T>) {
     return toString(value);  // generated, beside the enum
@@ -56,13 +66,13 @@ std::string ToString(const T& value) {
       text += ToString(static_cast<const typename T::value_type&>(element));
     }
     return text + "]";
-  } else if constexpr (std::same_as<T, ScopedFileDescriptor>) {
+  } else if constexpr (std::is_same_v<T, ScopedFileDescriptor>) {
     return value.get() < 0 ? "(null)" : "fd:" + std::to_string(value.get());
-  } else if constexpr (std::same_as<T, SpAIBinder>) {
+  } else if constexpr (std::is_same_v<T, SpAIBinder>) {
     return value.get() == nullptr ? "(null)" : "(object)";
-  } else if constexpr (requires { value.toString(); }) {
+  } else if constexpr (kHasToString<T>) {
     return value.toString();
-  } else if constexpr (requires { value->asBinder(); }) {
+  } else if constexpr (kIsInterfacePointer<T>) {
     return value ? "(object)" : "(null)";
   } else {
     return "(unknown)";
