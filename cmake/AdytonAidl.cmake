@@ -1,15 +1,21 @@
 # Interfaces in AIDL as sources of a target.
 #
-# adyton_aidl(TARGET [LANG cpp|ndk] [INCLUDES folder...] [VERSION n] [HASH text] FILES file.aidl...)
+# adyton_aidl(TARGET [LANG cpp|ndk] [INCLUDES folder...] [VERSION n] [HASH text] [FILES] file.aidl...)
 #
 # aidlc turns each file into C++ in the build folder when it, or what it imports, changes. The target compiles that, and finds the headers,
 # as everything that links it does: com/example/IFoo.h for com.example.IFoo (LANG ndk: aidl/com/example/IFoo.h). INCLUDES are import roots;
 # a file's own root, the folder its package begins in, needs no mention.
 function(adyton_aidl target)
   cmake_parse_arguments(ARG "" "LANG;VERSION;HASH" "INCLUDES;FILES" ${ARGN})
-  if(NOT ARG_FILES OR ARG_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "adyton_aidl(${target}): say FILES file.aidl... (${ARG_UNPARSED_ARGUMENTS})")
+  list(PREPEND ARG_FILES ${ARG_UNPARSED_ARGUMENTS})
+  if(NOT ARG_FILES)
+    message(FATAL_ERROR "adyton_aidl(${target}): name the .aidl files")
   endif()
+  foreach(file ${ARG_FILES})
+    if(NOT file MATCHES "\\.aidl$")
+      message(FATAL_ERROR "adyton_aidl(${target}): '${file}' is no .aidl file, and none of the words LANG, INCLUDES, VERSION, HASH, FILES")
+    endif()
+  endforeach()
   if(NOT ARG_LANG)
     set(ARG_LANG cpp)
   endif()
