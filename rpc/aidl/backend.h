@@ -35,7 +35,7 @@ class Backend {
   [[nodiscard]] virtual std::string_view language() const = 0;
   // The files for every declaration of `document`, the same set of paths for the same declarations' names whatever is in them (dependency
   // files and build systems rely on it). The document has passed every check of the front end, those for this language too
-  // (language_check.h). Fails with kUnsupported and a sentence that names the declaration where it cannot express something.
+  // (language_check.h): there is nothing left that a back end could not express.
   virtual Result<std::vector<OutputFile>> generate(const Document& document, const BackendOptions& options) const = 0;
 };
 

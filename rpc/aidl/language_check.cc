@@ -87,6 +87,10 @@ class LanguageChecker {
       case TypeKind::kCharSequence: error("is only for Java: use String"); return;
       case TypeKind::kFileDescriptor:
         if (language_ == Language::kNdk) error("is not for --lang=ndk: use ParcelFileDescriptor");
+        if (language_ == Language::kCpp && type.nullable) error("cannot be null in C++: use ParcelFileDescriptor");
+        return;
+      case TypeKind::kParcelableHolder:
+        if (language_ == Language::kCpp) error("has no type for --lang=cpp");
         return;
       case TypeKind::kList:
         if (type.arguments.empty()) error("without an argument is only for Java: say what it holds");

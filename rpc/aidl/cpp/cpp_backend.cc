@@ -224,21 +224,6 @@ class CppFile {
   std::vector<std::pair<const EnumDeclaration*, std::string>> values_;
 };
 
-// Why we cannot express something; empty if we can.
-std::string refusal(const Declaration& declaration) {
-  std::string reason;
-  for_each_type(declaration, [&](const Type& type, bool) {
-    if (type.kind == TypeKind::kParcelableHolder) reason = "ParcelableHolder";
-    if (type.kind == TypeKind::kMap || type.kind == TypeKind::kCharSequence) reason = type.name;
-    if (type.kind == TypeKind::kFileDescriptor && type.nullable) reason = "@nullable FileDescriptor (take ParcelFileDescriptor)";
-    if (type.kind == TypeKind::kDeclared && type.declaration->as_unstructured() != nullptr &&
-        type.declaration->as_unstructured()->cpp_header.empty()) {
-      reason = type.declaration->qualified_name() + ", which has no cpp_header";
-    }
-  });
-  return reason;
-}
-
 class CppBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view language() const override { return "cpp"; }
@@ -246,10 +231,6 @@ class CppBackend final : public Backend {
   Result<std::vector<OutputFile>> generate(const Document& document, const BackendOptions& options) const override {
     std::vector<OutputFile> out;
     for (const auto& declaration : document.declarations) {
-      if (const std::string reason = refusal(*declaration); !reason.empty()) {
-        return fail(ErrorCode::kUnsupported,
-                    fmt::format("{} uses {}, for which the cpp back end has no type", declaration->qualified_name(), reason));
-      }
       if (declaration->kind == Declaration::Kind::kUnstructured) {
         // Written elsewhere; the files are there all the same, because build systems count on them.
         const std::string stem = file_stem(*declaration);

@@ -151,11 +151,6 @@ TEST(CppBackendTest, SaysWhatItIsMadeFrom) {
                                "// aidlc --lang=cpp    evil();\n#pragma once\n"));
 }
 
-TEST(CppBackendTest, RefusesWhatItCannotSay) {
-  const auto files = output_of("IFoo", "interface IFoo { void f(in ParcelableHolder holder); }");
-  expect_contains(files.at("error"), "ParcelableHolder");
-}
-
 TEST(CppBackendTest, WritesTheSameEveryTime) {
   const std::string text = "interface IFoo { parcelable P { int a; String b; } enum E { X, Y } P f(in P[] p, E e); }";
   EXPECT_EQ(output_of("IFoo", text), output_of("IFoo", text));

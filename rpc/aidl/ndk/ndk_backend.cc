@@ -264,19 +264,6 @@ class NdkFile {
   bool holders_ = false;
 };
 
-// Why we cannot express something; empty if we can.
-std::string refusal(const Declaration& declaration) {
-  std::string reason;
-  for_each_type(declaration, [&](const Type& type, bool) {
-    if (type.kind == TypeKind::kMap || type.kind == TypeKind::kCharSequence || type.kind == TypeKind::kFileDescriptor)
-      reason = type.name;
-    const auto* unstructured = type.declaration != nullptr ? type.declaration->as_unstructured() : nullptr;
-    if (unstructured != nullptr && unstructured->ndk_header.empty())
-      reason = unstructured->qualified_name() + ", which has no ndk_header";
-  });
-  return reason;
-}
-
 class NdkBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view language() const override { return "ndk"; }
@@ -284,10 +271,6 @@ class NdkBackend final : public Backend {
   Result<std::vector<OutputFile>> generate(const Document& document, const BackendOptions& options) const override {
     std::vector<OutputFile> out;
     for (const auto& declaration : document.declarations) {
-      if (const std::string reason = refusal(*declaration); !reason.empty()) {
-        return fail(ErrorCode::kUnsupported,
-                    fmt::format("{} uses {}, for which the ndk back end has no type", declaration->qualified_name(), reason));
-      }
       if (const auto* unstructured = declaration->as_unstructured()) {
         // Written elsewhere; the files are there all the same, because build systems count on them.
         const std::string head =
