@@ -123,6 +123,8 @@ void Checker::check(const Declaration& declaration) {
       const bool allowed = given.has("JavaOnlyStableParcelable") || given.has("NdkOnlyStableParcelable") || given.has("RustOnlyStableParcelable");
       if (options_.structured && is_input_ && !allowed) {
         diagnostics_.error(declaration.location, fmt::format("parcelable {} has no body, but --structured asks for one", quote(declaration.name)));
+      } else if (options_.no_unstructured && is_input_) {
+        diagnostics_.error(declaration.location, fmt::format("parcelable {} has no body: with -b nothing is generated for it", quote(declaration.name)));
       }
       break;
     }

@@ -112,7 +112,7 @@ WarningPolicy::WarningPolicy() {
 void WarningPolicy::disable_all() { std::fill(std::begin(enabled_), std::end(enabled_), false); }
 
 bool WarningPolicy::apply(std::string_view option) {
-  if (option == "all") {
+  if (option == "all" || option == "everything") {
     std::fill(std::begin(enabled_), std::end(enabled_), true);
     return true;
   }

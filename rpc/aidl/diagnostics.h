@@ -49,7 +49,7 @@ class WarningPolicy {
  public:
   // The default: unique-method-names and unknown-warning, which point at mistakes; matters of taste need -Wall or their name.
   WarningPolicy();
-  // "all", "error", "no-error", "NAME", "no-NAME", "error=NAME", "no-error=NAME": what stands behind -W. False for anything else.
+  // "all" ("everything"), "error", "no-error", "NAME", "no-NAME", "error=NAME", "no-error=NAME": what stands behind -W. False for anything else.
   [[nodiscard]] bool apply(std::string_view option);
   void disable_all();  // -w
   [[nodiscard]] bool enabled(Warning warning) const { return enabled_[static_cast<size_t>(warning)]; }

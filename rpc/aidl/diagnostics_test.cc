@@ -125,6 +125,9 @@ TEST(WarningPolicy, AppliesOptionsInOrder) {
   EXPECT_TRUE(policy.apply("mixed-oneway"));
   EXPECT_TRUE(policy.enabled(Warning::kMixedOneway));
   EXPECT_TRUE(policy.apply("all"));
+  WarningPolicy everything;
+  EXPECT_TRUE(everything.apply("everything"));
+  EXPECT_TRUE(everything.enabled(Warning::kMixedOneway));
   EXPECT_TRUE(policy.apply("no-mixed-oneway"));
   EXPECT_FALSE(policy.enabled(Warning::kMixedOneway));
   EXPECT_TRUE(policy.apply("error=const-name"));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "rpc/aidl/api_mapping.h"
 #include "rpc/aidl/dump.h"
 #include "rpc/aidl/interface_map.h"
 #include "rpc/aidl/output.h"
@@ -39,6 +40,7 @@ Result<bool> generate(const GenerateOptions& options, const std::vector<std::uni
   text = diagnostics.to_string();
   if (!loaded) return false;
   if (options.method_map) TRY(write_file(*options.method_map, method_map(inputs_of(program), options.backend)));
+  if (options.api_mapping) TRY(write_file(*options.api_mapping, api_mapping(inputs_of(program))));
   if (options.interface_map) {
     std::vector<const Document*> all;
     for (const auto& document : program.documents()) all.push_back(document.get());

@@ -138,6 +138,20 @@ TEST_F(DriverTest, MapsInterfacesWithTheirTypes) {
 )");
 }
 
+TEST_F(DriverTest, MapsMethodsToTheirLines) {
+  put("a/IFoo.aidl", "package a;\n\ninterface IFoo {\n  void doFoo(int bar, String baz);\n  interface IInner {\n    int[] x(in List<IInner> l);\n  }\n}\n");
+  ASSERT_TRUE(run_with({"--apimapping", path("map.txt"), path("a/IFoo.aidl")})) << said_;
+  EXPECT_EQ(get("map.txt"), "a.IFoo|doFoo|int,String,|void\n" + path("a/IFoo.aidl") + ":4\na.IFoo.IInner|x|List<a.IFoo.IInner>,|int[]\n" +
+                                path("a/IFoo.aidl") + ":6\n");
+}
+
+TEST_F(DriverTest, RefusesWhatIsOnlyNamedIfAsked) {
+  put("a/Foo.aidl", "package a;\nparcelable Foo cpp_header \"foo.h\";\n");
+  EXPECT_TRUE(run_with({"--lang=cpp", "-o", path("out"), path("a/Foo.aidl")})) << said_;
+  EXPECT_FALSE(run_with({"--lang=cpp", "-b", "-o", path("out"), path("a/Foo.aidl")}));
+  EXPECT_THAT(said_, HasSubstr("a/Foo.aidl:2:12: error: parcelable 'Foo' has no body"));
+}
+
 TEST_F(DriverTest, MapsNothingToNothing) {
   const auto compiled = testing::compile({{"P.aidl", "parcelable P { int a; }"}, {"IFoo.aidl", "interface IFoo {}"}});
   EXPECT_EQ(method_map({compiled.program->documents()[1].get()}, {}), "{}\n");

@@ -28,6 +28,10 @@ struct Raw {
   bool ninja = false;
   std::string method_map;
   std::string interface_map;
+  std::string api_mapping;
+  std::string preprocessed;
+  bool no_unstructured = false;
+  bool ignored = false;
   std::string version;
   std::string hash;
   bool structured = false;
@@ -54,13 +58,18 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_flag("--ninja", raw.ninja, "Write dependency files for ninja, not make");
   app.add_option("--methodmap", raw.method_map, "Write the transaction codes of the files' interfaces as JSON")->type_name("FILE");
   app.add_option("--interfacemap", raw.interface_map, "Write interfaces with the types of their arguments as JSON, for the Wireshark plugin")->type_name("FILE");
+  app.add_option("--apimapping", raw.api_mapping, "Write where in the files each method stands, as AOSP's aidl does")->type_name("FILE");
   app.add_option("-v,--version", raw.version, "The version of the interfaces, 1 or more")->type_name("N");
   app.add_option("--hash", raw.hash, "The hash of that version, which interfaces tell their callers")->type_name("TEXT");
   app.add_flag("--structured", raw.structured, "Refuse what is not defined in AIDL alone");
   app.add_option("--stability", raw.stability, "vintf: every type must be @VintfStability");
   app.add_flag("--omit_invocation", raw.omit_invocation, "Leave the command line out of generated files");
   app.add_option("--min_sdk_version", raw.min_sdk_version, "Accepted for AOSP's build files; it has no effect")->type_name("N");
-  app.add_option("-W", raw.warnings, "all, error, NAME, no-NAME, error=NAME: which warnings to give")->type_name("WARNING")->allow_extra_args(false);
+  app.add_flag("-b", raw.no_unstructured, "Refuse parcelables that the files only name");
+  app.add_flag("-t,--trace,--log,--transaction_names,--no_license", raw.ignored,
+               "Accepted for AOSP's build files; they have no effect: the runtime traces calls, codes have names, and there is no licence to leave out");
+  app.add_option("-p,--preprocessed,--preprocess", raw.preprocessed, "Refused: name the folder of the files with -I instead")->type_name("FILE");
+  app.add_option("-W", raw.warnings, "all, everything, error, NAME, no-NAME, error=NAME: which warnings to give")->type_name("WARNING")->allow_extra_args(false);
   app.add_flag("-w", raw.no_warnings, "Give no warnings");
 }
 
@@ -110,8 +119,9 @@ Result<Command> make_generate(const Raw& raw, ProgramOptions program, const std:
   if (!raw.dependency_file.empty()) options.dependency_file = raw.dependency_file;
   if (!raw.method_map.empty()) options.method_map = raw.method_map;
   if (!raw.interface_map.empty()) options.interface_map = raw.interface_map;
-  if (raw.language.empty() && raw.method_map.empty() && raw.interface_map.empty())
-    return bad("nothing to do: say --lang=cpp, --lang=ndk, --dumpapi, --checkapi, --methodmap or --interfacemap");
+  if (!raw.api_mapping.empty()) options.api_mapping = raw.api_mapping;
+  if (raw.language.empty() && raw.method_map.empty() && raw.interface_map.empty() && raw.api_mapping.empty())
+    return bad("nothing to do: say --lang=cpp, --lang=ndk, --dumpapi, --checkapi, --methodmap, --interfacemap or --apimapping");
   if (!raw.language.empty() && raw.output_dir.empty()) return bad("say where to write files: -o DIR");
   if (raw.language.empty() && (options.dependency_file || options.dependency_files)) return bad("dependency files are for --lang");
   if (options.dependency_file && raw.inputs.size() > 1) return bad("-d is for one input: use -a for several");
@@ -135,9 +145,13 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   } catch (const CLI::Error& error) {
     return bad(error.what());
   }
+  if (!raw.preprocessed.empty()) {
+    return bad("there are no preprocessed files here, because they do not say what is in a type: name the folder of the .aidl files with -I");
+  }
   ProgramOptions program;
   program.include_dirs = raw.include_dirs;
   program.structured = raw.structured;
+  program.no_unstructured = raw.no_unstructured;
   program.vintf = raw.stability == "vintf";
   if (!raw.stability.empty() && !program.vintf) return bad(fmt::format("--stability '{}' is not 'vintf'", raw.stability));
   if (raw.language == "cpp" || raw.language == "ndk") {

@@ -27,6 +27,7 @@ struct GenerateOptions {
   bool ninja = false;
   std::optional<std::string> method_map;
   std::optional<std::string> interface_map;
+  std::optional<std::string> api_mapping;
   ProgramOptions program;            // language kNone: only maps are asked for
   BackendOptions backend;
   WarningPolicy warnings;

@@ -73,6 +73,16 @@ TEST(Options, MapsMethodsWithoutALanguage) {
   EXPECT_EQ(std::get<GenerateOptions>(*command).method_map, "map.json");
 }
 
+TEST(Options, TakesThoseOfAosp) {
+  const auto command = parse({"--lang=cpp", "-t", "--trace", "--log", "--transaction_names", "--no_license", "-b", "-Weverything", "-o", "x", "a.aidl"});
+  ASSERT_TRUE(command) << command.error().message;
+  EXPECT_TRUE(std::get<GenerateOptions>(*command).program.no_unstructured);
+  EXPECT_THAT(std::get<GenerateOptions>(*command).inputs, ElementsAre("a.aidl"));
+  const auto mapping = parse({"--apimapping", "map.txt", "a.aidl"});
+  ASSERT_TRUE(mapping) << mapping.error().message;
+  EXPECT_EQ(std::get<GenerateOptions>(*mapping).api_mapping, "map.txt");
+}
+
 TEST(Options, Helps) {
   const auto command = parse({"--help"});
   ASSERT_TRUE(command);
@@ -114,6 +124,8 @@ INSTANTIATE_TEST_SUITE_P(All, BadOptions,
                              {{"--lang=cpp", "-o", "x", "-Wnonsense", "a.aidl"}, "there is no warning '-Wnonsense'"},
                              {{"--checkapi=strict", "a", "b"}, "--checkapi 'strict'"},
                              {{"--checkapi", "a"}, "two directories"},
+                             {{"--lang=cpp", "-o", "x", "-p", "y", "a.aidl"}, "with -I"},
+                             {{"--preprocess", "y", "a.aidl"}, "with -I"},
                              {{"--nonsense", "a"}, "--nonsense"}}));
 
 }  // namespace

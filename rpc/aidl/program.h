@@ -49,6 +49,7 @@ struct ProgramOptions {
   std::vector<std::string> include_dirs;  // -I, in order
   Language language = Language::kNone;    // what the back end cannot express is an error too
   bool structured = false;                // refuse what is not stable: unstructured parcelables, Map, untyped List
+  bool no_unstructured = false;           // -b: refuse inputs that only name a class written elsewhere
   bool vintf = false;                     // --stability=vintf: every declaration must be @VintfStability
 };
 
