@@ -3,7 +3,8 @@ package oracle;
 import oracle.IListener;
 import oracle.Record;
 
-// What Debian's aidl can generate NDK code for: it is of Android 10, without enums, unions, fixed-size arrays and some nullables.
+// What Debian's aidl can generate NDK code for: it is of Android 10, without enums, unions, fixed-size arrays and some nullables. Arrays of
+// parcelables are left out: its parcelables write themselves that they are not null, which the NDK's headers do since Android 11.
 interface IEcho {
   const int ANSWER = 42;
   const String GREETING = "hello";
@@ -34,6 +35,13 @@ interface IEcho {
   @nullable IBinder echoNullableBinder(@nullable IBinder value);
   IListener echoListener(IListener value);
   ParcelFileDescriptor echoFile(in ParcelFileDescriptor value);
+
+  @utf8InCpp String echoUtf8(@utf8InCpp String value);
+  @nullable boolean[] echoNullableBooleans(in @nullable boolean[] value);
+  @nullable IListener echoNullableListener(@nullable IListener value);
+  @nullable ParcelFileDescriptor echoNullableFile(in @nullable ParcelFileDescriptor value);
+  // Doubles the numbers, adds a word; the flags become true.
+  void change(inout int[] numbers, inout String[] words, out boolean[] flags);
 
   void fill(out int[] numbers, out String[] words);
   void fail(int exception, String message);
