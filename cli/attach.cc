@@ -5,6 +5,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 
 #include "cli/channel.h"
@@ -60,11 +62,32 @@ Result<int> run_console(const ConsoleOptions& options) {
   return 0;
 }
 
+// What a stream has to say now, up to kMostKept bytes: one that never falls silent has to end somewhere.
+Result<std::string> read_what_there_is(int stream) {
+  constexpr size_t kMostKept = size_t{4} << 20;
+  std::string text;
+  char buffer[65536];
+  while (text.size() < kMostKept) {
+    pollfd watched{.fd = stream, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&watched, 1, kQuietMilliseconds);
+    if (ready == 0) break;
+    const ssize_t got = ready < 0 ? ready : ::read(stream, buffer, sizeof(buffer));
+    if (got == 0) break;
+    if (got > 0) text.append(buffer, static_cast<size_t>(got));
+    if (got < 0 && errno != EINTR && errno != EAGAIN) return fail_errno("cannot read the log");
+  }
+  return text;
+}
+
 Result<int> run_logs(const LogsOptions& options) {
   const auto manager = TRY(connect_to_service());
   const auto vm = TRY(find_vm_or_end(*manager, options.name));
   // The file of a VM that has ended is read as the stream of one that runs is.
   UniqueFd stream = TRY(vm->getStatus()) == VmStatus::kRunning ? TRY(vm->getLogOutput()) : TRY(last_run_of(*vm)).log;
+  if (options.tail) {
+    const std::string text = TRY(read_what_there_is(stream.get()));
+    if (const int code = print(std::string(last_lines(text, *options.tail))); code != 0 || !options.follow) return code;
+  }
   Channel output("standard output", std::move(stream), TRY(open_endpoint(STDOUT_FILENO, /*for_reading=*/false)));
   std::vector<pollfd> polls;
   while (!output.finished()) {
@@ -90,6 +113,17 @@ int finish(const Result<int>& outcome) {
 int console(const ConsoleOptions& options) {
   ::signal(SIGPIPE, SIG_IGN);
   return finish(run_console(options));
+}
+
+std::string_view last_lines(std::string_view text, size_t count) {
+  size_t from = text.size();
+  if (text.ends_with('\n')) --from;  // of the last line, and not before one
+  for (; count > 0; --count) {
+    const size_t end = from == 0 ? std::string_view::npos : text.rfind('\n', from - 1);
+    if (end == std::string_view::npos) return text;
+    from = end;
+  }
+  return text.substr(std::min(from + 1, text.size()));
 }
 
 int logs(const LogsOptions& options) {

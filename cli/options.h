@@ -129,6 +129,7 @@ struct ConsoleOptions {
 struct LogsOptions {
   std::string name;
   bool follow = false;
+  std::optional<size_t> tail;  // so many lines of what there is; none: all
 };
 
 struct DebugOptions {
