@@ -265,7 +265,8 @@ class CommandLine {
     exec_->footer(
         "Exit code: as 'adyton run'. The program ends with the payload.");
     copy_ = add("cp", "Copy files and folders into or out of a virtual machine");
-    copy_->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file or folder of the host; - is standard input")
+    copy_
+        ->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file or folder of the host; - is standard input")
         ->required();
     copy_->add_option("TARGET", copy_to_, "NAME:PATH, or a file or folder of the host; - is standard output")->required();
     copy_->add_flag("--follow-link,-L", copy_follow_link_, "If SOURCE is a symbolic link, copy what it leads to");
@@ -287,17 +288,20 @@ class CommandLine {
   void add_looking() {
     debug_ = add("gdb", "Let gdb debug a virtual machine that runs");
     debug_->add_option("NAME", debug_options_.name, "The virtual machine")->required();
-    debug_->add_option("ADDRESS", debug_options_.address, "unix:PATH, :PORT or HOST:PORT, where HOST is this machine")->capture_default_str();
-    debug_->footer(
-        "Prints what to tell gdb-multiarch. The guest stands still from gdb's first word on; 'detach' lets it go on.");
+    debug_->add_option("ADDRESS", debug_options_.address, "unix:PATH, :PORT or HOST:PORT, where HOST is this machine")
+        ->capture_default_str();
+    debug_->footer("Prints what to tell gdb-multiarch. The guest stands still from gdb's first word on; 'detach' lets it go on.");
     dump_ = add("dump", "Write the memory and registers of a virtual machine that runs to an ELF core");
     dump_->add_option("NAME", dump_options_.name, "The virtual machine")->required();
-    dump_->add_option("--output,-o", dump_options_.output, "The file, which must not exist (default: NAME.core)")->type_name("FILE");
+    dump_->add_option("--output,-o", dump_options_.output, "The file, which must not exist (default: NAME.core)")
+        ->type_name("FILE");
     dump_->footer("The guest stands still meanwhile. gdb-multiarch and crash read the core; it holds all secrets of the guest.");
     crash_report_ = add("crash-report", "Show what was kept of guests that crashed");
-    crash_report_->add_option("NAME", crash_report_options_.name, "The virtual machine, whose last report is shown; none: list all reports");
+    crash_report_->add_option("NAME", crash_report_options_.name,
+                              "The virtual machine, whose last report is shown; none: list all reports");
     crash_report_->add_flag("--list,-l", crash_report_options_.list, "List its reports");
-    crash_report_->footer("Kernel panics, payloads that a fault has killed, and VMs that could not go on leave a report.");
+    crash_report_->footer(
+        "Kernel panics, payloads that a fault has killed or that did not start, and VMs that could not go on leave a report.");
     list_ = add("list", "List virtual machines");
     list_->alias("ls");
     list_->add_flag("--running,-r", list_options_.running, "Only those that run");
@@ -310,7 +314,8 @@ class CommandLine {
     balloon_->add_option("NAME", balloon_options_.name, "The virtual machine")->required();
     balloon_->add_option("SIZE", balloon_size_, "What the guest is to give back: 256M, say, or 0 (default: only show it)");
     balloon_->footer(
-        "The guest's memory balloon takes pages from the guest, and the host uses them otherwise. The guest follows as far as it can, and takes "
+        "The guest's memory balloon takes pages from the guest, and the host uses them otherwise. The guest follows as far as it "
+        "can, and takes "
         "memory back when it runs short.\nPages that the guest does not use go back to the host in any case.");
     top_ = add("top", "Show what virtual machines use, again and again");
     top_->add_option("--interval,-i", top_seconds_, "Time between two looks")->type_name("SECONDS")->capture_default_str();

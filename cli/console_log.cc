@@ -23,6 +23,7 @@ Result<void> ConsoleLog::append(std::span<const uint8_t> bytes) {
   kept_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   // Cut in large steps, so that a byte is moved about once.
   if (kept_.size() > 2 * kKept) kept_.erase(0, kept_.size() - kKept);
+  if (panic_watch_.heard(bytes) && panicked_) panicked_();
   for (const Copy& copy : copies_) TRY(write_all(copy.fd, copy.name, bytes));
   return {};
 }
@@ -33,16 +34,8 @@ std::string_view ConsoleLog::tail() const {
 }
 
 std::optional<std::string> ConsoleLog::panic() const {
-  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
-  const size_t at = kept_.find(kMark);
-  if (at == std::string::npos) return std::nullopt;
-  const size_t from = at + kMark.size();
-  std::string reason = kept_.substr(from, kept_.find_first_of("\r\n", from) - from);
-  // It is the guest's text and goes to a terminal.
-  for (char& c : reason) {
-    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  }
-  return reason;
+  std::string reason = observe::panic_reason(kept_);
+  return reason.empty() ? std::nullopt : std::optional(std::move(reason));
 }
 
 }  // namespace adyton::cli

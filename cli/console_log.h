@@ -2,6 +2,7 @@
 // when asked.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "observe/crash_report.h"
 
 namespace adyton::cli {
 
@@ -22,6 +24,9 @@ class ConsoleLog {
 
   // Fails when a copy cannot be written; the bytes are kept all the same.
   Result<void> append(std::span<const uint8_t> bytes);
+
+  // Is called when Linux, or somebody who looks like it, says that it has panicked and stays where it is.
+  void on_hung_panic(std::function<void()> function) { panicked_ = std::move(function); }
 
   // The last kKept bytes or less.
   [[nodiscard]] std::string_view tail() const;
@@ -36,6 +41,8 @@ class ConsoleLog {
   };
   std::string kept_;
   std::vector<Copy> copies_;
+  observe::PanicWatch panic_watch_;
+  std::function<void()> panicked_;
 };
 
 }  // namespace adyton::cli

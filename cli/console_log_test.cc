@@ -24,7 +24,7 @@ TEST(ConsoleLog, FindsThePanicAcrossPieces) {
   ASSERT_TRUE(log.append(bytes_of("[    1.0] Kernel pa")));
   EXPECT_FALSE(log.panic());
   ASSERT_TRUE(log.append(bytes_of("nic - not syncing: VFS: Unable to mount\x1b[31m root\r\nmore\n")));
-  EXPECT_EQ(log.panic(), "VFS: Unable to mount?[31m root");
+  EXPECT_EQ(log.panic(), "VFS: Unable to mount\\x1b[31m root");
 }
 
 TEST(ConsoleLog, CopiesAndReportsAFullDisk) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include "cli/message.h"
 #include "observe/trace_source.h"
@@ -46,6 +47,9 @@ Result<void> DirectVm::start() {
   boot_.begin = config_.timeline.value_or(0);
   std::vector<int> fds;
   for (const UniqueFd& fd : config_.fds) fds.push_back(fd.get());
+  if (config_.report_crash) TRY(send_request(Describe{}));
+  configure_id_ = next_request_;
+  vital_.insert(next_request_);
   auto sent = send_request(config_.vm, fds);
   config_.fds.clear();
   // A process that is gone has its last words on the socket.
@@ -87,6 +91,7 @@ void DirectVm::on_control(std::vector<VmEvent>& events) {
   auto packet = socket_.receive();
   if (!packet) {
     gone_ = true;
+    if (inspect_id_) inspected(events);
     if (packet.error().code != ErrorCode::kUnavailable) events.emplace_back(VmBroken{packet.error().message});
     events.emplace_back(VmGone{});
     return;
@@ -119,7 +124,10 @@ void DirectVm::on_event(Event event, std::vector<UniqueFd> fds, std::vector<VmEv
     boot_.configuring = statistics->configuring;
     boot_.running = statistics->running;
     tell_boot(events);
+  } else if (const auto* description = std::get_if<Description>(&event)) {
+    backend_ = description->backend;
   } else if (auto* ended = std::get_if<Ended>(&event)) {
+    ended_ = *ended;
     events.emplace_back(explain(*ended, config_.request.has_value()));
   }
 }
@@ -150,16 +158,20 @@ void DirectVm::on_asked(const Asked& asked) {
 }
 
 void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
-  if (reply.id > 2) return;  // about one connection: whoever it was for sees its end
+  if (reply.id == inspect_id_) return inspected(events);
+  if (!vital_.contains(reply.id)) return;  // about one connection: whoever it was for sees its end
   if (reply.error) {
     events.emplace_back(VmBroken{reply.error->message});
     return;
   }
-  if (phase_ != Phase::kConfiguring || reply.id != 1) return;
+  if (phase_ != Phase::kConfiguring || reply.id != configure_id_) return;
+  if (config_.report_crash) (void)offer_crash_memory();  // the report will do without
   if (const UniqueFd debugger = std::move(config_.debugger); debugger.valid()) {
     const int fd = debugger.get();
+    vital_.insert(next_request_);
     (void)send_request(AttachDebugger{.listener = 0, .hold = config_.wait_for_debugger}, std::span(&fd, 1));
   }
+  vital_.insert(next_request_);
   if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) {
     events.emplace_back(VmBroken{sent.error().message});
     return;
@@ -205,7 +217,12 @@ void DirectVm::on_message(const guest::Message& message, std::vector<VmEvent>& e
     events.emplace_back(PayloadStarted{});
   } else if (const auto* exited = std::get_if<guest::Exited>(&message); exited != nullptr && phase_ == Phase::kRunning) {
     phase_ = Phase::kOver;
-    events.emplace_back(PayloadEnded{.exit_code = exited->exit_code() & 0xff, .message = {}});
+    payload_end_ = PayloadEnded{.exit_code = exited->exit_code() & 0xff, .message = {}};
+    if (exited->signalled && observe::is_fault(exited->value) &&
+        inspect(observe::CrashKind::kPayload, fmt::format("the payload was killed by signal {} ({})", exited->value,
+                                                          ::strsignal(static_cast<int>(exited->value)))))
+      return;
+    events.emplace_back(*std::exchange(payload_end_, std::nullopt));
   } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message); failed != nullptr && phase_ == Phase::kStarting) {
     phase_ = Phase::kOver;
     const bool known = failed->exit_code == guest::kExitNotExecutable || failed->exit_code == guest::kExitNotFound;
@@ -215,6 +232,59 @@ void DirectVm::on_message(const guest::Message& message, std::vector<VmEvent>& e
   } else {
     events.emplace_back(VmBroken{kNonsense});
   }
+}
+
+// ---- crash reports -------------------------------------------------------------------------------------------------------
+
+Result<void> DirectVm::offer_crash_memory() {
+  UniqueFd memory = TRY(observe::make_crash_memory());
+  const int fd = memory.get();
+  TRY(send_request(CrashReports{.memory = 0}, std::span(&fd, 1)));
+  crash_memory_ = std::move(memory);
+  return {};
+}
+
+// Has the VMM read the VM; inspected() follows. False: it cannot.
+bool DirectVm::inspect(observe::CrashKind kind, std::string cause) {
+  if (!crash_memory_.valid() || inspect_id_ || gone_) return false;
+  const uint32_t id = next_request_;
+  if (!send_request(Inspect{})) return false;
+  inspect_id_ = id;
+  crash_kind_ = kind;
+  crash_cause_ = std::move(cause);
+  return true;
+}
+
+void DirectVm::inspected(std::vector<VmEvent>& events) {
+  inspect_id_.reset();
+  const bool panic = crash_kind_ == observe::CrashKind::kKernelPanic;
+  if (!panic || observe::shows_panic(observe::read_crash_memory(crash_memory_.get()))) {
+    panic_reported_ = panic_reported_ || panic;
+    report(crash_kind_, crash_cause_);
+  }
+  if (payload_end_) events.emplace_back(*std::exchange(payload_end_, std::nullopt));
+}
+
+void DirectVm::look_for_panic(const std::string& cause) {
+  constexpr unsigned kMaxLooks = 3;  // a guest may say it as often as it likes
+  if (panic_reported_ || panic_looks_ == kMaxLooks || ended_ || phase_ == Phase::kConfiguring) return;
+  ++panic_looks_;
+  (void)inspect(observe::CrashKind::kKernelPanic, cause);
+}
+
+void DirectVm::report_end(const std::optional<std::string>& panic) {
+  if (!ended_ || ended_->reason == EndReason::kStopped || ended_->reason == EndReason::kForbiddenCall) return;
+  if (panic && ended_->reason != EndReason::kInternalError) {
+    if (!panic_reported_) report(observe::CrashKind::kKernelPanic, "the guest's kernel panicked: " + *panic);
+  } else if (ended_->reason == EndReason::kCrashed || ended_->reason == EndReason::kInternalError) {
+    report(observe::CrashKind::kMachine, explain(*ended_, config_.request.has_value()).message);
+  }
+}
+
+void DirectVm::report(observe::CrashKind kind, const std::string& cause) {
+  if (!config_.report_crash) return;
+  config_.report_crash(kind, backend_, cause,
+                       crash_memory_.valid() ? observe::read_crash_memory(crash_memory_.get()) : std::string());
 }
 
 }  // namespace adyton::cli

@@ -15,6 +15,19 @@
 namespace adyton::cli {
 namespace {
 
+nlohmann::json to_json(const CrashReport& report) {
+  return {{"path", report.path},
+          {"kind", to_string(report.kind)},
+          {"cause", report.cause},
+          {"time", format_time(report.time)},
+          {"time_ms", std::chrono::duration_cast<std::chrono::milliseconds>(report.time.time_since_epoch()).count()}};
+}
+
+std::string crashed(const CrashReport& report) {
+  return fmt::format("{} ({}); see 'adyton crash-report {}'", one_line(report.cause), format_time(report.time),
+                     one_line(report.vm));
+}
+
 using nlohmann::json;
 
 std::string dump(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
@@ -44,6 +57,7 @@ json to_json(const VirtualMachineInfo& info) {
     object["stop_reason"] = to_string(info.stop_reason);
     object["stop_message"] = info.stop_message;
   }
+  if (info.crash_report) object["crash_report"] = to_json(*info.crash_report);
   return object;
 }
 
@@ -162,6 +176,7 @@ std::string format_info(const VirtualMachineInfo& info, bool as_json) {
   if (info.payload_exit_code) rows.push_back({"Exit code:", std::to_string(*info.payload_exit_code)});
   if (info.state == VmState::kDead)
     rows.push_back({"Ended:", fmt::format("{}: {}", to_string(info.stop_reason), one_line(info.stop_message))});
+  if (info.crash_report) rows.push_back({"Crashed:", crashed(*info.crash_report)});
   return format_table(rows);
 }
 
@@ -241,16 +256,10 @@ int info(const InfoOptions& options) {
   if (!vm) return failed(vm.error());
   const auto status = (*vm)->getStatus();
   if (!status) return failed(status.error());
-  const auto reports = crash_reports(options.name);
-  const std::string reported = reports.empty()
-                                   ? ""
-                                   : fmt::format("{} ({}); see 'adyton crash-report {}'", one_line(reports.front().cause),
-                                                 one_line(reports.front().time), one_line(*options.name));
   if (*status == VmStatus::kRunning) {
     const auto details = (*vm)->getInfo();
     if (!details) return failed(details.error());
-    return print(format_info(*details, options.json) +
-                 (reported.empty() || options.json ? "" : "Crashed:    " + reported + "\n"));
+    return print(format_info(*details, options.json));
   }
   const auto config = (*vm)->getConfig();
   if (!config) return failed(config.error());
@@ -261,9 +270,12 @@ int info(const InfoOptions& options) {
     ended = (*last)->stop.message;
     if (const auto code = (*last)->payload_exit_code) ended += fmt::format(" (exit code {})", *code);
   }
-  if (options.json)
-    return print(
-        dump({{"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}}));
+  if (options.json) {
+    json object = {
+        {"name", *options.name}, {"state", "stopped"}, {"last_end", ended}, {"config", json::parse(config->to_json())}};
+    if (*last && (*last)->crash_report) object["crash_report"] = to_json(*(*last)->crash_report);
+    return print(dump(object));
+  }
   std::vector<std::vector<std::string>> rows = {
       {"Name:", *options.name},
       {"State:", "stopped"},
@@ -273,7 +285,7 @@ int info(const InfoOptions& options) {
       {"Memory:", sdk::format_size(config->getMemoryBytes())},
       {"Runs:", config->getPayload().value_or(
                     config->getRootDirectory().value_or(config->getKernel().value_or(config->getFirmware().value_or("-"))))}};
-  if (!reported.empty()) rows.push_back({"Crashed:", reported});
+  if (*last && (*last)->crash_report) rows.push_back({"Crashed:", crashed(*(*last)->crash_report)});
   return print(format_table(rows));
 }
 

@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 #include "cli/channel.h"
 #include "cli/console_log.h"
+#include "cli/crash_report.h"
 #include "cli/debugger.h"
 #include "cli/direct_vm.h"
 #include "cli/lifecycle.h"
@@ -57,17 +60,39 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   if (options.timeline) prepared->vm.timeline = observe::TraceSource::now();
   VmProcess process = TRY(VmProcess::spawn(program));
   if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
+  std::vector<std::string> reports;
+  prepared->vm.report_crash = [&, begin = std::chrono::steady_clock::now()](observe::CrashKind kind, const std::string& backend,
+                                                                            const std::string& cause, const std::string& guest) {
+    const auto kept = keep_own_crash_report(
+        {.kind = kind,
+         .name = fmt::format("pid-{}", ::getpid()),
+         .isolation = std::string(to_string(config.getIsolation())),
+         .backend = backend,
+         .cause = cause,
+         .time = std::chrono::system_clock::now(),
+         .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin),
+         .guest = guest,
+         .console = std::string(log.tail())});
+    reports.push_back(kept ? fmt::format("a crash report is in {}", *kept)
+                           : fmt::format("no crash report is kept: {}", kept.error().message));
+  };
   DirectVm vm(std::move(prepared->vm), process.control());
+  log.on_hung_panic([&] { vm.look_for_panic("the guest's kernel panicked: " + log.panic().value_or("it does not say why")); });
   Outcome outcome = Session(std::move(user.config), vm, log, progress).run();
+  log.on_hung_panic({});
+  vm.report_end(log.panic());
   if (outcome.vm_lost) outcome.message += fmt::format(" ({})", process.finish());
+  if (!options.quiet) {
+    for (const std::string& report : reports) say(report);
+  }
   return outcome;
 }
 
 // The user's session with a VM of the service. `ran`: it came as far as its payload, or without one to its first instruction.
 Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<VirtualMachine> vm, User user, UniqueFd debugger,
                        ConsoleLog& log, Progress& progress, bool& ran) {
-  user.config.wait_for_power_off =
-      options.gdb || std::any_of(options.disks.begin(), options.disks.end(), [](const DiskOption& disk) { return !disk.read_only; });
+  user.config.wait_for_power_off = options.gdb || std::any_of(options.disks.begin(), options.disks.end(),
+                                                              [](const DiskOption& disk) { return !disk.read_only; });
   SerialConsole console = TRY(make_console(user.config.payload));
   user.config.console = std::move(console.ours);
   VirtualMachine::RunOptions run;

@@ -150,6 +150,14 @@ ServiceStatistics from_aidl(const aidl::ServiceStatistics& statistics) {
   return made;
 }
 
+CrashReport from_aidl(const aidl::VirtualMachineCrashReport& report) {
+  return {.vm = report.vm,
+          .kind = static_cast<CrashKind>(report.kind),
+          .cause = report.cause,
+          .time = std::chrono::system_clock::time_point(std::chrono::milliseconds(report.timeMillis)),
+          .path = report.path};
+}
+
 VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   VirtualMachineInfo made;
   made.cid = info.cid;
@@ -174,6 +182,7 @@ VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info) {
   made.stop_reason = static_cast<StopReason>(info.deathReason);
   made.stop_message = info.deathMessage;
   made.vsock_socket = info.vsockSocket;
+  if (info.crashReport) made.crash_report = from_aidl(*info.crashReport);
   return made;
 }
 
@@ -183,6 +192,7 @@ LastRun from_aidl(aidl::VirtualMachineLastRun last) {
   if (last.payloadExitCode >= 0) made.payload_exit_code = last.payloadExitCode;
   made.custom = !last.app;
   made.log = std::move(last.log);
+  if (last.crashReport) made.crash_report = from_aidl(*last.crashReport);
   return made;
 }
 

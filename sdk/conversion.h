@@ -39,6 +39,7 @@ Result<VirtualMachineConfig> from_record(const aidl::VirtualMachineRecordConfig&
 Capabilities from_aidl(const aidl::Capabilities& capabilities);
 ResourceUsage from_aidl(const aidl::ResourceUsage& usage);
 ServiceStatistics from_aidl(const aidl::ServiceStatistics& statistics);
+CrashReport from_aidl(const aidl::VirtualMachineCrashReport& report);
 VirtualMachineInfo from_aidl(const aidl::VirtualMachineInfo& info);
 LastRun from_aidl(aidl::VirtualMachineLastRun last);
 VirtualMachineStatistics from_aidl(const aidl::VirtualMachineStatistics& statistics);

@@ -135,6 +135,17 @@ Result<ResourceUsage> VirtualMachineManager::resourceUsage() {
   return sdk::from_aidl(TRY(checked(impl_->connection->service().getResourceUsage())));
 }
 
+Result<std::vector<CrashReport>> VirtualMachineManager::listCrashReports(const std::string& name) {
+  std::vector<CrashReport> reports;
+  for (const auto& report : TRY(checked(impl_->connection->service().listCrashReports(name))))
+    reports.push_back(sdk::from_aidl(report));
+  return reports;
+}
+
+Result<UniqueFd> VirtualMachineManager::openCrashReport(const CrashReport& report) {
+  return checked(impl_->connection->service().openCrashReport(report.path));
+}
+
 Result<std::vector<VirtualMachineInfo>> VirtualMachineManager::listRunning() {
   std::vector<VirtualMachineInfo> infos;
   TRY(for_each_running(impl_->connection->service(), [&](auto&, const auto& info) { infos.push_back(sdk::from_aidl(info)); }));

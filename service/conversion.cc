@@ -155,6 +155,16 @@ Outcome<VmSpec> spec_from(const aidl::VirtualMachineConfig& config) {
   return spec;
 }
 
+aidl::VirtualMachineCrashReport to_aidl(const observe::KeptReport& report) {
+  aidl::VirtualMachineCrashReport out;
+  out.vm = report.vm;
+  out.kind = static_cast<aidl::CrashKind>(report.kind);
+  out.cause = report.cause;
+  out.timeMillis = std::chrono::duration_cast<std::chrono::milliseconds>(report.time.time_since_epoch()).count();
+  out.path = report.path;
+  return out;
+}
+
 aidl::VirtualMachineInfo to_aidl(const VmInfo& info) {
   aidl::VirtualMachineInfo out;
   out.cid = static_cast<int32_t>(info.cid);
@@ -179,6 +189,7 @@ aidl::VirtualMachineInfo to_aidl(const VmInfo& info) {
   out.deathReason = static_cast<AidlReason>(info.death.reason);
   out.deathMessage = info.death.message;
   out.vsockSocket = info.vsock_path;
+  if (info.crash_report) out.crashReport = to_aidl(*info.crash_report);
   return out;
 }
 

@@ -31,6 +31,7 @@ inline std::unexpected<rpc::Status> refuse(const Failure& failure) { return std:
 // VmTable.
 Outcome<VmSpec> spec_from(const virtualizationservice::VirtualMachineConfig& config);
 
+virtualizationservice::VirtualMachineCrashReport to_aidl(const observe::KeptReport& report);
 virtualizationservice::VirtualMachineInfo to_aidl(const VmInfo& info);
 virtualizationservice::VirtualMachineDebugInfo to_debug_info(const VmInfo& info);
 virtualizationservice::VirtualMachineStatistics to_aidl(const VmStatistics& statistics);

@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "observe/crash_report.h"
 #include "vmm/control/launch.h"
 
 namespace adyton::service {
@@ -14,15 +15,6 @@ constexpr size_t kMaxLine = 1024;
 std::string with_detail(std::string sentence, std::string_view detail) {
   if (!detail.empty()) sentence += fmt::format(": {}", one_line(detail));
   return sentence;
-}
-
-// What Linux says before it stops (kernel/panic.c).
-std::optional<std::string> kernel_panic(std::string_view console) {
-  constexpr std::string_view kMark = "Kernel panic - not syncing: ";
-  const size_t at = console.rfind(kMark);
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = console.substr(at + kMark.size());
-  return one_line(rest.substr(0, rest.find_first_of("\r\n")));
 }
 
 Death from_message(const vmm::control::Ended& ended, bool started) {
@@ -75,7 +67,8 @@ Death explain(const Evidence& evidence) {
   const bool by_guest =
       death.reason == DeathReason::kShutdown || death.reason == DeathReason::kReboot || death.reason == DeathReason::kCrash;
   if (by_guest && evidence.started) {
-    if (auto panic = kernel_panic(evidence.console)) return {DeathReason::kCrash, "the guest's kernel panicked: " + *panic};
+    if (const std::string panic = observe::panic_reason(evidence.console); !panic.empty())
+      return {DeathReason::kCrash, "the guest's kernel panicked: " + panic};
   }
   return death;
 }

@@ -58,7 +58,7 @@ TEST(Death, AKernelPanicIsTheReason) {
   evidence.console = "boot\r\n[ 1.0] Kernel panic - not syncing: VFS: \x1b[1m no root\r\n[ 1.1] CPU: 0\r\n";
   const Death death = explain(evidence);
   EXPECT_EQ(death.reason, DeathReason::kCrash);
-  EXPECT_EQ(death.message, "the guest's kernel panicked: VFS: ?[1m no root");
+  EXPECT_EQ(death.message, "the guest's kernel panicked: VFS: \\x1b[1m no root");
 }
 
 TEST(Death, OurOwnReasonComesFirst) {

@@ -150,6 +150,7 @@ Result<std::string> to_json(const LastRun& run) {
   TRY(check_size(run.message, kMaxText, "why it ended"));
   Json json = {{"version", kVersion}, {"reason", run.reason}, {"message", run.message}, {"app", run.app}};
   if (run.exit_code >= 0) json["exit_code"] = run.exit_code;
+  if (!run.crash_report.empty()) json["crash_report"] = run.crash_report;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -162,6 +163,7 @@ Result<LastRun> last_run_from_json(std::string_view text) {
   run.message = TRY(text_of(json, "message", kMaxText));
   if (json.contains("exit_code")) run.exit_code = static_cast<int32_t>(TRY(number_of(json, "exit_code", 255)));
   run.app = TRY(bool_of(json, "app"));
+  if (json.contains("crash_report")) run.crash_report = TRY(text_of(json, "crash_report", kMaxName));
   return run;
 }
 

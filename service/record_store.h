@@ -67,6 +67,7 @@ struct LastRun {
   std::string message;
   int32_t exit_code = -1;  // the payload's; -1: it had none
   bool app = false;
+  std::string crash_report;  // the name of a file in the record's folder `crash`; "" if there is none
   bool operator==(const LastRun&) const = default;
 };
 
@@ -88,8 +89,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
     Lease& operator=(Lease&& other) noexcept;
     ~Lease() { reset(); }
     void reset();
-    // A new run begins, and a run has ended. For information only: not synced to the disk, and a failure (a full one) is nobody's. Without
-    // a record they do nothing.
+    // A new run begins, and a run has ended. For information only: not synced to the disk, and a failure (a full one) is
+    // nobody's. Without a record they do nothing.
     void forget_last_run();
     void keep_last_run(const LastRun& run, std::string_view log);
 
@@ -117,7 +118,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   // Copies; regular files only.
   Outcome<Record> import_files(const std::string& name, const RecordFiles& files);
 
-  // How its last run ended, with what its payload wrote to the log; none: it has never run, runs, or the service was killed meanwhile.
+  // How its last run ended, with what its payload wrote to the log; none: it has never run, runs, or the service was killed
+  // meanwhile.
   Outcome<std::optional<std::pair<LastRun, UniqueFd>>> last_run(const std::string& name);
 
   // A record that a VM is made of. kInUse if there is one already.
@@ -143,8 +145,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   uint64_t next_temporary_ = 0;   // guarded by mutex_
   std::mutex leftovers_mutex_;
   std::vector<std::string> leftovers_;  // in vm.tmp: could not be removed when they should have been
-  UniqueFd records_;              // the folder vm
-  UniqueFd temporaries_;          // the folder vm.tmp
+  UniqueFd records_;                    // the folder vm
+  UniqueFd temporaries_;                // the folder vm.tmp
 };
 
 }  // namespace adyton::service

@@ -148,7 +148,7 @@ TEST_F(RecordStoreTest, AnExportedRecordCanBeImported) {
   EXPECT_EQ(copy->instance_id, made.instance_id);
   EXPECT_EQ(copy->config, made.config);
   EXPECT_EQ(fs::file_size(copy->directory + "/storage.img"), 5u << 20);
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::stat((copy->directory + "/storage.img").c_str(), &status), 0);
   EXPECT_LT(status.st_blocks * 512, 1 << 20);  // its hole is still one
   EXPECT_EQ(store->import_files("two", *files).error().problem, Problem::kExists);
@@ -295,8 +295,8 @@ TEST_F(RecordStoreTest, ALastRunIsKeptUntilTheNext) {
   EXPECT_FALSE(store->last_run("one"));
   ASSERT_TRUE(store->create("one", config("{}")));
   EXPECT_FALSE(store->last_run("one")->has_value());
-  const LastRun crashed{.reason = 6, .message = "the guest crashed", .exit_code = -1, .app = true};
-  const LastRun ended{.reason = 3, .message = "the payload has ended", .exit_code = 42, .app = false};
+  const LastRun crashed{.reason = 6, .message = "the guest crashed", .exit_code = -1, .app = true, .crash_report = "a.txt"};
+  const LastRun ended{.reason = 3, .message = "the payload has ended", .exit_code = 42, .app = false, .crash_report = {}};
   auto lease = std::move(store->use("one")->first);
   for (const LastRun& run : {crashed, ended}) {
     lease.keep_last_run(run, run.message + " log");
@@ -317,8 +317,8 @@ TEST_F(RecordStoreTest, ALastRunIsKeptUntilTheNext) {
 
 TEST_F(RecordStoreTest, ADamagedLastRunIsAnErrorOfItsOwn) {
   ASSERT_TRUE(store->create("one", config("{}")));
-  for (const char* text : {"", "[]", "{\"version\": 1}",
-                           R"({"version": 1, "reason": 3, "message": "x", "app": true, "exit_code": 256})"}) {
+  for (const char* text :
+       {"", "[]", "{\"version\": 1}", R"({"version": 1, "reason": 3, "message": "x", "app": true, "exit_code": 256})"}) {
     std::ofstream(root.path("data/vm/one/last_run.json")) << text;
     EXPECT_EQ(store->last_run("one").error().error.code, ErrorCode::kCorrupt) << text;
   }

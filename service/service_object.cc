@@ -1,10 +1,13 @@
 #include "service/service_object.h"
 
+#include <algorithm>
+
 #include "base/log/logger.h"
 #include "service/conversion.h"
 #include "service/guest_service.h"
 #include "service/metrics/collector.h"
 #include "service/metrics/host_pressure.h"
+#include "service/report_store.h"
 #include "service/vm_object.h"
 
 namespace adyton::service {
@@ -210,7 +213,32 @@ rpc::Reply<std::optional<aidl::VirtualMachineLastRun>> ServiceObject::getLastRun
   auto last = f_.records->last_run(name);
   if (!last) return refuse(last.error());
   if (!*last) return std::nullopt;
-  return to_aidl(std::move((*last)->first), std::move((*last)->second));
+  auto& [run, log] = **last;
+  const std::string report = "/" + run.crash_report;
+  aidl::VirtualMachineLastRun out = to_aidl(std::move(run), std::move(log));
+  if (report.size() > 1) {
+    const auto kept = ReportStore(f_.records->directory()).list(name);
+    if (!kept) return refuse(kept.error());
+    const auto found = std::ranges::find_if(*kept, [&](const auto& one) { return one.path.ends_with("/crash" + report); });
+    if (found != kept->end()) out.crashReport = to_aidl(*found);
+  }
+  return out;
+}
+
+// ---- crash reports -------------------------------------------------------------------------------------------------------
+
+rpc::Reply<std::vector<aidl::VirtualMachineCrashReport>> ServiceObject::listCrashReports(const std::string& name) {
+  const auto reports = ReportStore(f_.records->directory()).list(name.empty() ? std::nullopt : std::optional(name));
+  if (!reports) return refuse(reports.error());
+  std::vector<aidl::VirtualMachineCrashReport> out;
+  for (const auto& report : *reports) out.push_back(to_aidl(report));
+  return out;
+}
+
+rpc::Reply<UniqueFd> ServiceObject::openCrashReport(const std::string& path) {
+  auto file = ReportStore(f_.records->directory()).open(path);
+  if (!file) return refuse(file.error());
+  return std::move(*file);
 }
 
 }  // namespace adyton::service

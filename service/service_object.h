@@ -56,6 +56,8 @@ class ServiceObject final : public virtualizationservice::IVirtualizationService
       const std::string& name, const virtualizationservice::VirtualMachineDescriptor& descriptor) override;
   rpc::Reply<std::optional<virtualizationservice::VirtualMachineLastRun>> getLastRun(const std::string& name) override;
   rpc::Reply<virtualizationservice::ServiceStatistics> getStatistics() override;
+  rpc::Reply<std::vector<virtualizationservice::VirtualMachineCrashReport>> listCrashReports(const std::string& name) override;
+  rpc::Reply<UniqueFd> openCrashReport(const std::string& path) override;
 
  private:
   log::RateLimit refused_limit_;

@@ -61,7 +61,9 @@ bool StreamLog::take(Source& source) {
   const ssize_t got = ::recv(source.fd.get(), buffer, sizeof(buffer), MSG_DONTWAIT);
   if (would_block(got)) return true;
   if (got <= 0) return false;
-  ring_.append({buffer, static_cast<size_t>(got)});
+  const std::span<const uint8_t> bytes(buffer, static_cast<size_t>(got));
+  ring_.append(bytes);
+  if (listener_) listener_(bytes);
   return true;
 }
 
@@ -104,7 +106,7 @@ Result<UniqueFd> StreamLog::open(bool with_history) {
 }
 
 Result<void> StreamLog::add_output(UniqueFd fd) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot use the descriptor given for the console");
   Reader reader;
   if (S_ISSOCK(status.st_mode)) {
@@ -182,7 +184,7 @@ void StreamLog::drop(Reader& reader) {
 // ---- input ---------------------------------------------------------------------------------------------------------------
 
 Result<void> StreamLog::add_input(UniqueFd fd) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot use the descriptor given for the console's input");
   Input& input = inputs_.emplace_back();
   if (S_ISSOCK(status.st_mode)) {

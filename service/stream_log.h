@@ -7,6 +7,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class StreamLog {
 
   // Is told on the loop whenever a source has come to its end; not by finish().
   void on_source_end(std::function<void()> function) { source_ended_ = std::move(function); }
+
+  // Is shown on the loop what comes from the guest.
+  void on_bytes(std::function<void(std::span<const uint8_t>)> function) { listener_ = std::move(function); }
 
   // Takes what the sources have left and forgets them: the guest is gone. Readers get what they have not read, and then the end.
   void finish();
@@ -88,6 +92,7 @@ class StreamLog {
   ByteRing ring_;
   bool finished_ = false;
   std::function<void()> source_ended_;
+  std::function<void(std::span<const uint8_t>)> listener_;
   std::list<Source> sources_;
   std::list<Reader> readers_;
   std::list<Input> inputs_;

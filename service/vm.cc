@@ -62,7 +62,8 @@ VmInfo Vm::info() const {
               .requester = spec_.requester,
               .payload_exit_code = exit_code_.value_or(-1),
               .death = death_,
-              .vsock_path = vsock_socket_ ? vsock_socket_->path() : std::string()};
+              .vsock_path = vsock_socket_ ? vsock_socket_->path() : std::string(),
+              .crash_report = crash_report_};
   if (process_) {
     const ProcessUsage usage = process_->usage();
     info.cpu_time = usage.cpu_time;
@@ -170,6 +171,9 @@ Outcome<> Vm::launch() {
 Result<void> Vm::add_console() {
   auto [ours, theirs] = TRY(stream_pair());
   TRY(console_.add_source(std::move(ours), /*input=*/true));
+  console_.on_bytes([this](std::span<const uint8_t> bytes) {
+    if (panic_watch_.heard(bytes)) on_panic_heard();
+  });
   spec_.machine.console_output = spec_.fds.size();
   spec_.machine.console_input = spec_.fds.size();
   spec_.fds.push_back(std::move(theirs));
@@ -216,8 +220,9 @@ void Vm::arm_hang_timer(std::chrono::milliseconds left) {
   hang_timer_ = Timer(loop_, left, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
-    self->end_because(
-        {DeathReason::kHangup, fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count())});
+    const std::string why = fmt::format("the payload did not start within {} ms", self->spec_.boot_timeout.count());
+    self->inspect(observe::CrashKind::kHang, why);
+    self->end_because({DeathReason::kHangup, why});
   });
 }
 
@@ -372,7 +377,7 @@ void Vm::on_ended(Ended ended) {
 }
 
 template <typename T>
-void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Requests<T> Vm::* requests, Done<T> done) {
+void Vm::ask(decltype(Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done) {
   if ((this->*requests).size() >= kMaxRequests)
     return done(fail(ErrorCode::kExhausted, fmt::format("{} requests to the VM are waiting already", kMaxRequests)));
   const auto sent = send(std::move(body), fds);
@@ -462,8 +467,9 @@ Result<uint32_t> Vm::send_debugger() {
 
 Outcome<> Vm::check_open(std::string_view what) const {
   if (spec_.isolation != IsolationLevel::kNone) {
-    return fail(ErrorCode::kPermission, fmt::format("the VM '{}' is isolated (level {}): nobody may look into it, so that it cannot be {}",
-                                                    spec_.name, to_string(spec_.isolation), what));
+    return fail(ErrorCode::kPermission,
+                fmt::format("the VM '{}' is isolated (level {}): nobody may look into it, so that it cannot be {}", spec_.name,
+                            to_string(spec_.isolation), what));
   }
   if (!spec_.debuggable) {
     return fail(ErrorCode::kPermission,
@@ -480,8 +486,10 @@ void Vm::dump(Done<UniqueFd> done) {
 
 void Vm::attach_debugger(UniqueFd listener, bool hold, Done<> done) {
   if (auto open = check_open("debugged"); !open) return done(std::move(open));
-  if (phase_ != Phase::kNew && (phase_ != Phase::kRunning || hold)) return done(wrong_state(hold ? "wait for a debugger" : "attach a debugger"));
-  if (debugger_waiters_.size() >= kMaxRequests) return done(fail(ErrorCode::kExhausted, "debuggers are being attached to the VM already"));
+  if (phase_ != Phase::kNew && (phase_ != Phase::kRunning || hold))
+    return done(wrong_state(hold ? "wait for a debugger" : "attach a debugger"));
+  if (debugger_waiters_.size() >= kMaxRequests)
+    return done(fail(ErrorCode::kExhausted, "debuggers are being attached to the VM already"));
   debugger_request_ = AttachDebugger{.listener = 0, .hold = hold};
   debugger_ = std::move(listener);
   if (phase_ == Phase::kNew) return done({});
@@ -548,8 +556,9 @@ void Vm::unlisten(uint32_t port) {
 void Vm::set_balloon(uint64_t bytes, Done<> done) {
   if (phase_ != Phase::kRunning) return done(wrong_state("set the memory balloon"));
   if (bytes > spec_.machine.memory) {
-    return done(fail(ErrorCode::kInvalidArgument, fmt::format("the memory balloon of the VM '{}' cannot have {} bytes: the guest's memory has {}",
-                                                              spec_.name, bytes, spec_.machine.memory)));
+    return done(fail(ErrorCode::kInvalidArgument,
+                     fmt::format("the memory balloon of the VM '{}' cannot have {} bytes: the guest's memory has {}", spec_.name,
+                                 bytes, spec_.machine.memory)));
   }
   ask<void>(SetBalloon{.bytes = bytes}, {}, &Vm::orders_, std::move(done));
 }

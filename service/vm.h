@@ -19,6 +19,7 @@
 #include "base/log/logger.h"
 #include "base/unique_fd.h"
 #include "observe/boot_timeline.h"
+#include "observe/crash_report.h"
 #include "service/budget.h"
 #include "service/call_trace.h"
 #include "service/event_loop.h"
@@ -172,7 +173,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // When its guest began is what the VMM knows best.
   void learn_boot_times(std::function<void()> learned);
   template <typename T>
-  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::* requests, Done<T> done);
+  void ask(decltype(vmm::control::Request::body) body, std::span<const int> fds, Requests<T> Vm::*requests, Done<T> done);
   void on_description(const vmm::control::Description& description);
   void on_accepted(uint32_t port, UniqueFd stream);
   void on_ended(vmm::control::Ended ended);
@@ -180,10 +181,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   Result<uint32_t> send_debugger();
   // --- crash reports
   void offer_crash_memory();
-  // The payload was killed by a signal that tells of a fault: what the guest looks like is read before anything else happens to it.
-  void inspect_payload_crash(uint32_t signal);
+  // The payload was killed by a signal that tells of a fault: what the guest looks like is read before anything else happens to
+  // it.
+  void inspect(observe::CrashKind kind, std::string cause);
+  void on_panic_heard();
   void inspected();
-  void report_crash(const std::string& cause);
+  void report_crash(observe::CrashKind kind, const std::string& cause);
   // Whether somebody may look into the guest.
   [[nodiscard]] Outcome<> check_open(std::string_view what) const;
   void running();
@@ -272,7 +275,11 @@ class Vm : public std::enable_shared_from_this<Vm> {
   UniqueFd crash_memory_;               // where the VMM leaves its part of a report
   std::optional<uint32_t> inspect_id_;  // the request that is under way; finish() waits for it
   Timer inspect_timer_;
+  observe::CrashKind crash_kind_ = observe::CrashKind::kMachine;
   std::string crash_cause_;
+  observe::PanicWatch panic_watch_;
+  unsigned panic_looks_ = 0;
+  std::optional<observe::KeptReport> crash_report_;   // the last one of this run
   bool finish_wanted_ = false, kill_wanted_ = false;  // when that is over
   EventLoop::Clock::time_point started_at_;
   std::chrono::milliseconds lifetime_{0};

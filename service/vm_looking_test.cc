@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "service/testing/temporary_directory.h"
 #include "service/testing/vm_fixture.h"
@@ -134,6 +135,48 @@ TEST_F(VmTest, APayloadThatCrashesLeavesAReport) {
   const auto reports = reports_in(folder.path("crash"));
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_THAT(reports[0], HasSubstr("Cause:     the payload was killed by signal 11 (Segmentation fault)\n"));
+  EXPECT_THAT(reports[0], HasSubstr("\nas inspected\\x1b\n"));
+}
+
+TEST_F(VmTest, AKernelThatHangsInItsPanicLeavesAReportAndLives) {
+  testing::TemporaryDirectory folder;
+  const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
+  const std::string said = "console:Kernel_panic_-_not_syncing:_oh_no|---[_end_Kernel_panic_-_not_syncing:_oh_no_]---|";
+  make("panics " + said, {}, keep);
+  ASSERT_TRUE(start());
+  while (!loop->call([&] { return vm->info().crash_report.has_value(); })) std::this_thread::yield();
+  const VmInfo info = loop->call([&] { return vm->info(); });
+  EXPECT_EQ(info.state, VmState::kStarted) << "it was told to stay where it is";
+  EXPECT_EQ(info.crash_report->kind, observe::CrashKind::kKernelPanic);
+  EXPECT_EQ(info.crash_report->cause, "the guest's kernel panicked: oh no");
+  ASSERT_TRUE(kill());
+  auto reports = reports_in(folder.path("crash"));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_THAT(reports[0], HasSubstr("Kind:      kernel-panic\n"));
+  EXPECT_THAT(reports[0], HasSubstr("panic+0x10"));
+  // A program that says so.
+  make("at=inspect:reset " + said, {}, keep);
+  ASSERT_TRUE(start());
+  recorder->wait_for_death();
+  EXPECT_EQ(reports_in(folder.path("crash")).size(), 2u) << "it reset all the same, and that is a crash";
+  make("aloud " + said, {}, keep);
+  ASSERT_TRUE(start());
+  const UniqueFd console = open_console();
+  std::string seen;
+  for (char c; seen.find("inspected") == std::string::npos && ::read(console.get(), &c, 1) == 1;) seen += c;
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(reports_in(folder.path("crash")).size(), 2u);
+}
+
+TEST_F(VmTest, APayloadThatDoesNotStartLeavesAReport) {
+  testing::TemporaryDirectory folder;
+  make("", {"payload", "silent"},
+       [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3, spec.boot_timeout = 1ms; });
+  ASSERT_TRUE(start());
+  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kHangup);
+  const auto reports = reports_in(folder.path("crash"));
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_THAT(reports[0], HasSubstr("Cause:     the payload did not start within 1 ms\nKind:      hang\n"));
   EXPECT_THAT(reports[0], HasSubstr("\nas inspected\\x1b\n"));
 }
 

@@ -1,14 +1,16 @@
 // The half of Vm that is about the guest: its payload, its agent, and how a VM ends.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <csignal>
 #include <cstring>
 #include <span>
 #include <utility>
 
+#include "observe/crash_report.h"
 #include "observe/trace_source.h"
-#include "service/crash_report.h"
 #include "service/death.h"
 #include "service/vm.h"
 
@@ -43,7 +45,10 @@ void Vm::on_message(const guest::Message& message) {
   } else if (const auto* exited = std::get_if<guest::Exited>(&message);
              exited != nullptr && payload_running_ && !payload_ended_) {
     finish_death_ = Death{DeathReason::kShutdown, "the payload has ended"};
-    if (exited->signalled) inspect_payload_crash(exited->value);
+    if (exited->signalled && observe::is_fault(exited->value)) {
+      inspect(observe::CrashKind::kPayload, fmt::format("the payload was killed by signal {} ({})", exited->value,
+                                                        ::strsignal(static_cast<int>(exited->value))));
+    }
     payload_exited(exited->exit_code());
   } else if (const auto* failed = std::get_if<guest::ExecFailed>(&message);
              failed != nullptr && hello_seen_ && !payload_running_ && !payload_ended_) {
@@ -264,8 +269,14 @@ void Vm::die() {
     death_.message = "the guest powered off before its payload had ended";
   log_death();
   const bool failed = ended_ && ended_->reason == vmm::control::EndReason::kInternalError && !intended_;
-  if (ran_ && (death_.reason == DeathReason::kCrash || failed)) report_crash(death_.message);
-  if (inspect_id_) report_crash(crash_cause_);
+  const bool panicked = death_.reason == DeathReason::kCrash && !observe::panic_reason(console_.tail(kConsoleSearched)).empty();
+  if (panicked && crash_report_ && crash_report_->kind == observe::CrashKind::kKernelPanic) {
+    // Its report was made when it was new.
+  } else if (ran_ && (death_.reason == DeathReason::kCrash || failed)) {
+    report_crash(panicked ? observe::CrashKind::kKernelPanic : observe::CrashKind::kMachine, death_.message);
+  } else if (inspect_id_ && crash_kind_ != observe::CrashKind::kKernelPanic) {
+    report_crash(crash_kind_, crash_cause_);
+  }
   inspect_id_.reset();
   crash_memory_.reset();
   control_watch_.reset();
@@ -277,11 +288,13 @@ void Vm::die() {
   guest_service_ = nullptr;
   agent_.reset();
   if (state_ >= VmState::kStarting) {
-    holdings_.lease.keep_last_run({.reason = static_cast<int32_t>(death_.reason),
-                                   .message = death_.message,
-                                   .exit_code = exit_code_.value_or(-1),
-                                   .app = spec_.payload.has_value()},
-                                  log_.tail(StreamLog::kCapacity));
+    holdings_.lease.keep_last_run(
+        {.reason = static_cast<int32_t>(death_.reason),
+         .message = death_.message,
+         .exit_code = exit_code_.value_or(-1),
+         .app = spec_.payload.has_value(),
+         .crash_report = crash_report_ ? crash_report_->path.substr(crash_report_->path.rfind('/') + 1) : std::string()},
+        log_.tail(StreamLog::kCapacity));
   }
   holdings_ = {};
   state_ = VmState::kDead;
@@ -310,17 +323,18 @@ void Vm::die() {
 
 void Vm::offer_crash_memory() {
   if (spec_.crash_folder.empty() || !check_open("looked into")) return;
-  auto memory = make_crash_memory();
+  auto memory = observe::make_crash_memory();
   if (!memory) return;  // the report will do without
   const int fd = memory->get();
   if (send(vmm::control::CrashReports{.memory = 0}, std::span(&fd, 1))) crash_memory_ = std::move(*memory);
 }
 
-void Vm::inspect_payload_crash(uint32_t signal) {
-  static constexpr int kFaults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-  if (spec_.crash_folder.empty() || std::ranges::find(kFaults, static_cast<int>(signal)) == std::end(kFaults)) return;
-  crash_cause_ = fmt::format("the payload was killed by signal {} ({})", signal, ::strsignal(static_cast<int>(signal)));
-  if (!crash_memory_.valid()) return report_crash(crash_cause_);
+// Has the VMM read the VM for a report, which is made when it has.
+void Vm::inspect(observe::CrashKind kind, std::string cause) {
+  if (spec_.crash_folder.empty() || inspect_id_) return;
+  crash_kind_ = kind;
+  crash_cause_ = std::move(cause);
+  if (!crash_memory_.valid()) return report_crash(crash_kind_, crash_cause_);
   const auto sent = send(vmm::control::Inspect{});
   if (!sent) return;
   inspect_id_ = *sent;
@@ -329,29 +343,52 @@ void Vm::inspect_payload_crash(uint32_t signal) {
   });
 }
 
+// Linux has panicked and stays where it is, or somebody says so. The VM stays as well: that is what its kernel was told
+// (panic=0).
+void Vm::on_panic_heard() {
+  constexpr unsigned kMaxLooks = 3;  // a guest may say it as often as it likes
+  if (phase_ != Phase::kRunning || panic_looks_ == kMaxLooks) return;
+  ++panic_looks_;
+  const std::string reason = observe::panic_reason(console_.tail(kConsoleSearched));
+  if (!crash_memory_.valid()) panic_looks_ = kMaxLooks;  // there is nothing to tell by whether it is so
+  inspect(observe::CrashKind::kKernelPanic, "the guest's kernel panicked" + (reason.empty() ? "" : ": " + reason));
+}
+
 void Vm::inspected() {
   inspect_id_.reset();
   inspect_timer_.reset();
-  report_crash(crash_cause_);
+  if (crash_kind_ == observe::CrashKind::kKernelPanic && !observe::shows_panic(observe::read_crash_memory(crash_memory_.get()))) {
+    (void)::pwrite(crash_memory_.get(), "", 1, 0);  // it was only said so
+  } else {
+    if (crash_kind_ == observe::CrashKind::kKernelPanic) panic_looks_ = UINT_MAX;
+    report_crash(crash_kind_, crash_cause_);
+  }
   if (kill_wanted_ && phase_ != Phase::kDead) return kill_process();
   if (std::exchange(finish_wanted_, false)) finish();
 }
 
-void Vm::report_crash(const std::string& cause) {
+void Vm::report_crash(observe::CrashKind kind, const std::string& cause) {
   if (spec_.crash_folder.empty()) return;
   const auto now = std::chrono::system_clock::now();
-  const std::string report =
-      crash_report({.name = spec_.name,
-                    .cid = cid_,
-                    .isolation = spec_.isolation,
-                    .backend = backend_,
-                    .cause = cause,
-                    .time = now,
-                    .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_),
-                    .guest = crash_memory_.valid() ? read_crash_memory(crash_memory_.get()) : std::string(),
-                    .console = console_.tail(kMaxCrashConsole)});
-  // A disk that is full costs the report, not the service.
-  (void)keep_crash_report(spec_.crash_folder, spec_.crash_reports, now, report);
+  const std::string report = observe::crash_report(
+      {.kind = kind,
+       .name = spec_.name,
+       .cid = cid_,
+       .isolation = std::string(to_string(spec_.isolation)),
+       .backend = backend_,
+       .cause = cause,
+       .time = now,
+       .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_),
+       .guest = crash_memory_.valid() ? observe::read_crash_memory(crash_memory_.get()) : std::string(),
+       .console = console_.tail(observe::kMaxCrashConsole)});
+  const auto path = observe::keep_crash_report(spec_.crash_folder, spec_.crash_reports, now, report);
+  if (!path) {
+    // A disk that is full costs the report, not the service.
+    diary_.warning(lifecycle_limit_, {}, "no crash report is kept: {}", path.error().message);
+    return;
+  }
+  crash_report_ = observe::KeptReport{.path = *path, .vm = spec_.name, .kind = kind, .cause = one_line(cause), .time = now};
+  diary_.warning(lifecycle_limit_, {{"path", *path}}, "has left a crash report: {}", one_line(cause));
 }
 
 }  // namespace adyton::service

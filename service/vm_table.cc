@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "service/crash_report.h"
+#include "observe/crash_report.h"
+#include "service/report_store.h"
 #include "service/runtime_directory.h"
 
 namespace adyton::service {
@@ -67,12 +68,12 @@ Outcome<std::shared_ptr<Vm>> VmTable::create(VmSpec spec) {
     auto used = TRY(records_->use(spec.name));
     holdings.lease = std::move(used.first);
     spec.instance_id = used.second.instance_id;
-    spec.crash_folder = used.second.directory + "/crash";
-    spec.crash_reports = kReportsOfARecord;
+    spec.crash_folder = ReportStore::folder_of_record(used.second.directory);
+    spec.crash_reports = observe::kReportsOfARecord;
   } else {
     if (spec.instance_id == InstanceId{}) spec.instance_id = TRY(new_instance_id());
-    spec.crash_folder = records_->directory() + "/crash";
-    spec.crash_reports = kReportsOfTemporaryVms;
+    spec.crash_folder = ReportStore(records_->directory()).folder();
+    spec.crash_reports = observe::kReportsOfTemporaryVms;
   }
   const uint32_t cid = TRY(cids_.allocate());
   spec.vsock_required = !spec.vsock_path.empty();

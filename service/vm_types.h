@@ -10,6 +10,7 @@
 
 #include "base/unique_fd.h"
 #include "guest/exec_protocol.h"
+#include "observe/crash_report.h"
 #include "service/record_store.h"
 #include "vmm/control/protocol.h"
 
@@ -67,7 +68,7 @@ struct VmSpec {
   IsolationLevel isolation = IsolationLevel::kNone;
   bool detached = false;
   bool persistent = false;
-  bool debuggable = true;  // a raw VM, or one with debug level FULL
+  bool debuggable = true;                     // a raw VM, or one with debug level FULL
   std::optional<guest::ExecRequest> payload;  // none: a raw VM
   bool set_clock = true;                      // payload: give it the time of its start
   std::chrono::milliseconds boot_timeout{0};  // payload: from start to the payload's start; 0: never
@@ -98,8 +99,9 @@ struct VmInfo {
   uint64_t resident = 0;       // bytes
   uint64_t peak_resident = 0;  // bytes
   int32_t payload_exit_code = -1;
-  Death death;             // of a dead one
-  std::string vsock_path;  // empty: it has none
+  Death death;                                      // of a dead one
+  std::string vsock_path;                           // empty: it has none
+  std::optional<observe::KeptReport> crash_report;  // of this run
 };
 
 }  // namespace adyton::service

@@ -58,7 +58,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::string params;
   std::vector<std::string> disks;
   std::array<uint8_t, 64> instance_id{};
-  std::string start_error;  // start() fails with it
+  std::string start_error;      // start() fails with it
   std::vector<bool> debuggers;  // of attachDebugger: hold
   std::vector<int32_t> signals;
   std::vector<aidl::VsockType> types;  // of connections for which one was named
@@ -157,6 +157,10 @@ class FakeService final : public aidl::IVirtualizationServiceStub {
   rpc::Reply<aidl::VirtualMachineRecord> importRecord(const std::string& name,
                                                       const aidl::VirtualMachineDescriptor& descriptor) override;
   rpc::Reply<std::optional<aidl::VirtualMachineLastRun>> getLastRun(const std::string&) override { return std::nullopt; }
+  rpc::Reply<std::vector<aidl::VirtualMachineCrashReport>> listCrashReports(const std::string&) override { return {}; }
+  rpc::Reply<UniqueFd> openCrashReport(const std::string&) override {
+    return std::unexpected(rpc::Status::from_service_specific(aidl::IVirtualizationService::ERROR_NOT_FOUND, "none"));
+  }
 
  private:
   std::shared_ptr<FakeVm> live(const std::string& name);

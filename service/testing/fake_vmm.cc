@@ -1,11 +1,13 @@
 // A program that speaks adyton-vmm's control protocol and runs no guest, for tests of the service. What it does is in the words
 // of the VM's kernel command line:
 //
-//   at=PHASE:ACTION   PHASE: configure, start, run, listen, suspend, resume
+//   at=PHASE:ACTION   PHASE: configure, start, run, listen, suspend, resume, inspect
 //                     ACTION: exit:N, signal:N, hang, noise, garbage, close, error, shutdown, reset, crash
-//   console:TEXT      writes TEXT to the console when started; '_' stands for a space
+//   console:TEXT      writes TEXT to the console when started; '_' stands for a space, '|' for a line's end
 //   dial:PORT         connects to a port of the host once started, and sends "hello from PORT"
 //   ask:PORT          asks about a port, and says on the console and to the socket what the answer was
+//   panics            when it is inspected a CPU is in panic()
+//   aloud             says on the console when it has been inspected
 //   echo              what comes in on the console goes out again
 //
 // It connects to a port that it is told to listen on later at once.
@@ -106,8 +108,11 @@ class FakeVmm {
         (void)::pwrite(crash_memory_.get(), "as configured", 13, 0);
         say(vmm::control::Reply{.id = request->id, .error = {}});
       } else if (std::holds_alternative<vmm::control::Inspect>(request->body)) {
-        (void)::pwrite(crash_memory_.get(), "as inspected\x1b", 14, 0);
+        if (act("inspect", request->id)) continue;
+        const std::string seen = script_.find("panics") == std::string::npos ? "as inspected\x1b" : "  0xffff panic+0x10\n";
+        (void)::pwrite(crash_memory_.get(), seen.c_str(), seen.size() + 1, 0);
         say(vmm::control::Reply{.id = request->id, .error = {}});
+        if (script_.find("aloud") != std::string::npos) write_all(console_.get(), "inspected\n");
       } else if (std::holds_alternative<vmm::control::Dump>(request->body)) {
         auto [mine, theirs] = pair();
         const int fd = theirs.get();
@@ -317,6 +322,7 @@ void FakeVmm::started() {
       std::string text = word.substr(8);
       for (char& c : text) {
         if (c == '_') c = ' ';
+        if (c == '|') c = '\n';
       }
       write_all(console_.get(), text + "\n");
     } else if (word.starts_with("dial:")) {

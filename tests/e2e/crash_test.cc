@@ -95,7 +95,7 @@ TEST(CrashReport, AKernelPanicHasRegistersABacktraceAndTheLog) {
   Adyton shell = Adyton::shell(
       R"sh("$ADYTON" run --name panics --smp 2 "$1" panic; echo "code $?"
 "$ADYTON" crash-report panics; echo "code $?"
-echo INFO; "$ADYTON" info panics; "$ADYTON" crash-report; "$ADYTON" delete panics; "$ADYTON" crash-report panics 2>&1)sh",
+echo INFO; "$ADYTON" info panics; echo; "$ADYTON" info --json panics | tr -d '\n'; echo; "$ADYTON" crash-report; "$ADYTON" delete panics; "$ADYTON" crash-report panics 2>&1)sh",
       {kDebuggee});
   shell.finish();
   const std::string& out = shell.output();
@@ -108,7 +108,56 @@ echo INFO; "$ADYTON" info panics; "$ADYTON" crash-report; "$ADYTON" delete panic
   EXPECT_THAT(out, ContainsRegex("\\[ +[0-9]+\\.[0-9]+\\] Kernel panic - not syncing: sysrq triggered crash"));
   EXPECT_THAT(between(out, "Serial console, its end:\n", "INFO"), HasSubstr("Kernel panic - not syncing: sysrq triggered crash"));
   EXPECT_THAT(between(out, "INFO\n", "no such end"), HasSubstr("see 'adyton crash-report panics'"));
+  EXPECT_THAT(
+      out,
+      ContainsRegex(
+          R"("crash_report": \{ +"cause": "the guest's kernel panicked: sysrq triggered crash", +"kind": "kernel-panic", +"path": "/.*/vm/panics/crash/[0-9T.]+Z\.txt", +"time": "20)"));
   EXPECT_THAT(out, HasSubstr("there is no crash report of a virtual machine 'panics'")) << shell.errors();
+}
+
+TEST(CrashReport, AKernelThatStaysInItsPanicHasOneWhileItStays) {
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --detach --rm --name stays "$1" panic-and-stay > /dev/null
+until "$ADYTON" info --json stays | grep -q '"crash_report"'; do :; done
+"$ADYTON" info stays | grep State; "$ADYTON" crash-report stays; "$ADYTON" kill stays; "$ADYTON" crash-report --list stays)sh",
+      {kDebuggee});
+  shell.finish();
+  const std::string& out = shell.output();
+  EXPECT_THAT(out, ContainsRegex("State: +started")) << shell.errors();
+  EXPECT_THAT(out, HasSubstr("Cause:     the guest's kernel panicked: sysrq triggered crash\nKind:      kernel-panic\n"));
+  EXPECT_THAT(out, ContainsRegex("0xffff[0-9a-f]+ panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
+  EXPECT_THAT(out, ContainsRegex("\nstays +20[0-9: -]+UTC +kernel-panic ")) << "and no second one";
+}
+
+// Where the service keeps its data is its business: the client asks.
+TEST(CrashReport, IsFoundWhereverTheServiceKeepsIt) {
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --name faults "$1" fault; XDG_DATA_HOME="$TMPDIR/elsewhere" "$ADYTON" crash-report faults | sed -n 3p)sh",
+      {kDebuggee});
+  shell.finish();
+  EXPECT_THAT(shell.output(), HasSubstr("VM:        faults\n")) << shell.errors();
+}
+
+TEST(CrashReport, IsMadeWithoutTheServiceToo) {
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --no-service "$1" fault; echo "code $?"; "$ADYTON" run --no-service "$1" panic; echo "code $?"
+cat "$XDG_DATA_HOME"/adyton/crash/*; "$ADYTON" crash-report; "$ADYTON" run --no-service "$1"; echo "code $?")sh",
+      {kDebuggee});
+  shell.finish();
+  const std::string& out = shell.output();
+  EXPECT_THAT(
+      shell.errors(),
+      ContainsRegex("adyton: a crash report is in /.*/adyton/crash/[0-9T.]+Z\\.txt\n(.|\n)*adyton: a crash report is in "));
+  EXPECT_THAT(out, HasSubstr("code 139\ncode 125\n"));
+  EXPECT_THAT(
+      out,
+      ContainsRegex(
+          "VM:        pid-[0-9]+\nCause:     the payload was killed by signal 11 .Segmentation fault.\nKind:      payload\n"));
+  EXPECT_THAT(out, HasSubstr("Isolation: none\nBackend:   soft\n"));
+  EXPECT_THAT(out, ContainsRegex("debuggee.*: unhandled .*fault"));
+  EXPECT_THAT(out, HasSubstr("Cause:     the guest's kernel panicked: sysrq triggered crash\nKind:      kernel-panic\n"));
+  EXPECT_THAT(out, ContainsRegex("panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
+  EXPECT_THAT(out, ContainsRegex("\npid-[0-9]+ +20[0-9: -]+UTC +payload "));
 }
 
 TEST(CrashReport, APayloadThatFaultsHasItsRegisters) {

@@ -52,7 +52,12 @@ int main(int argc, char** argv) {
     for (;;) pause();
   }
   if (argc == 2 && strcmp(argv[1], "fault") == 0) watched = *(volatile int*)16;
-  if (argc == 2 && strcmp(argv[1], "panic") == 0) {
+  const int stays = argc == 2 && strcmp(argv[1], "panic-and-stay") == 0;
+  if (stays) {
+    const int file = open("/proc/sys/kernel/panic", O_WRONLY);
+    if (file < 0 || write(file, "0", 1) != 1) return 6;
+  }
+  if (stays || (argc == 2 && strcmp(argv[1], "panic") == 0)) {
     const int file = open("/proc/sysrq-trigger", O_WRONLY);
     return write(file, "c", 1) == 1 ? 4 : 5;
   }

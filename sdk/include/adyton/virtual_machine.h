@@ -72,6 +72,22 @@ enum class VmState : int32_t { kNotStarted = 0, kStarting = 1, kStarted = 2, kRe
 [[nodiscard]] std::string_view to_string(VmState state);  // "starting"
 
 // A VM at one moment. Counters of a stopped VM are those of its end.
+enum class CrashKind : int32_t {
+  kKernelPanic = 0,
+  kPayload = 1,  // a fault has killed it
+  kMachine = 2,  // a guest or an engine could not go on
+  kHang = 3,     // nothing was heard of the guest for too long
+};
+
+// What was kept of a VM that crashed: one readable file of printable ASCII (VirtualMachineManager::openCrashReport()).
+struct CrashReport {
+  std::string vm;
+  CrashKind kind = CrashKind::kMachine;
+  std::string cause;  // one sentence for a person
+  std::chrono::system_clock::time_point time;
+  std::string path;  // where the service keeps it, as the service sees the file system
+};
+
 struct VirtualMachineInfo {
   int32_t cid = 0;
   std::string name;
@@ -94,7 +110,8 @@ struct VirtualMachineInfo {
   std::optional<int> payload_exit_code;
   StopReason stop_reason = StopReason::kUnknown;  // of a dead one
   std::string stop_message;
-  std::string vsock_socket;  // the Unix socket of its vsock ports; empty: it has none
+  std::string vsock_socket;                 // the Unix socket of its vsock ports; empty: it has none
+  std::optional<CrashReport> crash_report;  // of this run
 };
 
 struct StopInfo {
@@ -108,6 +125,7 @@ struct LastRun {
   std::optional<int> payload_exit_code;
   bool custom = false;  // it ran no payload
   UniqueFd log;         // what the payload wrote, as far as nobody listened for it, the last 1 MiB: a file, for reading
+  std::optional<CrashReport> crash_report;  // that it has left
 };
 
 enum class TrimLevel : int32_t { kRunningCritical = 0, kRunningLow = 1, kRunningModerate = 2 };
@@ -162,7 +180,8 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     // Where the service makes the Unix socket of the VM's vsock ports (docs/vsock.md): an absolute path; empty: in its own
     // folder.
     std::string vsock_socket;
-    // A listening stream socket where debuggers may connect (attachDebugger()). `wait_for_debugger`: the guest starts when one says so.
+    // A listening stream socket where debuggers may connect (attachDebugger()). `wait_for_debugger`: the guest starts when one
+    // says so.
     UniqueFd debugger;
     bool wait_for_debugger = false;
   };
@@ -196,8 +215,8 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // not found), also if run() failed for that; none: it has not ended.
   [[nodiscard]] std::optional<int> getPayloadExitCode();
 
-  // Kept with the VM's record until it runs again. None: it has never run, runs now, was running when the service was killed, or has
-  // no record.
+  // Kept with the VM's record until it runs again. None: it has never run, runs now, was running when the service was killed, or
+  // has no record.
   Result<std::optional<LastRun>> getLastRun();
 
   // A connection to a port that the guest listens on.
@@ -243,13 +262,15 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // What the payload wrote, as far as nobody listened for it.
   Result<UniqueFd> getLogOutput();
 
-  // Lets debuggers connect to `listener`, a listening stream socket, and speak GDB's remote serial protocol there. It takes the place of an earlier one, unless a
-  // debugger is connected (kUnavailable). kPermission: an isolated VM, or debug level kNone. Whoever can connect owns the guest.
+  // Lets debuggers connect to `listener`, a listening stream socket, and speak GDB's remote serial protocol there. It takes the
+  // place of an earlier one, unless a debugger is connected (kUnavailable). kPermission: an isolated VM, or debug level kNone.
+  // Whoever can connect owns the guest.
   Result<void> attachDebugger(UniqueFd listener);
 
-  // The memory and registers as an ELF core, in pieces, from a socket: offset and length (64 bits each, little-endian), that many bytes; a piece of length 0 ends it, and its
-  // offset is the file's size. What lies between pieces is zero; a stream that ends without that end is a dump that failed. The VM stands still until all of it has
-  // been read, the socket is closed, or nothing has been read for ten seconds. kPermission as above.
+  // The memory and registers as an ELF core, in pieces, from a socket: offset and length (64 bits each, little-endian), that many
+  // bytes; a piece of length 0 ends it, and its offset is the file's size. What lies between pieces is zero; a stream that ends
+  // without that end is a dump that failed. The VM stands still until all of it has been read, the socket is closed, or nothing
+  // has been read for ten seconds. kPermission as above.
   Result<UniqueFd> dump();
 
   // Sends a Linux signal (1 to 64) to the payload's process group.
@@ -258,8 +279,8 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
 
   // kUnsupported where the guest has no agent.
   Result<void> trimMemory(TrimLevel level);
-  // The balloon's size in bytes: what the guest has given back to the host because it was asked to. Another size is made later, as far as the
-  // guest can. kUnavailable unless it runs.
+  // The balloon's size in bytes: what the guest has given back to the host because it was asked to. Another size is made later,
+  // as far as the guest can. kUnavailable unless it runs.
   Result<uint64_t> getMemoryBalloon();
   Result<void> setMemoryBalloon(uint64_t bytes);
 

@@ -67,6 +67,11 @@ class VirtualMachineManager {
   // All that have a record, by name.
   Result<std::vector<std::string>> listRecords();
 
+  // What was kept of the VMs of that name, or if it is empty of all, that crashed; the newest first.
+  Result<std::vector<CrashReport>> listCrashReports(const std::string& name = {});
+  // A file, for reading. kNotFound: it has had to make room for newer ones, or its VM was deleted.
+  Result<UniqueFd> openCrashReport(const CrashReport& report);
+
   class Impl;  // private to the library
   [[nodiscard]] Impl& impl() const { return *impl_; }
 

@@ -5,6 +5,7 @@ import adyton.virtualizationservice.IVirtualMachine;
 import adyton.virtualizationservice.ResourceUsage;
 import adyton.virtualizationservice.ServiceStatistics;
 import adyton.virtualizationservice.VirtualMachineConfig;
+import adyton.virtualizationservice.VirtualMachineCrashReport;
 import adyton.virtualizationservice.VirtualMachineDebugInfo;
 import adyton.virtualizationservice.VirtualMachineDescriptor;
 import adyton.virtualizationservice.VirtualMachineLastRun;
@@ -79,4 +80,11 @@ interface IVirtualizationService {
 
     /** Calls, the host's pressure and the service's own use. What a VM counts: IVirtualMachine.getStatistics(). */
     ServiceStatistics getStatistics();
+
+    // ---- Crash reports. The last 5 of a record are kept as long as it is, of other VMs the last 20.
+
+    /** Those of the VMs of that name, or if it is empty of all; the newest first. */
+    VirtualMachineCrashReport[] listCrashReports(String name);
+    /** One that listCrashReports() has named: a file, open for reading. ERROR_NOT_FOUND for any other path. */
+    ParcelFileDescriptor openCrashReport(String path);
 }

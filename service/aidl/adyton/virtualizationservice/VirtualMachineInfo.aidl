@@ -2,6 +2,7 @@ package adyton.virtualizationservice;
 
 import adyton.virtualizationcommon.DeathReason;
 import adyton.virtualizationservice.IsolationLevel;
+import adyton.virtualizationservice.VirtualMachineCrashReport;
 import adyton.virtualizationservice.VirtualMachineState;
 
 /** A VM at this moment. Counters of a dead VM are those of its end. */
@@ -38,4 +39,6 @@ parcelable VirtualMachineInfo {
     String vsockSocket;
     /** Its CPUs are halted by suspend(). */
     boolean suspended;
+    /** Of this run; null: it has left none (yet). */
+    @nullable VirtualMachineCrashReport crashReport;
 }

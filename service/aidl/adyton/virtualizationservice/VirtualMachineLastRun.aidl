@@ -1,6 +1,7 @@
 package adyton.virtualizationservice;
 
 import adyton.virtualizationcommon.DeathReason;
+import adyton.virtualizationservice.VirtualMachineCrashReport;
 
 /** How the last run of a persistent VM ended. */
 parcelable VirtualMachineLastRun {
@@ -12,4 +13,6 @@ parcelable VirtualMachineLastRun {
     boolean app;
     /** What the payload wrote to the log, the last 1 MiB of it: a file, open for reading. */
     ParcelFileDescriptor log;
+    /** That the run has left; null: none, or it has had to make room for newer ones. */
+    @nullable VirtualMachineCrashReport crashReport;
 }
