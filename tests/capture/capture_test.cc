@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <random>
+#include <regex>
 #include <sstream>
 
 #include "tests/e2e/adyton.h"
@@ -16,7 +17,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ContainsRegex;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 
@@ -50,11 +53,17 @@ class CalculatorCapture : public ::testing::Test {
   static void TearDownTestSuite() { delete std::exchange(folder_, nullptr); }
   static std::string file() { return folder_->path() + "/calculator.pcapng"; }
 
-  static std::vector<std::string> tshark(const std::string& options) {
+  static std::vector<std::string> tshark(const std::string& options, const std::string& of = file()) {
     return lines_of(
         shell_output("WIRESHARK_CONFIG_DIR=\"$1\" exec tshark -X lua_script:\"$2\" -o rpcbinder.maps:\"$3\" -r \"$4\" " +
                          options + " 2>\"$1\"/errors; ! grep -i 'lua' \"$1\"/errors",
-                     {folder_->path(), ADYTON_LUA, ADYTON_INTERFACES, file()}));
+                     {folder_->path(), ADYTON_LUA, ADYTON_INTERFACES, of}));
+  }
+  // The calls and replies of the calculator's connection, without their times.
+  static std::vector<std::string> calls(const std::string& of) {
+    auto lines = tshark("-Y 'rpcbinder && adyton.guest_port == 5678' -T fields -E aggregator='|' -e rpcbinder.message", of);
+    for (std::string& line : lines) line = std::regex_replace(line, std::regex(R"( \([0-9.]+ ms\))"), "");
+    return lines;
   }
 
  private:
@@ -125,6 +134,49 @@ TEST_F(CalculatorCapture, AConnectionCanBeFollowed) {
   std::string all;
   for (const std::string& line : tshark("-X lua_script1:follow=" + streams[0] + " -q")) all += line + "\n";
   EXPECT_THAT(all, AllOf(HasSubstr("host > guest, "), HasSubstr("guest > host, "), HasSubstr("t.o.r...I.C.a.")));
+}
+
+// As of a VM whose session is open already, which is what Wireshark usually finds.
+TEST_F(CalculatorCapture, WhatACaptureThatStartedLateHasIsDecoded) {
+  const auto whole = calls(file());
+  const auto numbers = tshark("-Y 'rpcbinder && adyton.guest_port == 5678' -T fields -e frame.number");
+  ASSERT_EQ(whole.size(), numbers.size());
+  const TemporaryFolder folder;
+  const std::string late = folder.path() + "/late.pcapng";
+  for (const char* first : {"call ICalculator.add(", "call ICalculatorListener.onResult(operation = \"multiply\""}) {
+    SCOPED_TRACE(first);
+    const auto call = std::ranges::find_if(whole, [&](const std::string& line) { return line.starts_with(first); });
+    ASSERT_NE(call, whole.end());
+    shell_output("editcap -r \"$1\" \"$2\" \"$3\"-999999", {file(), late, numbers[static_cast<size_t>(call - whole.begin())]});
+    // Only replies to calls from before are without a name.
+    auto expected = std::vector<std::string>(call, whole.end());
+    const auto seen = calls(late);
+    ASSERT_EQ(seen.size(), expected.size());
+    size_t nameless = 0;
+    for (size_t i = 0; i < seen.size(); ++i) {
+      if (seen[i] != expected[i]) {
+        ++nameless;
+        EXPECT_THAT(seen[i], ContainsRegex("reply( = [0-9]+)?$")) << expected[i];
+      }
+    }
+    EXPECT_EQ(nameless, std::string_view(first).find("Listener") != std::string_view::npos ? 1u : 0u);
+    EXPECT_TRUE(tshark("-Y rpcbinder.odd", late).empty());
+    EXPECT_THAT(tshark("-Y 'rpcbinder && !adyton.began_before && adyton.guest_port == 5678'", late), IsEmpty());
+  }
+}
+
+TEST_F(CalculatorCapture, WhatWasCutHasItsCallsStill) {
+  const TemporaryFolder folder;
+  const std::string cut = folder.path() + "/cut.pcapng";
+  shell_output("editcap -s 300 \"$1\" \"$2\"", {file(), cut});
+  EXPECT_EQ(tshark("-Y 'adyton.op == 5' -T fields -e frame.number", cut),
+            tshark("-Y 'adyton.op == 5' -T fields -e frame.number"));
+  const std::string methods = "-Y rpcbinder.method -T fields -e rpcbinder.method";
+  EXPECT_THAT(tshark(methods, cut), ElementsAreArray(tshark(methods)));
+  const std::string answered = "-Y rpcbinder.latency -T fields -e rpcbinder.method";
+  EXPECT_THAT(tshark(answered, cut), ElementsAreArray(tshark(answered)));
+  EXPECT_THAT(calls(cut), Contains(AllOf(HasSubstr("call ICalculator.sum("), HasSubstr(", cut short"))));
+  EXPECT_TRUE(tshark("-Y rpcbinder.odd", cut).empty());
 }
 
 // The plugin reads what a guest chose to send: damaged messages are said to be so, and are no errors of the plugin.

@@ -1,18 +1,10 @@
 // Wireshark's and tcpdump's own programs read every kind of file that we write, and see in it what was sent.
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include "tools/capture/oracle.h"
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <sstream>
+#include <gmock/gmock.h>
 
 #include "tools/capture/pcap_writer.h"
 #include "tools/capture/pcapng_writer.h"
-#include "tools/capture/recorder.h"
-#include "tools/capture/testing.h"
 
 namespace adyton::capture {
 namespace {
@@ -21,27 +13,11 @@ using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using testing::FakeVm;
 using ::testing::HasSubstr;
+using testing::lines_of;
 using ::testing::Not;
+using testing::OracleTest;
+using testing::output_of;
 using testing::Sent;
-
-// What a shell command prints; it has to succeed.
-std::string output_of(const std::string& command) {
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), got);
-  EXPECT_EQ(::pclose(pipe), 0) << command << "\n" << text;
-  return text;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    if (!line.starts_with("Running as user")) lines.push_back(line);
-  }
-  return lines;
-}
 
 // A conversation with everything in it.
 std::vector<Sent> conversation() {
@@ -59,27 +35,6 @@ std::vector<Sent> conversation() {
   for (size_t i = 0; i < packets.size(); ++i) packets[i].time += i * 1'000'001;
   return packets;
 }
-
-struct OracleTest : ::testing::Test {
-  ~OracleTest() override { ::unlink(path.c_str()); }
-
-  void record(Writer& writer, Output& out, std::vector<FakeVm*> vms) {
-    Recorder recorder(writer, out, -1);
-    for (FakeVm* vm : vms) recorder.add(vm->source());
-    for (FakeVm* vm : vms) vm->end();
-    EXPECT_EQ(recorder.run({}), EndReason::kSourcesEnded);
-  }
-  std::vector<std::string> fields(const std::string& names, const std::string& more = "") {
-    std::string command = "tshark -r " + path + " -T fields -E separator=' ' " + more;
-    std::istringstream stream(names);
-    for (std::string name; stream >> name;) command += " -e " + name;
-    return lines_of(output_of(command));
-  }
-
-  std::string path = "/tmp/adyton-capture-XXXXXX";
-  UniqueFd file{::mkstemp(path.data())};
-  Output output{UniqueFd(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0))};
-};
 
 TEST_F(OracleTest, TsharkSeesWhatWasSentInPcapng) {
   FakeVm first("first"), second("second");

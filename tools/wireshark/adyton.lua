@@ -14,6 +14,7 @@ local script_arguments = {...}
 
 local kMaxStreams = 65536
 local kMaxMessage = 1024 * 1024  -- AOSP's receivers take 100,000 bytes
+local kMaxTries = 64             -- packets of a connection that may be the middle of an RpcBinder session
 local kMaxPending = 64           -- calls of one connection that wait for their replies
 local kMaxDepth = 16
 local kMaxElements = 32
@@ -37,8 +38,9 @@ local vf = {
   offset = ProtoField.uint64("adyton.offset", "Offset in the direction's bytes", base.DEC),
   eom = ProtoField.bool("adyton.eom", "End of message"),
   eor = ProtoField.bool("adyton.eor", "End of record"),
+  late = ProtoField.bool("adyton.began_before", "Began before the capture, or where packets were dropped"),
 }
-vsock.fields = {vf.stream, vf.type, vf.op, vf.from_host, vf.host_port, vf.guest_port, vf.offset, vf.eom, vf.eor}
+vsock.fields = {vf.stream, vf.type, vf.op, vf.from_host, vf.host_port, vf.guest_port, vf.offset, vf.eom, vf.eor, vf.late}
 
 local rpc = Proto("rpcbinder", "RpcBinder")
 local kCommands = {[0] = "TRANSACT", [1] = "REPLY", [2] = "DEC_STRONG"}
@@ -62,6 +64,7 @@ local rf = {
   session_id = ProtoField.bytes("rpcbinder.session_id", "Session"),
   command = ProtoField.uint32("rpcbinder.command", "Command", base.DEC, kCommands),
   body_size = ProtoField.uint32("rpcbinder.body_size", "Bytes", base.DEC),
+  cut = ProtoField.bool("rpcbinder.cut", "Cut short by the capture"),
   address = ProtoField.uint32("rpcbinder.address", "Object", base.DEC),
   code = ProtoField.uint32("rpcbinder.code", "Code", base.DEC),
   oneway = ProtoField.bool("rpcbinder.oneway", "Oneway"),
@@ -352,13 +355,14 @@ end
 
 local streams        -- by key: the one that is open
 local stream_count
+local gaps           -- by interface: how often packets were dropped
 local packets        -- by frame number: what the first pass found
 local versions       -- of sessions, by their ids
 local follow = nil   -- which stream's bytes to collect
 local followed, followed_bytes
 
 local function reset_state()
-  streams, packets, versions = {}, {}, {}
+  streams, gaps, packets, versions = {}, {}, {}, {}
   stream_count = 0
   followed, followed_bytes = {}, 0
 end
@@ -370,12 +374,14 @@ function vsock.init()
 end
 
 local interface_id = Field.new("frame.interface_id")
+local has_drops, drop_count = pcall(Field.new, "frame.drop_count")
+if not has_drops then drop_count = nil end  -- an older Wireshark
 
 local function new_stream(host_port, guest_port)
   local index = stream_count
   stream_count = stream_count + 1
   return {index = index, host_port = host_port, guest_port = guest_port, sent = {[true] = UInt64(0), [false] = UInt64(0)},
-          opener = nil, rpc = nil}
+          opener = nil, rpc = nil, tries = 0}
 end
 
 -- ---- RpcBinder in a stream -----------------------------------------------------------------------------------------------
@@ -392,39 +398,113 @@ local function new_rpc(client_is_host)
   return {
     client = client_is_host,   -- which direction opened the connection
     version = 2,
-    expect = {[client_is_host] = {{"connection", 16}}, [not client_is_host] = {}},
-    buffer = {[true] = nil, [false] = nil},  -- the beginning of a message whose rest is to come
-    pending = {[true] = {}, [false] = {}},   -- calls by direction, that wait for their replies
-    broken = false,
+    -- By direction: what of the handshake is to come; the beginning of a message whose rest is to come; how much of a message
+    -- that was shown already is to come; whether it is not known where the next message begins.
+    ways = {[client_is_host] = {expect = {{"connection", 16}}, skip = 0}, [not client_is_host] = {expect = {}, skip = 0}},
+    pending = {[true] = {}, [false] = {}},  -- calls by direction, that wait for their replies
   }
 end
 
--- The size of the message that begins at `at`, or nil when too little of it is there to know.
-local function next_size(state, from_host, tvb, at, available)
-  local expected = state.expect[from_host][1]
+-- Bytes are missing, and with them the place where the next message of this direction begins. Of calls that wait it is not known
+-- which replies are theirs.
+local function lose(state, way)
+  way.expect, way.buffer, way.skip, way.lost = {}, nil, 0, true
+  state.pending = {[true] = {}, [false] = {}}
+end
+
+-- How much of a message's parcel was captured, from its beginning.
+local function parcel_captured(m) return math.max(0, math.min(m.parcel_size, m.have - m.parcel_at)) end
+
+-- Whether the body of a message can be one, as far as it was captured (`have` of `size` bytes, from the header on). Of a
+-- transaction or reply that tells it, also the version that it is of.
+local function plausible_body(command, tvb, at, have, size)
+  local function zero(from, to)
+    for i = from, math.min(to, have) - 4, 4 do
+      if tvb(at + i, 4):le_uint() ~= 0 then return false end
+    end
+    return true
+  end
+  if command == 2 then
+    return size == 32 and zero(28, 32) and (have < 28 or tvb(at + 16, 4):le_uint() <= 3 and tvb(at + 24, 4):le_uint() > 0)
+  end
+  if command == 1 then
+    if size >= 36 and zero(24, 36) then
+      local parcel = have >= 24 and tvb(at + 20, 4):le_uint()
+      if not parcel then return true end
+      if parcel <= size - 36 and (size - 36 - parcel) % 4 == 0 and (parcel > 0 or size == 36) then return true, 2 end
+    end
+    -- Version 0 has a status and the parcel only.
+    return size >= 20 and size % 4 == 0, 0
+  end
+  if size < 56 or not zero(44, 56) then return false end
+  if have < 32 then return true end
+  local options, address = tvb(at + 16, 4):le_uint(), tvb(at + 20, 4):le_uint()
+  if options > 3 or (options == 0 and (address ~= 0 or tvb(at + 24, 4):le_uint() > 2)) then return false end
+  if bit.band(tvb(at + 28, 4):le_uint(), bit.bnot(0x21)) ~= 0 then return false end
+  if have < 44 then return true end
+  local parcel = tvb(at + 40, 4):le_uint()
+  if size == 56 then return parcel == 0 end
+  if parcel == 0 then return size % 4 == 0, 0 end
+  return parcel <= size - 56 and (size - 56 - parcel) % 4 == 0, 2
+end
+
+-- Whether messages begin with this packet, whose payload is `length` bytes at `at`, of which `have` were captured: RpcBinder
+-- has no mark for that, but headers with zeros and sizes that have to fit. `certain`: they have to end with the packet, too. The
+-- version that they are of is set if it is not known.
+local function begins_message(state, tvb, at, have, length, certain)
+  local version
+  for checked = 0, kMaxElements do
+    if have < (checked == 0 and 12 or 16) then
+      -- What follows a good message was cut off, or is in the next packet.
+      if checked == 0 or (certain and have == length) then return false end
+      break
+    end
+    if length < 16 or tvb(at + 8, 4):le_uint() ~= 0 or (have >= 16 and tvb(at + 12, 4):le_uint() ~= 0) then return false end
+    local command, size = tvb(at, 4):le_uint(), 16 + tvb(at + 4, 4):le_uint()
+    if command > 2 or size > 16 + kMaxMessage then return false end
+    if size > length and (certain or command == 2) then return false end
+    local good, found = plausible_body(command, tvb, at, math.min(have, size), size)
+    if not good then return false end
+    if found and (command == 0 or not version) then version = found end
+    if size >= length then break end
+    at, have, length = at + size, math.max(0, have - size), length - size
+  end
+  if version and not state.version_known then state.version, state.version_known = version, true end
+  return true
+end
+
+-- The size of the message that begins at `at`, or nil when too little of it is there to know. `needed`: bytes to have.
+local function next_size(way, tvb, at, available, needed)
+  local expected = way.expect[1]
   if expected then return expected[2], expected[1] end
-  if available < 16 then return nil end
+  if available < needed then return nil end
   local command = tvb(at, 4):le_uint()
   local size = tvb(at + 4, 4):le_uint()
   if command > 2 or size > kMaxMessage then error("no RpcBinder message", 0) end
   return 16 + size, "command"
 end
 
-local function transact(state, from_host, m, tvb, at, size, pinfo)
+local function transact(state, from_host, m, tvb, at, size)
   if size < 56 then error("a transaction is cut short", 0) end
-  m.address_options = tvb(at + 16, 4):le_uint()
-  m.address = tvb(at + 20, 4):le_uint()
-  m.code = tvb(at + 24, 4):le_uint()
-  m.oneway = bit.band(tvb(at + 28, 4):le_uint(), 1) ~= 0
+  local captured = m.have
   m.parcel_at = 56
-  m.parcel_size = state.version >= 1 and tvb(at + 40, 4):le_uint() or size - 56
+  m.parcel_size = size - 56
+  if captured >= 32 then
+    m.address_options = tvb(at + 16, 4):le_uint()
+    m.address = tvb(at + 20, 4):le_uint()
+    m.code = tvb(at + 24, 4):le_uint()
+    m.oneway = bit.band(tvb(at + 28, 4):le_uint(), 1) ~= 0
+    if state.version >= 1 and captured >= 44 then m.parcel_size = tvb(at + 40, 4):le_uint() end
+  end
   if m.parcel_size > size - 56 then error("a parcel is longer than its message", 0) end
-  if m.address == 0 and m.address_options == 0 then
+  if not m.code then
+    m.method = "?"
+  elseif m.address == 0 and m.address_options == 0 then
     m.interface, m.method = "session", kSpecial[m.code] or ("code " .. m.code)
     m.special = true
   else
     if m.parcel_size >= 4 and not (kCommon[m.code] and m.code > 0xffffff) then
-      local reader = new_reader(tvb, at + 56, at + 56 + m.parcel_size)
+      local reader = new_reader(tvb, at + 56, at + 56 + parcel_captured(m))
       local good, token = pcall(reader.string16, reader)
       if good and token then
         m.interface = token
@@ -443,27 +523,33 @@ local function transact(state, from_host, m, tvb, at, size, pinfo)
   end
 end
 
-local function answer(state, from_host, m, tvb, at, size, pinfo)
+local function answer(state, from_host, m, tvb, at, size)
   local fixed = state.version >= 1 and 20 or 4
   if size < 16 + fixed then error("a reply is cut short", 0) end
-  m.status = tvb(at + 16, 4):le_int()
+  m.status = m.have >= 20 and tvb(at + 16, 4):le_int() or nil
   m.parcel_at = 16 + fixed
-  m.parcel_size = state.version >= 1 and tvb(at + 20, 4):le_uint() or size - 16 - fixed
+  m.parcel_size = state.version >= 1 and m.have >= 24 and tvb(at + 20, 4):le_uint() or size - 16 - fixed
   if m.parcel_size > size - 16 - fixed then error("a parcel is longer than its message", 0) end
   local call = table.remove(state.pending[not from_host])
   if not call then return end
-  m.call, call.reply_frame = call, pinfo.number
-  m.latency = tonumber(tostring(pinfo.abs_ts)) and (pinfo.abs_ts - call.time) or nil
-  if call.special and call.code == 2 and m.status == 0 and m.parcel_size >= 36 then
+  m.call, call.reply_frame = call, m.frame
+  m.latency = m.time and call.time and m.time - call.time
+  if call.special and call.code == 2 and m.status == 0 and parcel_captured(m) >= 36 then
     versions[tostring(tvb(at + m.parcel_at + 4, 32):bytes())] = state.version
   end
 end
 
--- One whole message, in the first pass. `tvb` has it at `at`.
-local function on_message(stream, state, from_host, kind, tvb, at, size, pinfo)
-  local m = {kind = kind, from_host = from_host, size = size, frame = pinfo.number, time = pinfo.abs_ts}
+local frame_time = Field.new("frame.time_epoch")
+
+-- One message, in the first pass. `tvb` has it at `at`; or, if it was cut, its first `have` bytes.
+local function on_message(state, from_host, kind, tvb, at, have, size, pinfo)
+  local time = frame_time()
+  local m = {kind = kind, from_host = from_host, size = size, have = have, frame = pinfo.number, time = time and time.value}
   local server = not state.client
-  if kind ~= "command" then table.remove(state.expect[from_host], 1) end
+  if kind ~= "command" then
+    table.remove(state.ways[from_host].expect, 1)
+    if have < size then return m end
+  end
   if kind == "connection" then
     if not looks_like_connection_header(tvb(at, size)) then error("no RpcBinder connection header", 0) end
     m.version = tvb(at, 4):le_uint()
@@ -472,11 +558,11 @@ local function on_message(stream, state, from_host, kind, tvb, at, size, pinfo)
     local caller = state.client
     if m.incoming then caller = server end
     if tvb(at + 14, 2):le_uint() == 32 then
-      table.insert(state.expect[state.client], {"session id", 32})
+      table.insert(state.ways[state.client].expect, {"session id", 32})
     else
-      table.insert(state.expect[server], {"new session", 8})
+      table.insert(state.ways[server].expect, {"new session", 8})
     end
-    table.insert(state.expect[caller], {"connection init", 8})
+    table.insert(state.ways[caller].expect, {"connection init", 8})
   elseif kind == "session id" then
     m.session_id = true
     state.version = versions[tostring(tvb(at, 32):bytes())] or state.version
@@ -485,9 +571,9 @@ local function on_message(stream, state, from_host, kind, tvb, at, size, pinfo)
   elseif kind == "command" then
     m.command = tvb(at, 4):le_uint()
     if m.command == 0 then
-      transact(state, from_host, m, tvb, at, size, pinfo)
+      transact(state, from_host, m, tvb, at, size)
     elseif m.command == 1 then
-      answer(state, from_host, m, tvb, at, size, pinfo)
+      answer(state, from_host, m, tvb, at, size)
     elseif size < 32 then
       error("a DEC_STRONG is cut short", 0)
     end
@@ -495,44 +581,66 @@ local function on_message(stream, state, from_host, kind, tvb, at, size, pinfo)
   return m
 end
 
--- Takes a packet's payload apart. Returns messages that end in it: where they are in the packet, or their bytes.
-local function feed(stream, from_host, tvb, at, length, pinfo)
-  local state = stream.rpc
-  local found = {}
-  local buffer = state.buffer[from_host]
-  local data, offset, stop = tvb, at, at + length
+-- Takes a packet's payload apart, `length` bytes of which the first `have` were captured. Adds the messages that end in it, or
+-- that were cut here, to `found`: where they are in the packet, or their bytes.
+local function feed(state, from_host, tvb, at, have, length, pinfo, found)
+  local way = state.ways[from_host]
+  if way.skip > 0 then
+    local skipped = math.min(way.skip, length)
+    way.skip = way.skip - skipped
+    if skipped == length then return end
+    if skipped > have then return lose(state, way) end
+    at, have, length = at + skipped, have - skipped, length - skipped
+  end
+  if way.lost then
+    if not begins_message(state, tvb, at, have, length) then return end
+    way.lost = nil
+  end
+  local missing = length - have
+  local buffer = way.buffer
+  local data, offset, stop = tvb, at, at + have
   if buffer then
-    buffer:append(tvb(at, length):bytes())
+    if have > 0 then buffer:append(tvb(at, have):bytes()) end
     if buffer:len() > kMaxMessage + 64 then error("a message is too long", 0) end
     data, offset, stop = buffer:tvb("RpcBinder message"), 0, buffer:len()
   end
   while offset < stop do
-    local size, kind = next_size(state, from_host, data, offset, stop - offset)
-    if not size or size > stop - offset then break end
-    local m = on_message(stream, state, from_host, kind, data, offset, size, pinfo)
+    -- Command and size are the first 8 bytes: enough when there will not be more.
+    local size, kind = next_size(way, data, offset, stop - offset, missing > 0 and 8 or 16)
+    if not size then break end
+    local captured = math.min(size, stop - offset)
+    local to_come = size - captured
+    if to_come > 0 and missing == 0 then break end
+    local m = on_message(state, from_host, kind, data, offset, captured, size, pinfo)
     if buffer then
-      m.bytes = data(offset, size):bytes()
+      m.bytes = data(offset, captured):bytes()
     else
       m.offset = offset
     end
     found[#found + 1] = m
-    offset = offset + size
+    offset = offset + captured
+    if to_come > 0 then
+      if to_come < missing then break end
+      -- The message goes on to the end of the packet at least: where it ends is known.
+      way.buffer, way.skip = nil, to_come - missing
+      return
+    end
   end
-  state.buffer[from_host] = offset < stop and data(offset, stop - offset):bytes() or nil
-  return found
+  if missing > 0 then return lose(state, way) end
+  way.buffer = offset < stop and data(offset, stop - offset):bytes() or nil
 end
 
 -- ---- what is shown of a message -----------------------------------------------------------------------------------------
 
 local function short_name(interface) return interface and (interface:match("([^%.]+)$") or interface) or "object" end
 
-local function show_values(tree, reader, list, field, out)
+local function show_values(tree, reader, list, field, out, cut)
   for _, entry in ipairs(list) do
     local from = reader.at
     local good, value = pcall(read_value, reader, entry.type, 0)
     if not good then
-      tree:add_proto_expert_info(rx.odd, entry.name .. ": " .. tostring(value))
-      out[#out + 1] = "?"
+      if not cut then tree:add_proto_expert_info(rx.odd, entry.name .. ": " .. tostring(value)) end
+      out[#out + 1] = cut and "..." or "?"
       return
     end
     local text = (entry.name ~= "" and entry.name .. " = " or "") .. value
@@ -542,17 +650,19 @@ local function show_values(tree, reader, list, field, out)
 end
 
 local function show_transaction(tree, tvb, at, m)
+  if m.reply_frame then tree:add(rf.reply_in, m.reply_frame):set_generated() end
+  if not m.code then return "call" end
   tree:add_le(rf.address, tvb(at + 20, 4))
   tree:add_le(rf.code, tvb(at + 24, 4))
   tree:add(rf.oneway, tvb(at + 28, 4), m.oneway)
-  if m.oneway then tree:add_le(rf.async_number, tvb(at + 32, 8)) end
+  if m.oneway and m.have >= 40 then tree:add_le(rf.async_number, tvb(at + 32, 8)) end
   if m.interface then tree:add(rf.interface, tvb(at + m.parcel_at, (m.arguments_at or m.parcel_at) - m.parcel_at), m.interface) end
   tree:add(rf.method, tvb(at + 24, 4), m.method)
-  if m.reply_frame then tree:add(rf.reply_in, m.reply_frame):set_generated() end
-  if m.parcel_size > 0 then tree:add(rf.parcel, tvb(at + m.parcel_at, m.parcel_size)) end
+  local parcel = parcel_captured(m)
+  if parcel > 0 then tree:add(rf.parcel, tvb(at + m.parcel_at, parcel)) end
   local shown = {}
   if m.description and m.arguments_at then
-    local reader = new_reader(tvb, at + m.arguments_at, at + m.parcel_at + m.parcel_size)
+    local reader = new_reader(tvb, at + m.arguments_at, at + m.parcel_at + parcel)
     local ins = {}
     for _, argument in ipairs(m.description.arguments) do
       if argument.direction ~= "out" then
@@ -561,15 +671,15 @@ local function show_transaction(tree, tvb, at, m)
         ins[#ins + 1] = {name = argument.name .. ".length", type = "int"}  -- room for what comes back
       end
     end
-    show_values(tree, reader, ins, rf.argument, shown)
-  elseif m.parcel_size > 0 and not m.special then
+    show_values(tree, reader, ins, rf.argument, shown, m.have < m.size)
+  elseif m.parcel_size > (m.arguments_at or m.parcel_at) - m.parcel_at and not m.special then
     shown[1] = "..."
   end
   return (m.oneway and "oneway " or "call ") .. (m.special and "" or short_name(m.interface) .. ".") .. m.method .. "(" .. table.concat(shown, ", ") .. ")"
 end
 
 local function show_special_reply(tree, tvb, at, m)
-  local reader = new_reader(tvb, at + m.parcel_at, at + m.parcel_at + m.parcel_size)
+  local reader = new_reader(tvb, at + m.parcel_at, at + m.parcel_at + parcel_captured(m))
   local good, text = pcall(function()
     local from = reader.at
     if m.call.code == 0 then return read_binder(reader) end
@@ -578,18 +688,18 @@ local function show_special_reply(tree, tvb, at, m)
     tree:add(rf.session_id, reader:take(32))
     return "session " .. tostring(tvb(from + 4, 4):bytes()):lower() .. "..."
   end)
-  if good then tree:add(rf.result, tvb(at + m.parcel_at, m.parcel_size), text) end
+  if good then tree:add(rf.result, tvb(at + m.parcel_at, parcel_captured(m)), text) end
   return good and text or "?"
 end
 
 local function show_reply(tree, tvb, at, m)
-  tree:add_le(rf.status, tvb(at + 16, 4))
+  if m.status then tree:add_le(rf.status, tvb(at + 16, 4)) end
   local name = "reply"
   if m.call then
     tree:add(rf.call_in, m.call.frame):set_generated()
     if m.call.interface then tree:add(rf.interface, m.call.interface):set_generated() end
-    tree:add(rf.method, m.call.method):set_generated()
-    name = "reply " .. (m.call.special and "" or short_name(m.call.interface) .. ".") .. m.call.method
+    if m.call.code then tree:add(rf.method, m.call.method):set_generated() end
+    if m.call.code then name = "reply " .. (m.call.special and "" or short_name(m.call.interface) .. ".") .. m.call.method end
   end
   local suffix = ""
   if m.latency then
@@ -597,14 +707,16 @@ local function show_reply(tree, tvb, at, m)
     tree:add(rf.latency, seconds):set_generated()
     suffix = string.format(" (%.3f ms)", seconds * 1000)
   end
+  if not m.status then return name .. suffix end
   if m.status ~= 0 then
     tree:add_proto_expert_info(rx.failed, "status " .. m.status)
     return name .. " failed: status " .. m.status .. suffix
   end
-  if m.parcel_size > 0 then tree:add(rf.parcel, tvb(at + m.parcel_at, m.parcel_size)) end
+  local parcel = parcel_captured(m)
+  if parcel > 0 then tree:add(rf.parcel, tvb(at + m.parcel_at, parcel)) end
   if m.call and m.call.special then return name .. " = " .. show_special_reply(tree, tvb, at, m) .. suffix end
-  if m.call and m.call.code > 0xffffff then return name .. suffix end
-  local reader = new_reader(tvb, at + m.parcel_at, at + m.parcel_at + m.parcel_size)
+  if m.call and (m.call.code or 0) > 0xffffff then return name .. suffix end
+  local reader = new_reader(tvb, at + m.parcel_at, at + m.parcel_at + parcel)
   local from = reader.at
   local good, exception = pcall(reader.int, reader)
   if not good then return name .. suffix end
@@ -636,7 +748,7 @@ local function show_reply(tree, tvb, at, m)
     for _, argument in ipairs(description.arguments) do
       if argument.direction ~= "in" then outs[#outs + 1] = argument end
     end
-    show_values(tree, reader, outs, rf.result, shown)
+    show_values(tree, reader, outs, rf.result, shown, m.have < m.size)
   end
   return name .. (#shown > 0 and " = " .. table.concat(shown, ", ") or "") .. suffix
 end
@@ -644,9 +756,12 @@ end
 local function show_message(root, packet_tvb, m)
   local tvb, at = packet_tvb, m.offset
   if m.bytes then tvb, at = m.bytes:tvb("RpcBinder message"), 0 end
-  local tree = root:add(rpc, tvb(at, m.size))
+  local tree = root:add(rpc, tvb(at, m.have))
+  local cut = m.have < m.size
   local text
-  if m.kind == "connection" then
+  if cut and m.kind ~= "command" then
+    text = m.kind
+  elseif m.kind == "connection" then
     tree:add_le(rf.version, tvb(at, 4))
     tree:add(rf.options, tvb(at + 4, 1))
     tree:add(rf.incoming, tvb(at + 4, 1), m.incoming)
@@ -668,13 +783,19 @@ local function show_message(root, packet_tvb, m)
       text = show_transaction(tree, tvb, at, m)
     elseif m.command == 1 then
       text = show_reply(tree, tvb, at, m)
+    elseif m.have < 28 then
+      text = "release object"
     else
       tree:add_le(rf.address, tvb(at + 20, 4))
       tree:add_le(rf.amount, tvb(at + 24, 4))
       text = "release object " .. tvb(at + 20, 4):le_uint()
     end
   end
-  tree:add(rf.message, tvb(at, m.size), text)
+  if cut then
+    text = text .. ", cut short"
+    tree:add(rf.cut, true):set_generated()
+  end
+  tree:add(rf.message, tvb(at, m.have), text)
   tree:set_text("RpcBinder: " .. text)
   return text
 end
@@ -690,59 +811,90 @@ local function is_rpc_port(port)
   return false
 end
 
-local function first_pass(tvb, pinfo, p)
-  local interface = interface_id()
-  local key = table.concat({interface and tostring(interface) or "", p.guest_cid, p.host_port, p.guest_port, p.type}, "/")
+-- The packet's connection. nil: one too many.
+local function stream_of(p, interface)
+  local key = table.concat({interface, p.guest_cid, p.host_port, p.guest_port, p.type}, "/")
   local stream = streams[key]
   if not stream or p.op == 1 then
-    if stream_count >= kMaxStreams then return {} end
+    if stream_count >= kMaxStreams then return nil end
     stream = new_stream(p.host_port, p.guest_port)
-    if p.op == 1 then stream.opener = p.from_host end
     streams[key] = stream
-  end
-  local result = {stream = stream.index, offset = stream.sent[p.from_host]}
-  local length = tvb:len() - kHeaders
-  if p.op == 5 and length > 0 then
-    stream.sent[p.from_host] = stream.sent[p.from_host] + UInt64(p.length)
-    if follow == stream.index and followed_bytes < kMaxFollow then
-      followed[#followed + 1] = {from_host = p.from_host, bytes = tvb(kHeaders, length):raw()}
-      followed_bytes = followed_bytes + length
-    end
-    if p.type == 1 and stream.rpc == nil then
-      local forced = is_rpc_port(p.host_port) or is_rpc_port(p.guest_port)
-      local opener = stream.opener
-      if opener == nil then opener = p.from_host end
-      stream.rpc = false
-      if forced or (rpc.prefs.heuristics and opener == p.from_host and looks_like_connection_header(tvb(kHeaders, length))) then
-        stream.rpc = new_rpc(opener)
-      end
-    end
-    if stream.rpc and not stream.rpc.broken then
-      -- A packet that was cut, or one that is missing, leaves nothing to hold on to.
-      if length < p.length then
-        stream.rpc.broken = true
-      else
-        local good, found = pcall(feed, stream, p.from_host, tvb, kHeaders, length, pinfo)
-        if good then
-          result.messages = found
-        else
-          stream.rpc.broken = true
-          result.problem = tostring(found)
-        end
-      end
-      result.rpc = true
-    end
+    stream.late = p.op ~= 1
+    stream.gaps = gaps[interface]
+    if p.op == 1 then stream.opener = p.from_host end
+    if p.op == 2 then stream.opener = not p.from_host end
   end
   if p.op == 3 then streams[key] = nil end
+  return stream
+end
+
+-- The state of RpcBinder for a stream of which there is none yet, at a packet's data: `length` bytes, of which the first `have`
+-- were captured. false: it is something else. nil: that is not known yet.
+local function find_rpc(stream, p, tvb, have, length, first)
+  local forced = is_rpc_port(p.host_port) or is_rpc_port(p.guest_port)
+  if not forced and not rpc.prefs.heuristics then return false end
+  local opener = stream.opener
+  -- Where the beginning is missing, it may be in the middle of a session.
+  if have < math.min(length, 16) then stream.gap = true end
+  local middle = opener == nil or stream.gap or not first
+  if middle then
+    local state = new_rpc(p.from_host)
+    for _, way in pairs(state.ways) do lose(state, way) end
+    if begins_message(state, tvb, kHeaders, have, length, not forced) then return state end
+  end
+  if first and opener == p.from_host and have >= 16 and looks_like_connection_header(tvb(kHeaders, have)) then
+    return new_rpc(p.from_host)
+  end
+  if middle then
+    stream.tries = stream.tries + 1
+    if forced or stream.tries < kMaxTries then return nil end
+    return false
+  end
+  return forced and new_rpc(opener)
+end
+
+local function first_pass(tvb, pinfo, p)
+  local interface, dropped = interface_id(), drop_count and drop_count()
+  interface = interface and tostring(interface) or ""
+  if dropped and dropped.value > UInt64(0) then gaps[interface] = (gaps[interface] or 0) + 1 end
+  local stream = stream_of(p, interface)
+  if not stream then return {} end
+  if stream.gaps ~= gaps[interface] then
+    -- Any connection's packets may be among those that were dropped.
+    stream.gaps, stream.gap = gaps[interface], true
+    if stream.rpc then
+      for _, way in pairs(stream.rpc.ways) do lose(stream.rpc, way) end
+    end
+  end
+  local result = {stream = stream.index, offset = stream.sent[p.from_host], late = stream.late}
+  if p.op ~= 5 or p.length == 0 then return result end
+  local have, length = tvb:len() - kHeaders, tvb:reported_len() - kHeaders
+  local first = stream.sent[p.from_host] == UInt64(0)
+  stream.sent[p.from_host] = stream.sent[p.from_host] + UInt64(p.length)
+  if have > 0 and follow == stream.index and followed_bytes < kMaxFollow then
+    followed[#followed + 1] = {from_host = p.from_host, bytes = tvb(kHeaders, have):raw()}
+    followed_bytes = followed_bytes + have
+  end
+  if p.type == 1 and stream.rpc == nil then stream.rpc = find_rpc(stream, p, tvb, have, length, first) end
+  if stream.rpc then
+    result.messages, result.rpc = {}, true
+    local good, why = pcall(feed, stream.rpc, p.from_host, tvb, kHeaders, have, length, pinfo, result.messages)
+    if not good then
+      result.problem = tostring(why)
+      lose(stream.rpc, stream.rpc.ways[p.from_host])
+    end
+  end
   return result
 end
 
 local original = Dissector.get("vsock")
 
 function vsock.dissector(tvb, pinfo, root)
-  original:call(tvb, pinfo, root)
   -- Only virtio's packets: the monitor's header says what follows it.
-  if tvb:len() < kHeaders or tvb(26, 2):le_uint() ~= 2 or tvb(28, 2):le_uint() ~= 44 then return end
+  if tvb:len() < kHeaders or tvb(26, 2):le_uint() ~= 2 or tvb(28, 2):le_uint() ~= 44 then
+    original:call(tvb, pinfo, root)
+    return
+  end
   local p = {
     from_host = tostring(tvb(32, 8):le_uint64()) == kHostCid,
     length = tvb(56, 4):le_uint(),
@@ -755,9 +907,12 @@ function vsock.dissector(tvb, pinfo, root)
   p.guest_port = p.from_host and tvb(52, 4):le_uint() or tvb(48, 4):le_uint()
   if not pinfo.visited or not packets[pinfo.number] then packets[pinfo.number] = first_pass(tvb, pinfo, p) end
   local known = packets[pinfo.number]
+  -- Wireshark's own dissector leaves ours, too, where a packet was cut: it gets one that ends there.
+  original:call(tvb:len() < tvb:reported_len() and tvb(0, tvb:len()):tvb() or tvb, pinfo, root)
 
   local tree = root:add(vsock, tvb(32, 44))
   if known.stream then tree:add(vf.stream, known.stream):set_generated() end
+  if known.late then tree:add(vf.late, true):set_generated() end
   tree:add_le(vf.type, tvb(60, 2))
   tree:add_le(vf.op, tvb(62, 2))
   tree:add(vf.from_host, p.from_host):set_generated()
