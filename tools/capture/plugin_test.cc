@@ -185,6 +185,29 @@ TEST_F(PluginTest, LittleOfEachPacketIsEnoughForCommandsAndTimes) {
   EXPECT_THAT(plugin("frame.number", "rpcbinder.odd"), IsEmpty());
 }
 
+// ---- connections
+
+// Linux guests answer the host's end of a connection with two resets.
+TEST_F(PluginTest, WhatComesAfterTheEndIsNoConnectionOfItsOwn) {
+  for (int i = 0; i < 2; ++i) {
+    send({.from_host = true, .op = Op::kRequest});
+    send({.op = Op::kResponse});
+    send({.payload = "hello"});
+    send({.from_host = true, .op = Op::kShutdown, .flags = 3});
+    send({.op = Op::kReset});
+    send({.op = Op::kReset});
+    send({.from_host = true, .op = Op::kCreditUpdate});
+    send({.op = Op::kShutdown, .flags = 3});
+  }
+  // The request of a third one with these ports is missing.
+  send({.payload = "again"});
+  send({.guest_port = 7, .op = Op::kCreditUpdate});
+  write();
+  EXPECT_THAT(plugin("adyton.stream", "adyton"),
+              ElementsAre("0", "0", "0", "0", "0", "0", "0", "0", "1", "1", "1", "1", "1", "1", "1", "1", "2", "3"));
+  EXPECT_THAT(plugin("frame.number", "adyton.began_before"), ElementsAre("17", "18"));
+}
+
 // ---- sessions that were open before the capture
 
 TEST_F(PluginTest, ASessionThatWasOpenIsDecoded) {

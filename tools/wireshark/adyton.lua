@@ -815,7 +815,9 @@ end
 local function stream_of(p, interface)
   local key = table.concat({interface, p.guest_cid, p.host_port, p.guest_port, p.type}, "/")
   local stream = streams[key]
-  if not stream or p.op == 1 then
+  -- After its end there is more to come of a connection: the reset that answers a reset, credit for what was on its way. Not so
+  -- with data or a response: there a new one has begun, whose request is missing.
+  if not stream or p.op == 1 or (stream.closed and (p.op == 2 or p.op == 5)) then
     if stream_count >= kMaxStreams then return nil end
     stream = new_stream(p.host_port, p.guest_port)
     streams[key] = stream
@@ -824,7 +826,7 @@ local function stream_of(p, interface)
     if p.op == 1 then stream.opener = p.from_host end
     if p.op == 2 then stream.opener = not p.from_host end
   end
-  if p.op == 3 then streams[key] = nil end
+  if p.op == 3 then stream.closed = true end
   return stream
 end
 
