@@ -55,7 +55,7 @@ Result<bool> Recorder::drain(Input& input, uint32_t number, size_t most) {
     if (!*record) break;
     any = true;
     ++input.interface.received;
-    TRY(writer_.packet(number, *packet, (*record)->lost, input.connections.comment(*packet)));
+    TRY(writer_.packet(number, *packet, (*record)->lost, input.connections.comment(*packet, (*record)->lost)));
     if (left_) --*left_;
     if (output_.ended()) break;
   }
