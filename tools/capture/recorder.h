@@ -1,5 +1,9 @@
 // Moves packets from the rings of running captures to a writer, until something ends it.
 //
+// Packets of several virtual machines are put into the order of their times, although each has a ring of its own: one is written
+// when those with earlier times have had a millisecond to arrive. A silent virtual machine is not waited for, nor is a time
+// believed that has not come yet. (Out of order are those whose VMM was held up for longer between the stamp and the ring.)
+//
 // Bounded: the rings, the writer's buffer and a table of connections are all that there is. A writer that is slow (a pipe that
 // nobody reads) makes the rings fill up; what is dropped then is counted and said in the file.
 #pragma once
@@ -64,11 +68,20 @@ class Recorder {
     observe::RecordReader reader;
     Interface interface;
     ConnectionTable connections;
+    uint32_t number = 0;
+    // The ring's next packet, until it is its turn.
+    struct Held {
+      Packet packet;
+      uint64_t lost = 0;
+      uint64_t time = 0;  // when it takes its turn: nanoseconds since the Unix epoch
+    };
+    std::optional<Held> held = {};
     bool writer_gone = false;
     bool ended = false;
   };
 
-  Result<bool> drain(Input& input, uint32_t number, size_t most);
+  void fetch(Input& input);
+  Result<bool> drain(size_t most, uint64_t until);
   Result<std::optional<EndReason>> wait();
   Result<void> finish();
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <atomic>
 #include <random>
 
@@ -80,10 +81,10 @@ TEST_F(RecorderTest, EndsWithTheLastVmAfterAllThatItLeft) {
                   "0: 2.5000 > 3.1024: stream response [connection opened: guest port 1024 to host port 5000]",
                   "0: 3.1024 > 2.5000: stream data, length 5", "0: 2.5000 > 3.1024: stream data, length 3",
                   "0: 3.1024 > 2.5000: stream shutdown, both ways",
-                  "0: 2.5000 > 3.1024: stream reset [connection closed: guest port 1024 to host port 5000; 5 bytes from the "
-                  "guest, 3 bytes from the host, 1.500000 s]",
                   "1: 3.7 > 2.5000: stream reset [connection closed: host port 5000 and guest port 7, began before the "
                   "capture; at least 0 bytes from the guest, at least 0 bytes from the host, at least 0.000000 s]",
+                  "0: 2.5000 > 3.1024: stream reset [connection closed: guest port 1024 to host port 5000; 5 bytes from the "
+                  "guest, 3 bytes from the host, 1.500000 s]",
                   "statistics 0: 6 and 0", "statistics 1: 1 and 0"));
   EXPECT_EQ(recorder.received(), 7u);
 }
@@ -100,6 +101,50 @@ TEST_F(RecorderTest, SleepsUntilAPacketComes) {
       while (!seen) std::this_thread::yield();  // hangs if a wake is lost
     }
     vm.end();
+  });
+  EXPECT_EQ(recorder.run({}), EndReason::kSourcesEnded);
+  EXPECT_EQ(recorder.received(), 20u);
+}
+
+// VMs record beside each other; who reads the file wants one order.
+TEST_F(RecorderTest, PacketsOfSeveralVmsAreInTheOrderOfTheirTimes) {
+  FakeVm a("a", 1 << 22), b("b", 1 << 22), c("c", 1 << 22);
+  for (FakeVm* vm : {&a, &b, &c}) recorder.add(vm->source());
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(::testing::Message() << "seed " << seed);
+  std::mt19937_64 random(seed);
+  uint64_t time = 1'700'000'000'000'000'000;
+  std::vector<std::string> expected;
+  for (uint32_t i = 0; i < 3000; ++i) {
+    // Long runs of one VM too.
+    FakeVm& vm = *std::array{&a, &b, &c}[random() % 40 == 0 ? 2 : (i / 400) % 2];
+    ASSERT_TRUE(vm.send({.guest_port = i, .time = ++time}));
+    expected.push_back("3." + std::to_string(i) + " > ");
+  }
+  a.end();
+  b.end();
+  c.end();
+  EXPECT_EQ(recorder.run({}), EndReason::kSourcesEnded);
+  ASSERT_EQ(notes.notes.size(), 3 + expected.size() + 3);
+  for (size_t i = 0; i < expected.size(); ++i) ASSERT_THAT(notes.notes[3 + i], HasSubstr(expected[i]));
+}
+
+TEST_F(RecorderTest, NeitherASilentVmNorOneThatLiesAboutTheTimeHoldsUpTheOthers) {
+  FakeVm talks("talks"), silent("silent"), lies("lies");
+  for (FakeVm* vm : {&talks, &silent, &lies}) recorder.add(vm->source());
+  std::atomic<int> seen = 0;
+  notes.on_packet = [&] { ++seen; };
+  auto thread = *start_thread("vms", [&] {
+    for (int i = 1; i <= 10; ++i) {
+      timespec now{};
+      ::clock_gettime(CLOCK_REALTIME, &now);
+      lies.send({.time = i % 2 == 0 ? UINT64_MAX : 0});
+      talks.send({.time = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec)});
+      while (seen != 2 * i) std::this_thread::yield();  // hangs if they are waited for
+    }
+    talks.end();
+    lies.end();
+    silent.end();
   });
   EXPECT_EQ(recorder.run({}), EndReason::kSourcesEnded);
   EXPECT_EQ(recorder.received(), 20u);
