@@ -348,7 +348,7 @@ class CommandLine {
     capture_ = add("capture", "Show or record the vsock packets of running virtual machines");
     capture_->add_option("NAME", capture_options_.names, "Names of virtual machines")->required();
     capture_->add_option("--write,-w", capture_options_.file, "Write a capture file; - is standard output")->type_name("FILE");
-    capture_->add_option("--format", capture_format_, "pcapng, or pcap, which knows one VM, and neither comments nor drops")
+    capture_->add_option("--format", capture_format_, "pcapng; or pcap, which a file is that ends in .pcap, and knows one VM, and neither comments nor drops")
         ->check(CLI::IsMember({"pcapng", "pcap"}));
     capture_->add_option("--port,-p", capture_options_.ports, "Only packets from or to this vsock port; again for more ports")
         ->type_name("PORT")
@@ -500,8 +500,9 @@ class CommandLine {
       if (capture_format_) return bad("--format is for capture files: say -w FILE");
       return options;
     }
-    options.format = capture_format_ == "pcap" ? CaptureFormat::kPcap : CaptureFormat::kPcapng;
-    if (options.format == CaptureFormat::kPcap && options.names.size() > 1)
+    const bool pcap = capture_format_ ? *capture_format_ == "pcap" : options.file->ends_with(".pcap");
+    options.format = pcap ? CaptureFormat::kPcap : CaptureFormat::kPcapng;
+    if (pcap && options.names.size() > 1)
       return bad("a pcap file cannot tell virtual machines apart: use --format pcapng for several");
     if (options.verbose || options.dump) return bad("--verbose and --dump are for text, without -w");
     return options;

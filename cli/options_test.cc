@@ -263,6 +263,23 @@ TEST(Options, Traces) {
   EXPECT_THAT(parse({"one", "-o", "x", "-B", "1000"}).error().message, HasSubstr("power of two"));
 }
 
+TEST(Options, CapturesHaveTheFormatOfTheirNames) {
+  const auto parse = [](std::vector<std::string> arguments) -> Result<CaptureOptions> {
+    arguments.insert(arguments.begin(), {"adyton", "capture"});
+    auto command = TRY(parse_command_line(arguments));
+    return std::get<CaptureOptions>(std::move(command));
+  };
+  EXPECT_EQ(parse({"one"})->format, CaptureFormat::kText);
+  EXPECT_EQ(parse({"one", "-w", "x.pcapng"})->format, CaptureFormat::kPcapng);
+  EXPECT_EQ(parse({"one", "-w", "x"})->format, CaptureFormat::kPcapng);
+  EXPECT_EQ(parse({"one", "-w", "-"})->format, CaptureFormat::kPcapng);
+  EXPECT_EQ(parse({"one", "-w", "x.pcap"})->format, CaptureFormat::kPcap);
+  EXPECT_EQ(parse({"one", "-w", "x.pcap", "--format", "pcapng"})->format, CaptureFormat::kPcapng);
+  EXPECT_EQ(parse({"one", "-w", "x", "--format", "pcap"})->format, CaptureFormat::kPcap);
+  EXPECT_THAT(parse({"one", "two", "-w", "x.pcap"}).error().message, HasSubstr("--format pcapng"));
+  EXPECT_EQ(parse({"one", "two", "-w", "x.pcap", "--format", "pcapng"})->format, CaptureFormat::kPcapng);
+}
+
 TEST(Options, TimelinesArePayloads) {
   EXPECT_TRUE(run_options({"--timeline", "./hello"})->timeline);
   EXPECT_THAT(run_error({"--timeline", "--kernel", "Image"}), HasSubstr("--timeline"));
