@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::lines_of;
 using testing::OracleTest;
 using testing::Sent;
 
@@ -285,6 +286,28 @@ TEST_F(PluginTest, DroppedPacketsDoNotEndTheDecoding) {
   EXPECT_THAT(messages(),
               ElementsAre("new session, version 2|connection ready", "session accepted, version 2", "call IThing.code 1()",
                           "call IThing.code 2()", "reply IThing.code 2", "reply", "call IThing.code 4()", "reply IThing.code 4"));
+}
+
+// ---- where the plugin is
+
+TEST_F(PluginTest, FindsItsMapOfInterfacesWhereItIsInstalled) {
+  open();
+  host(call(1, ""));
+  write();
+  const std::string map =
+      R"({"interfaces": {"com.example.IThing": {"methods": {"1": {"name": "poke", "arguments": [], "result": "void"}}}}})";
+  const auto method_by = [&](const std::string& place, const std::string& maps) {
+    // A folder with the plugin at one place, and maps with the method's name at others.
+    const std::string script =
+        "set -e; folder=$(mktemp -d); cd $folder; mkdir -p lib/some/wireshark/plugins share/adyton elsewhere; cp " ADYTON_LUA
+        " " +
+        place + "; for map in " + maps + "; do echo '" + map + "' > $map; done; tshark -X lua_script:$folder/" + place +
+        "/adyton.lua -r " + path + " -Y 'rpcbinder.code == 1' -T fields -e rpcbinder.method; rm -r $folder";
+    return lines_of(testing::output_of(script));
+  };
+  EXPECT_THAT(method_by("lib/some/wireshark/plugins", "share/adyton/interfaces.json"), ElementsAre("poke"));
+  EXPECT_THAT(method_by("elsewhere", "elsewhere/interfaces.json"), ElementsAre("poke"));
+  EXPECT_THAT(method_by("elsewhere", "share/adyton/interfaces.json"), ElementsAre("code 1"));
 }
 
 }  // namespace

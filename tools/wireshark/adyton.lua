@@ -197,17 +197,33 @@ local function load_map(path)
   for name, declared in pairs(map.types or {}) do types[name] = declared end
 end
 
+-- Where the map of Adyton's own interfaces may be, best first.
+local function own_maps()
+  local folder = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$")
+  if not folder then folder = "." end
+  local places = {folder .. "/interfaces.json"}
+  -- PREFIX/lib/TRIPLET/wireshark/plugins, or what the distribution has instead.
+  local prefix = folder:match("^(.*)/lib/") or folder:match("^(.*)/lib64/")
+  if prefix then places[#places + 1] = prefix .. "/share/adyton/interfaces.json" end
+  places[#places + 1] = "/usr/local/share/adyton/interfaces.json"
+  places[#places + 1] = "/usr/share/adyton/interfaces.json"
+  return places
+end
+
 local loaded_maps = nil  -- the preference as it was then
 local function load_maps()
   local wanted = rpc.prefs.maps or ""
   if loaded_maps == wanted then return end
   loaded_maps = wanted
   interfaces, types = {}, {}
-  -- Adyton's own, when it is installed.
-  local own = io.open("/usr/share/adyton/interfaces.json", "rb")
-  if own then
-    own:close()
-    load_map("/usr/share/adyton/interfaces.json")
+  -- Adyton's own: of the build or the prefix that this file is of, or else of the system.
+  for _, path in ipairs(own_maps()) do
+    local own = io.open(path, "rb")
+    if own then
+      own:close()
+      load_map(path)
+      break
+    end
   end
   for path in wanted:gmatch("[^;]+") do load_map(path) end
 end
