@@ -89,9 +89,6 @@ class LanguageChecker {
         if (language_ == Language::kNdk) error("is not for --lang=ndk: use ParcelFileDescriptor");
         if (language_ == Language::kCpp && type.nullable) error("cannot be null in C++: use ParcelFileDescriptor");
         return;
-      case TypeKind::kParcelableHolder:
-        if (language_ == Language::kCpp) error("has no type for --lang=cpp");
-        return;
       case TypeKind::kList:
         if (type.arguments.empty()) error("without an argument is only for Java: say what it holds");
         for (const Type& argument : type.arguments) {

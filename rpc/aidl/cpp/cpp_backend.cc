@@ -139,6 +139,7 @@ class CppFile {
     if (declaration.as_parcelable() != nullptr || declaration.as_union() != nullptr) {
       includes_.add("rpc/parcel.h");
       includes_.add("rpc/status.h");
+      if (declaration.vintf_stability()) includes_.add("rpc/parcelable_holder.h");
       if (!declaration_.type_parameters.empty()) {
         includes_.add("rpc/describe.h");
         includes_.add("rpc/parcelable.h");

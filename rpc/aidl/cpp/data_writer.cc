@@ -58,12 +58,21 @@ std::string template_head(const Declaration& declaration) {
   return out.empty() ? out : out + ">";
 }
 
+constexpr char kStable[] = "adyton::rpc::ParcelableHolder::Stability::kVintf";
+
+// A holder of stable parcelables must know that it is one; others need no initializer.
+std::string initializer_of(const CppNames& names, const Field& field, const ParcelableDeclaration& parcelable) {
+  const bool stable_holder = field.type.kind == TypeKind::kParcelableHolder && parcelable.vintf_stability();
+  return stable_holder ? fmt::format("{{{}}}", kStable) : names.initializer(field);
+}
+
 }  // namespace
 
 std::string member_name(const std::string& name, const Declaration& declaration) {
-  static constexpr auto kData = std::to_array<std::string_view>({"write_to", "read_from", "to_string"});
+  static constexpr auto kData = std::to_array<std::string_view>({"write_to", "read_from", "to_string", "kDescriptor", "kStability"});
   static constexpr auto kUnion = std::to_array<std::string_view>(
-      {"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string"});
+      {"Tag", "Value", "tag", "get", "get_if", "set", "make", "value", "write_to", "read_from", "to_string", "kDescriptor",
+       "kStability"});
   static constexpr auto kInterface =
       std::to_array<std::string_view>({"from_binder", "as_binder", "is_alive", "local", "dump", "interface_descriptor",
                                        "link_to_death", "unlink_to_death", "method_name"});
@@ -122,14 +131,22 @@ void CppDataWriter::open(const ParcelableDeclaration& parcelable) {
   header_.line("struct {}{} {{", deprecated_attribute(parcelable.comment), escape(parcelable.name));
 }
 
+// What a ParcelableHolder asks of what it holds.
+void CppDataWriter::identity(const Declaration& declaration) {
+  header_.line("static constexpr std::string_view kDescriptor = {};", string_literal(declaration.qualified_name()));
+  if (declaration.vintf_stability()) header_.line("static constexpr auto kStability = {};", kStable);
+  header_.blank();
+}
+
 void CppDataWriter::members(const ParcelableDeclaration& parcelable) {
+  identity(parcelable);
   constructor(parcelable);
   for (const Field& field : parcelable.fields) {
     if (!field.comment.text.empty() && &field != &parcelable.fields.front()) header_.blank();
     header_.comment(field.comment);
     const std::string head =
         deprecated_attribute(field.comment) + names_.value(field.type) + " " + member_name(field.name, parcelable);
-    const std::string initializer = names_.initializer(field);
+    const std::string initializer = initializer_of(names_, field, parcelable);
     const auto* list = field.default_value.get<std::vector<Value>>();
     if (list != nullptr && !list->empty() && list->front().get<std::vector<Value>>() == nullptr &&
         initializer.starts_with(" = {")) {
@@ -234,6 +251,7 @@ void CppDataWriter::open(const UnionDeclaration& union_type) {
 
 void CppDataWriter::members(const UnionDeclaration& union_type) {
   const std::string name = escape(union_type.name);
+  identity(union_type);
   header_.line("enum class Tag : {} {{", union_type.tag->backing == TypeKind::kByte   ? "int8_t"
                                          : union_type.tag->backing == TypeKind::kLong ? "int64_t"
                                                                                       : "int32_t");

@@ -31,6 +31,7 @@ class CppDataWriter {
  private:
   void define_parcelable_functions(const ParcelableDeclaration& parcelable, const std::string& prefix, Writer& out);
   void define_union_functions(const UnionDeclaration& union_type);
+  void identity(const Declaration& declaration);
   void constructor(const Declaration& declaration);
 
   CppNames& names_;

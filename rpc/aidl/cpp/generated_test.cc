@@ -79,9 +79,16 @@ TEST_P(GeneratedTest, CarriesEveryFieldOfAParcelable) {
   dish.maybePhotos->push_back(std::nullopt);
   dish.maybePhotos->push_back(file_with("second"));
 
+  ASSERT_TRUE(dish.extension.set(Amount::make<Amount::Tag::exactly>(Ingredient{"saffron", 1})).is_ok());
+
   auto reply = kitchen_->cook(dish);
   ASSERT_TRUE(reply) << reply.error().to_string();
   EXPECT_EQ(reply->count, dish.count + 1);
+  EXPECT_EQ(reply->extension, dish.extension);
+  const auto extension = reply->extension.get<Amount>();
+  ASSERT_TRUE(extension && *extension);
+  EXPECT_EQ((*extension)->get<Amount::Tag::exactly>().name, "saffron");
+  EXPECT_FALSE(reply->extension.get<Ingredient>()) << "it is something else";
   EXPECT_EQ(reply->cook, cook);
   EXPECT_EQ(reply->token, cook);
   EXPECT_THAT(reply->cooks, ::testing::Optional(ElementsAre(nullptr, cook)));

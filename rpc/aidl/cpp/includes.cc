@@ -56,6 +56,7 @@ void CppIncludes::visit(const Type& type, bool in_field) {
       break;
     case TypeKind::kFileDescriptor:
     case TypeKind::kParcelFileDescriptor: before_.insert("base/unique_fd.h"); break;
+    case TypeKind::kParcelableHolder: before_.insert("rpc/parcelable_holder.h"); break;
     default: break;
   }
   for (const Type& argument : type.arguments) visit(argument, in_field && type.kind != TypeKind::kList);

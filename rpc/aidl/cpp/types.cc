@@ -70,6 +70,7 @@ std::string CppNames::leaf(const Type& type) const {
     case TypeKind::kIBinder: return "std::shared_ptr<adyton::rpc::Binder>";
     case TypeKind::kFileDescriptor:
     case TypeKind::kParcelFileDescriptor: return "adyton::UniqueFd";
+    case TypeKind::kParcelableHolder: return "adyton::rpc::ParcelableHolder";
     case TypeKind::kTypeParameter: return escape(type.name);
     case TypeKind::kList: return fmt::format("std::vector<{}>", value(type.element()));
     case TypeKind::kDeclared: {
@@ -81,7 +82,7 @@ std::string CppNames::leaf(const Type& type) const {
       }
       return type.declaration->kind == Declaration::Kind::kInterface ? fmt::format("std::shared_ptr<{}>", name) : name;
     }
-    default: return "void";  // refused by the front end, or by CppBackend
+    default: return "void";  // refused by the front end
   }
 }
 

@@ -63,6 +63,11 @@ TEST(NdkLayoutTest, BothBackEndsWriteTheSameBytes) {
        [&] { return ndks->repeatAmount(theirs::menu::Amount::make<theirs::menu::Amount::Tag::exactly>(salt), &amount); });
   theirs::menu::Dish dish;
   same(ours.cook(Dish()), [&] { return ndks->cook(theirs::menu::Dish(), &dish); });
+  Dish extended;
+  EXPECT_TRUE(extended.extension.set(Ingredient{"salt", 500}).is_ok());
+  theirs::menu::Dish their_extended;
+  EXPECT_EQ(their_extended.extension.setParcelable(salt), STATUS_OK);
+  same(ours.cook(extended), [&] { return ndks->cook(their_extended, &dish); });
 }
 
 }  // namespace com::example::kitchen

@@ -94,4 +94,5 @@ parcelable Dish {
     @nullable ParcelFileDescriptor photo;
     ParcelFileDescriptor[] photos;
     @nullable ParcelFileDescriptor[] maybePhotos;
+    ParcelableHolder extension;
 }
