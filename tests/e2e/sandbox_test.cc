@@ -144,6 +144,23 @@ TEST(Sandbox, AForbiddenCallEndsTheVmAndIsNamed) {
   EXPECT_EQ(adyton.wait_until_gone(), 0u);
 }
 
+// The same with the service between: its word is what the user hears.
+TEST(Sandbox, AForbiddenCallIsNamedByTheServiceToo) {
+  if (!kFilters || !can_trace()) GTEST_SKIP() << "needs strace, and a sandbox that is not reduced by a sanitizer";
+  TemporaryFolder folder;
+  const std::string disk = folder.write("disk.img", std::string(1 << 20, '-'));
+  // strace follows the service that is started, and ends with it.
+  Adyton adyton = Adyton::shell(
+      R"(mkdir "$2/adyton" && echo "idle_exit = 1" >"$2/adyton/adytond.toml" && export XDG_CONFIG_HOME="$2" &&
+         exec strace -f -qq -o /dev/null -e trace=preadv -e inject=preadv:retval=0:syscall=getuid "$ADYTON" run --disk "$1" "$PROBE" wait)",
+      {disk, folder.path()});
+  EXPECT_EQ(adyton.finish(), 125);
+  EXPECT_EQ(adyton.errors(),
+            "adyton: the VM's process was stopped by its sandbox: it made the system call getuid, which its sandbox forbids "
+            "(thread virtio-blk)\n");
+  EXPECT_EQ(adyton.wait_until_gone(), 0u);
+}
+
 // ---- the policies against what is really called
 
 class Policies : public ::testing::Test {
