@@ -22,25 +22,11 @@ struct Constant {
 };
 #define C(name) \
   { #name, static_cast < uint64_t>(name) }
-constexpr Constant kConstants[] = {C(PROT_EXEC),
-                                   C(PROT_WRITE),
-                                   C(MADV_DONTNEED),
-                                   C(PR_SET_TIMERSLACK),
-                                   C(PR_SET_NAME),
-                                   C(AF_UNIX),
-                                   C(BLKDISCARD),
-                                   C(BLKZEROOUT),
-                                   C(BLKGETSIZE64),
-                                   C(F_DUPFD_CLOEXEC),
-                                   C(F_ADD_SEALS),
-                                   C(F_GET_SEALS),
-                                   C(F_GETFL),
-                                   C(SO_SNDBUF),
-                                   C(CLONE_THREAD),
-                                   C(SIGPIPE),
-                                   C(SIGXFSZ),
-                                   C(SECCOMP_SET_MODE_FILTER),
-                                   C(ENOSYS)};
+constexpr Constant kConstants[] = {
+    C(PROT_EXEC),  C(PROT_WRITE), C(MADV_DONTNEED), C(PR_SET_TIMERSLACK), C(PR_SET_NAME), C(AF_UNIX),
+    C(BLKDISCARD), C(BLKZEROOUT), C(BLKGETSIZE64),  C(F_DUPFD_CLOEXEC),   C(F_ADD_SEALS), C(F_GET_SEALS),
+    C(F_GETFL),    C(SO_SNDBUF),  C(CLONE_THREAD),  C(SIGPIPE),           C(SIGXFSZ),     C(SECCOMP_SET_MODE_FILTER),
+    C(ENOSYS)};
 #undef C
 
 struct ArgumentName {
@@ -112,6 +98,14 @@ Result<Rule> parse_rule(std::string_view text, std::string_view reason) {
   if (text.front() == '?') {
     rule.rare = true;
     text.remove_prefix(1);
+    const size_t semicolon = reason.rfind(';');
+    if (semicolon != std::string_view::npos) rule.rare_because = trimmed(reason.substr(semicolon + 1));
+    const bool known =
+        rule.rare_because == "by chance" || rule.rare_because == "on some hosts" || rule.rare_because.starts_with("needs ");
+    if (!known) {
+      return fail(ErrorCode::kInvalidArgument,
+                  "a call with a question mark needs a comment that ends with '; by chance', '; on some hosts' or '; needs ...'");
+    }
   }
   const size_t end = text.find_first_of(" \t");
   rule.call = text.substr(0, end);

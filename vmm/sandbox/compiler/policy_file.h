@@ -4,8 +4,10 @@
 //   futex                                        # locks
 //   mmap       prot & PROT_EXEC == 0             # memory, but no code
 //   clone3     = ENOSYS                          # fails with that error instead of ending the process
-//   ?getpid                                      # abort(): on the list though no ordinary run makes the call
+//   ?getpid                                      # abort(); needs a fault of ours
 //
+// A question mark is for a call that a run of every device and request need not make. Behind the last semicolon of its comment
+// stands why: "by chance" (threads that meet, memory that is short), "on some hosts", or what it "needs" that no such run has.
 // Lines for one call add up; conditions of one line, separated by commas, must all hold. An argument is arg0 to arg5, or its name
 // for the calls that have names for them here.
 #pragma once
@@ -29,6 +31,7 @@ struct Condition {  // (argument & mask) == value
 struct Rule {
   std::string call;
   bool rare = false;
+  std::string rare_because;  // "by chance", "on some hosts", "needs ..."
   std::vector<Condition> conditions;
   std::optional<int> error;  // an errno value
   std::string reason;

@@ -18,7 +18,7 @@ std::string error_of(std::string_view text) {
 }
 
 TEST(PolicyFile, HasOneCallPerLine) {
-  auto rules = parse_policy("x.policy", "# A policy.\n\nfutex  # locks\n?getpid\t# abort()\n");
+  auto rules = parse_policy("x.policy", "# A policy.\n\nfutex  # locks\n?getpid\t# abort(); needs a fault\n");
   ASSERT_TRUE(rules) << rules.error().message;
   ASSERT_EQ(rules->size(), 2u);
   EXPECT_EQ((*rules)[0].call, "futex");
@@ -26,6 +26,7 @@ TEST(PolicyFile, HasOneCallPerLine) {
   EXPECT_FALSE((*rules)[0].rare);
   EXPECT_EQ((*rules)[1].call, "getpid");
   EXPECT_TRUE((*rules)[1].rare);
+  EXPECT_EQ((*rules)[1].rare_because, "needs a fault");
 }
 
 TEST(PolicyFile, ConditionsAreOnArguments) {
@@ -45,6 +46,8 @@ TEST(PolicyFile, ACallMayFailWithAnError) {
 
 TEST(PolicyFile, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(error_of("futex # locks\nread\n"), HasSubstr("x.policy:2: a call needs a comment"));
+  EXPECT_THAT(error_of("?getpid # abort()"), HasSubstr("x.policy:1: a call with a question mark needs a comment that ends"));
+  EXPECT_THAT(error_of("?getpid # abort(); seldom"), HasSubstr("question mark"));
   EXPECT_THAT(error_of("mmap prot & PROT_EXECUTE == 0 # memory"), HasSubstr("no condition"));
   EXPECT_THAT(error_of("mmap colour == 0 # memory"), HasSubstr("'colour == 0'"));
   EXPECT_THAT(error_of("mmap prot = 0 # memory"), HasSubstr("no condition"));
