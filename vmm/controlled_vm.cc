@@ -1,6 +1,7 @@
 #include "vmm/controlled_vm.h"
 
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -104,6 +105,10 @@ class MachineVm final : public control::ControlledVm {
     auto input = c.console_input ? TRY(copy_of(fds[*c.console_input])) : UniqueFd();
     console_ = TRY(ConsolePort::create(std::move(output), c.virtio_console ? UniqueFd() : std::move(input)));
     auto vm = TRY(hypervisor::soft::create_soft_vm());
+    kLog.info({{"backend", "soft"},
+               {"host",
+                fmt::format("{}", fmt::join(hypervisor::soft::soft_host_features().value_or(std::vector<std::string>()), ","))}},
+              "the software engine runs the guest: it is the only back end of this program");
     machine_ = TRY(Machine::create(
         {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()},
         std::move(vm)));

@@ -26,6 +26,11 @@ class PageLinks final : public x64::LinkResolver {
   const void* untranslated_;
 };
 
+// Whether that exception is the one for an UNDEFINED instruction (ESR_ELx.EC = 0).
+bool was_undefined(Outcome outcome, const arm64::CpuState& cpu) {
+  return outcome == Outcome::kException && cpu.esr_el[cpu.el] >> 26 == static_cast<uint64_t>(arm64::ExceptionClass::kUnknown);
+}
+
 }  // namespace
 
 const InstructionTlbEntry* CpuImpl::instruction_page() {
@@ -150,6 +155,7 @@ const void* CpuImpl::interpret_in_block(uint32_t insn) {
     cpu.pc = page;
     return nullptr;
   }
+  if (was_undefined(outcome, cpu)) [[unlikely]] machine_.note_undefined(insn);
   return after(outcome);
 }
 
@@ -158,7 +164,9 @@ const void* CpuImpl::interpret_and_go_on(uint32_t insn) {
   cpu.pc += exec_.page_offset;
   device_.replayed = 0;
   if (outside_.breakpoints && stopped_by_debugger()) return after(Outcome::kExit);
-  return after(mode_.single_step ? execute_watched(insn) : interp::execute(cpu, *this, insn));
+  const Outcome outcome = mode_.single_step ? execute_watched(insn) : interp::execute(cpu, *this, insn);
+  if (was_undefined(outcome, cpu)) [[unlikely]] machine_.note_undefined(insn);
+  return after(outcome);
 }
 
 bool CpuImpl::take_debug_exception() {

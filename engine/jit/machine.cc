@@ -5,6 +5,7 @@
 
 #include <mutex>
 
+#include "base/log/logger.h"
 #include "engine/jit/cpu.h"
 #include "engine/jit/runtime.h"
 
@@ -21,6 +22,11 @@ Result<std::unique_ptr<Machine>> Machine::create(const EngineConfig& config, con
 }  // namespace adyton::engine
 
 namespace adyton::engine::jit {
+namespace {
+
+const log::Logger kLog("engine");
+
+}  // namespace
 
 MachineImpl::MachineImpl(const EngineConfig& config, const GuestMemory& memory, const x64::HostFeatures& features,
                          std::unique_ptr<CodeCache> code, std::unique_ptr<CodePages> pages)
@@ -73,9 +79,19 @@ void MachineImpl::request_code_flush() {
 void MachineImpl::flush_code() {
   std::unique_lock lock(code_lock_);
   if (!code_flush_wanted_.exchange(false, std::memory_order_acq_rel)) return;
+  const size_t used = code_->used();
   pages_->clear();
   code_->reset();
-  code_generation_.fetch_add(1, std::memory_order_acq_rel);
+  const uint64_t flushes = code_generation_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  lock.unlock();
+  kLog.debug(flush_limit_, {{"bytes", used}, {"flushes", flushes}}, "the code cache is full: all translations are dropped");
+}
+
+void MachineImpl::note_undefined(uint32_t insn) {
+  if (const char* extension = unsupported_.first_of_its_kind(insn)) {
+    kLog.warning({{"extension", extension}}, "the guest has executed an instruction of an extension that the engine lacks and its ID "
+                                             "registers do not offer: it got the exception for UNDEFINED ones");
+  }
 }
 
 }  // namespace adyton::engine::jit

@@ -5,12 +5,14 @@
 #include <shared_mutex>
 #include <vector>
 
+#include "base/log/rate_limit.h"
 #include "engine/engine.h"
 #include "engine/jit/code_cache.h"
 #include "engine/jit/code_pages.h"
 #include "engine/jit/exclusive_monitor.h"
 #include "engine/jit/shootdown.h"
 #include "engine/jit/thunks.h"
+#include "engine/jit/unsupported.h"
 #include "engine/x64/host_features.h"
 
 namespace adyton::engine::jit {
@@ -51,6 +53,8 @@ class MachineImpl final : public Machine {
   // The code cache is full: asks every vCPU out of translated code. Each then calls flush_code(), the first one does it.
   void request_code_flush();
   void flush_code();
+  // An instruction was UNDEFINED: says so in the log if that is because the engine lacks what it is part of.
+  void note_undefined(uint32_t insn);
 
  private:
   const EngineConfig config_;
@@ -64,6 +68,8 @@ class MachineImpl final : public Machine {
   std::shared_mutex code_lock_;
   std::atomic<uint64_t> code_generation_{0};
   std::atomic<bool> code_flush_wanted_{false};
+  log::RateLimit flush_limit_;
+  UnsupportedInstructions unsupported_;
   std::vector<std::unique_ptr<CpuImpl>> cpus_;
 };
 
