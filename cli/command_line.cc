@@ -282,7 +282,9 @@ class CommandLine {
     logs_->add_option("NAME", logs_options_.name, "The virtual machine")->required();
     logs_->add_flag("--follow,-f", logs_options_.follow, "Go on until it ends");
     logs_->add_option("--tail,-n", logs_options_.tail, "Begin with so many lines of what there is (otherwise: all)")->type_name("LINES");
-    logs_->footer("Of a payload that runs in the background, the last 1 MiB at most. A VM that is kept keeps the log of its last run.");
+    logs_->footer(
+        "Of a payload that runs in the background, and what the guest's init complains of; the last 1 MiB at most. A VM that is "
+        "kept keeps the log of its last run.");
   }
 
   void add_looking() {

@@ -67,6 +67,12 @@ bool StreamLog::take(Source& source) {
   return true;
 }
 
+void StreamLog::add(std::string_view text) {
+  if (finished_) return;
+  ring_.append({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  pump();
+}
+
 void StreamLog::finish() {
   if (finished_) return;
   for (Source& source : sources_) {

@@ -34,6 +34,9 @@ class StreamLog {
   // Is told on the loop whenever a source has come to its end; not by finish().
   void on_source_end(std::function<void()> function) { source_ended_ = std::move(function); }
 
+  // Adds words of the service's own.
+  void add(std::string_view text);
+
   // Is shown on the loop what comes from the guest.
   void on_bytes(std::function<void(std::span<const uint8_t>)> function) { listener_ = std::move(function); }
 

@@ -173,6 +173,11 @@ Result<void> Vm::add_console() {
   TRY(console_.add_source(std::move(ours), /*input=*/true));
   console_.on_bytes([this](std::span<const uint8_t> bytes) {
     if (panic_watch_.heard(bytes)) on_panic_heard();
+    if (!spec_.payload) return;
+    for (const std::string& line : init_words_.take(bytes)) {
+      log_.add(observe::printable(line) + "\n");
+      diary_.warning(init_limit_, {}, "{}", one_line(line));
+    }
   });
   spec_.machine.console_output = spec_.fds.size();
   spec_.machine.console_input = spec_.fds.size();

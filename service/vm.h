@@ -24,6 +24,7 @@
 #include "service/call_trace.h"
 #include "service/event_loop.h"
 #include "service/failure.h"
+#include "service/init_words.h"
 #include "service/metrics/call_metrics.h"
 #include "service/payload_connection.h"
 #include "service/record_store.h"
@@ -278,6 +279,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   observe::CrashKind crash_kind_ = observe::CrashKind::kMachine;
   std::string crash_cause_;
   observe::PanicWatch panic_watch_;
+  InitWords init_words_;
+  log::RateLimit init_limit_;
   unsigned panic_looks_ = 0;
   std::optional<observe::KeptReport> crash_report_;   // the last one of this run
   bool finish_wanted_ = false, kill_wanted_ = false;  // when that is over

@@ -148,6 +148,17 @@ TEST_F(VmTest, OneThatWasNeverStartedDiesToo) {
   EXPECT_EQ(start().error().problem, Problem::kWrongState);
 }
 
+TEST_F(VmTest, WhatInitComplainsOfIsInTheLog) {
+  make("console:[_1.0]_adyton-init:_the_clock_cannot_be_set", {"payload", "exit:0"});
+  ASSERT_TRUE(start());
+  recorder->wait_for_death();
+  EXPECT_THAT(read_all(open_log().get()), HasSubstr("adyton-init: the clock cannot be set\n"));
+  make("console:adyton-init:_says_a_kernel_of_the_user's_own");
+  ASSERT_TRUE(start());
+  ASSERT_TRUE(kill());
+  EXPECT_EQ(read_all(open_log().get()), "");
+}
+
 TEST_F(VmTest, ARawVmIsStoppedAtOnce) {
   make("");
   ASSERT_TRUE(start());

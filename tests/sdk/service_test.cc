@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "adyton/adyton.h"
+#include "guest/exec_protocol.h"
 #include "tests/e2e/adyton.h"
 #include "tests/sdk/service_fixture.h"
 
@@ -406,6 +407,22 @@ TEST_F(ServiceTest, AVmThatHasEndedIsRememberedUntilItRunsAgain) {
     EXPECT_EQ(told.code, 125);
     EXPECT_THAT(told.errors, HasSubstr("with --rm, nothing is kept"));
   }
+}
+
+TEST_F(ServiceTest, WhatInitComplainsOfIsInTheLog) {
+  const auto manager = connect();  // the service is ours, not that of the first command
+  // Verbose: the guest's kernel shows also what init only remarks.
+  const Told started = tell({"run", "-d", "--rm", "--name", "sour", "--verbose", probe(), "wait"});
+  ASSERT_EQ(started.code, 0) << started.errors;
+  Adyton reader({"logs", "-f", "sour"});
+  ASSERT_TRUE(reader.wait_for("ready\n"));
+  const auto vm = *manager->get("sour");
+  const auto connection = vm->connectVsock(guest::kExecPort);
+  ASSERT_TRUE(connection) << connection.error().message;
+  const std::string nonsense(64, '\xff');
+  ASSERT_EQ(::write(connection->get(), nonsense.data(), nonsense.size()), static_cast<ssize_t>(nonsense.size()));
+  EXPECT_TRUE(reader.wait_for("adyton-init: "));
+  EXPECT_EQ(tell({"kill", "sour"}).code, 0);
 }
 
 TEST_F(ServiceTest, AVmThatNeverRanLeavesNoRecord) {
