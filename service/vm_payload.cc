@@ -347,7 +347,8 @@ void Vm::inspect(observe::CrashKind kind, std::string cause) {
 // (panic=0).
 void Vm::on_panic_heard() {
   constexpr unsigned kMaxLooks = 3;  // a guest may say it as often as it likes
-  if (phase_ != Phase::kRunning || panic_looks_ == kMaxLooks) return;
+  // The console is faster than the VMM's word that the guest runs.
+  if ((phase_ != Phase::kStarting && phase_ != Phase::kRunning) || panic_looks_ == kMaxLooks) return;
   ++panic_looks_;
   const std::string reason = observe::panic_reason(console_.tail(kConsoleSearched));
   if (!crash_memory_.valid()) panic_looks_ = kMaxLooks;  // there is nothing to tell by whether it is so

@@ -55,10 +55,12 @@ uint16_t monitor_op(Op op) {
 
 Result<Packet> read_packet(const observe::Record& record) {
   observe::VsockPacketRecord start;
-  if (record.type != observe::kVsockPacketRecord || record.bytes.size() != sizeof(start))
+  if (record.type != observe::kVsockPacketRecord || record.bytes.size() < sizeof(start))
     return fail(ErrorCode::kCorrupt, "what the virtual machine recorded is no vsock packet");
   std::memcpy(&start, record.bytes.data(), sizeof(start));
-  if (record.rest.size() > start.payload_size)
+  // A reader that looks into payloads copies them.
+  const auto payload = record.rest.empty() ? record.bytes.subspan(sizeof(start)) : record.rest;
+  if (payload.size() > start.payload_size || (!record.rest.empty() && record.bytes.size() > sizeof(start)))
     return fail(ErrorCode::kCorrupt, "a recorded vsock packet has more bytes than it says");
   TransportHeader header;
   std::memcpy(&header, start.header, sizeof(header));
@@ -75,7 +77,7 @@ Result<Packet> read_packet(const observe::Record& record) {
                 .fwd_cnt = header.fwd_cnt,
                 // What a file says of a packet's size is bounded by the protocol.
                 .payload_size = std::min(start.payload_size, kMaxPacketSize - kHeadersSize),
-                .payload = record.rest.first(std::min<size_t>(record.rest.size(), kMaxPacketSize - kHeadersSize)),
+                .payload = payload.first(std::min<size_t>(payload.size(), kMaxPacketSize - kHeadersSize)),
                 .transport_header = record.bytes.subspan(offsetof(observe::VsockPacketRecord, header), kTransportHeaderSize)};
 }
 

@@ -42,7 +42,7 @@ struct Packet {
   [[nodiscard]] uint32_t size() const { return kHeadersSize + payload_size; }
 };
 
-// What a RecordReader has to copy of each record: all but the payload, which nobody here looks into.
+// What a RecordReader has to copy of each record if nobody looks into payloads: all but these. Whoever does has all of it copied.
 inline constexpr size_t kCopiedOfRecord = sizeof(observe::VsockPacketRecord);
 // kCorrupt for a record that is no packet. The packet refers to the record's bytes.
 Result<Packet> read_packet(const observe::Record& record);
