@@ -8,7 +8,7 @@
 
 #include <csignal>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::cli {
 namespace {
@@ -17,7 +17,7 @@ class Recording : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_EQ(::mkfifo(fifo_.c_str(), 0600), 0); }
 
-  service::testing::TemporaryDirectory folder_;
+  TemporaryDirectory folder_;
   const std::string fifo_ = folder_.path("fifo");
 };
 

@@ -12,27 +12,12 @@
 #include <set>
 #include <sstream>
 
+#include "base/temporary_directory.h"
+
 namespace adyton::observe {
 namespace {
 
 using ::testing::HasSubstr;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "adyton-observe-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) std::abort();
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 std::span<const uint8_t> bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
@@ -52,7 +37,7 @@ TEST(CrashReport, IsBounded) {
 }
 
 TEST(CrashReport, TheNewestAreKept) {
-  Folder folder;
+  TemporaryDirectory folder;
   const std::string path = folder.path("crash");
   std::string last;
   for (int i = 0; i < 8; ++i) {
@@ -75,7 +60,7 @@ TEST(CrashReport, TheNewestAreKept) {
 }
 
 TEST(CrashReport, WhatIsKeptIsFoundAgain) {
-  Folder folder;
+  TemporaryDirectory folder;
   const std::string path = folder.path("crash");
   EXPECT_TRUE(kept_crash_reports(path).empty());
   const auto time = std::chrono::system_clock::time_point(std::chrono::seconds(1'700'000'000) + std::chrono::nanoseconds(5));

@@ -4,13 +4,13 @@
 
 #include <fstream>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
 
 TEST(CidAllocator, GivesNoNumberTwice) {
-  testing::TemporaryDirectory directory;
+  TemporaryDirectory directory;
   CidAllocator cids(directory.path("cid"));
   EXPECT_EQ(*cids.allocate(), 2048u);
   EXPECT_EQ(*cids.allocate(), 2049u);
@@ -19,13 +19,13 @@ TEST(CidAllocator, GivesNoNumberTwice) {
 }
 
 TEST(CidAllocator, GoesOnWhereTheLastOneStopped) {
-  testing::TemporaryDirectory directory;
+  TemporaryDirectory directory;
   EXPECT_EQ(*CidAllocator(directory.path("cid")).allocate(), 2048u);
   EXPECT_EQ(*CidAllocator(directory.path("cid")).allocate(), 2049u);
 }
 
 TEST(CidAllocator, DoesWithoutItsFile) {
-  testing::TemporaryDirectory directory;
+  TemporaryDirectory directory;
   for (const char* text : {"", "nonsense", "7", "99999", "-1"}) {
     std::ofstream(directory.path("cid")) << text;
     EXPECT_EQ(*CidAllocator(directory.path("cid")).allocate(), 2048u) << text;
@@ -34,7 +34,7 @@ TEST(CidAllocator, DoesWithoutItsFile) {
 }
 
 TEST(CidAllocator, StartsOverAtTheEndAndSaysWhenAllAreTaken) {
-  testing::TemporaryDirectory directory;
+  TemporaryDirectory directory;
   std::ofstream(directory.path("cid")) << "65534";
   CidAllocator cids(directory.path("cid"));
   EXPECT_EQ(*cids.allocate(), 65535u);

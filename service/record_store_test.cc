@@ -15,7 +15,7 @@
 #include <fstream>
 #include <random>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -45,7 +45,7 @@ size_t entries(const std::string& path) {
 
 class RecordStoreTest : public ::testing::Test {
  protected:
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   std::shared_ptr<RecordStore> store = *RecordStore::open(root.path("data"));
 };
 

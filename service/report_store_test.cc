@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -26,7 +26,7 @@ class ReportStoreTest : public ::testing::Test {
   }
   std::string of_record(const std::string& name) { return ReportStore::folder_of_record(root.path("vm/" + name)); }
 
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   ReportStore store{root.path()};
 };
 

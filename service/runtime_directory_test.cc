@@ -11,7 +11,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -27,7 +27,7 @@ int connect_to(const std::string& path) {
 }
 
 TEST(RuntimeDirectory, IsMadeForItsOwnerAlone) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   ::setenv("ADYTON_RUNTIME_DIR", root.path("own").c_str(), 1);
   EXPECT_EQ(*runtime_directory(), root.path("own"));
   struct stat status{};
@@ -40,7 +40,7 @@ TEST(RuntimeDirectory, IsMadeForItsOwnerAlone) {
 }
 
 TEST(RuntimeDirectory, IsCleanedOfWhatAKilledServiceLeft) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   const std::string stale = vm_socket_path(root.path(), 2048);
   const std::string others = stale + "_5001";  // where a user's program listens for that VM's guest
   for (const std::string& path : {stale, others}) {
@@ -58,7 +58,7 @@ TEST(RuntimeDirectory, IsCleanedOfWhatAKilledServiceLeft) {
 }
 
 TEST(RuntimeDirectory, IsRefusedWhenOthersMayUseIt) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   ASSERT_EQ(::mkdir(root.path("open").c_str(), 0755), 0);
   const auto refused = make_private_directory(root.path("open"));
   EXPECT_EQ(refused.error().code, ErrorCode::kPermission);
@@ -70,7 +70,7 @@ TEST(RuntimeDirectory, IsRefusedWhenOthersMayUseIt) {
 }
 
 TEST(ServiceSocket, IsHeldByOneAtATime) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   const std::string path = root.path(kSocketName);
   {
     auto socket = ServiceSocket::listen(root.path());
@@ -84,7 +84,7 @@ TEST(ServiceSocket, IsHeldByOneAtATime) {
 }
 
 TEST(ServiceSocket, TakesThePlaceOfOneThatWasKilled) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   const std::string path = root.path(kSocketName);
   const pid_t child = ::fork();
   if (child == 0) {
@@ -102,14 +102,14 @@ TEST(ServiceSocket, TakesThePlaceOfOneThatWasKilled) {
 }
 
 TEST(ServiceSocket, SaysWhenThePathIsTooLong) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   const std::string deep = root.path(std::string(100, 'x'));
   ASSERT_EQ(::mkdir(deep.c_str(), 0700), 0);
   EXPECT_THAT(ServiceSocket::listen(deep).error().message, HasSubstr("ADYTON_RUNTIME_DIR"));
 }
 
 TEST(ServiceSocket, ComesFromSystemd) {
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   const pid_t child = ::fork();
   if (child == 0) {
     // Descriptor 3 is the test runner's business in the parent, ours here.

@@ -9,7 +9,7 @@
 #include <sstream>
 #include <thread>
 
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 #include "service/testing/vm_fixture.h"
 
 namespace adyton::service {
@@ -99,7 +99,7 @@ std::vector<std::string> reports_in(const std::string& folder) {
 }
 
 TEST_F(VmTest, ACrashLeavesAReport) {
-  testing::TemporaryDirectory folder;
+  TemporaryDirectory folder;
   const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
   make("console:Kernel_panic_-_not_syncing:_oh_no at=run:reset", {}, keep);
   ASSERT_TRUE(start());
@@ -126,7 +126,7 @@ TEST_F(VmTest, ACrashLeavesAReport) {
 }
 
 TEST_F(VmTest, APayloadThatCrashesLeavesAReport) {
-  testing::TemporaryDirectory folder;
+  TemporaryDirectory folder;
   for (const char* what : {"signal:11", "signal:15", "exit:139"}) {
     make("", {"payload", what}, [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; });
     ASSERT_TRUE(start());
@@ -139,7 +139,7 @@ TEST_F(VmTest, APayloadThatCrashesLeavesAReport) {
 }
 
 TEST_F(VmTest, AKernelThatHangsInItsPanicLeavesAReportAndLives) {
-  testing::TemporaryDirectory folder;
+  TemporaryDirectory folder;
   const auto keep = [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3; };
   const std::string said = "console:Kernel_panic_-_not_syncing:_oh_no|---[_end_Kernel_panic_-_not_syncing:_oh_no_]---|";
   make("panics " + said, {}, keep);
@@ -169,7 +169,7 @@ TEST_F(VmTest, AKernelThatHangsInItsPanicLeavesAReportAndLives) {
 }
 
 TEST_F(VmTest, APayloadThatDoesNotStartLeavesAReport) {
-  testing::TemporaryDirectory folder;
+  TemporaryDirectory folder;
   make("", {"payload", "silent"},
        [&](VmSpec& spec) { spec.crash_folder = folder.path("crash"), spec.crash_reports = 3, spec.boot_timeout = 1ms; });
   ASSERT_TRUE(start());

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "service/testing/recorder.h"
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -39,7 +39,7 @@ class VmTableTest : public ::testing::Test {
     loop->await<bool>([&](auto done) { vm->kill({DeathReason::kKilled, "killed by the test"}, [done](const Outcome<>&) { done(true); }); });
   }
 
-  testing::TemporaryDirectory root;
+  TemporaryDirectory root;
   std::unique_ptr<EventLoop> loop = *EventLoop::start();
   std::shared_ptr<Budget> budget = Budget::make({.vms = 3, .memory = 16 << 20});
   std::shared_ptr<RecordStore> records = *RecordStore::open(root.path("data"));

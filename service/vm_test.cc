@@ -12,7 +12,7 @@
 #include <filesystem>
 
 #include "service/testing/recorder.h"
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 #include "service/testing/vm_fixture.h"
 
 namespace adyton::service {

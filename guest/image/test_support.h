@@ -2,39 +2,25 @@
 #pragma once
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <string>
 
+#include "base/temporary_directory.h"
 #include "guest/image/files.h"
 
 namespace adyton::image {
 
-class TemporaryDirectory {
+// With files made in it.
+class TemporaryDirectory : public adyton::TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "adyton-test-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string file(const std::string& name, std::string_view contents, int mode = 0644) const {
-    const std::string path = path_ + "/" + name;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    EXPECT_TRUE(write_file(path, bytes_of(contents)));
-    std::filesystem::permissions(path, static_cast<std::filesystem::perms>(mode));
-    return path;
+    const std::string made = path(name);
+    std::filesystem::create_directories(std::filesystem::path(made).parent_path());
+    EXPECT_TRUE(write_file(made, bytes_of(contents)));
+    std::filesystem::permissions(made, static_cast<std::filesystem::perms>(mode));
+    return made;
   }
-
- private:
-  std::string path_;
 };
 
 struct CpioEntry {
@@ -46,8 +32,8 @@ struct CpioEntry {
   std::string contents;
 };
 
-// A reader of "newc" archives written from the kernel's documentation (early-userspace/buffer-format.rst): thirteen fields of eight
-// hexadecimal digits after the magic "070701"; name and contents are padded to multiples of four.
+// A reader of "newc" archives written from the kernel's documentation (early-userspace/buffer-format.rst): thirteen fields of
+// eight hexadecimal digits after the magic "070701"; name and contents are padded to multiples of four.
 inline std::map<std::string, CpioEntry> parse_cpio(std::span<const uint8_t> bytes) {
   const std::string text(bytes.begin(), bytes.end());
   std::map<std::string, CpioEntry> entries;
@@ -58,7 +44,8 @@ inline std::map<std::string, CpioEntry> parse_cpio(std::span<const uint8_t> byte
     }
     EXPECT_EQ(text.substr(position, 6), "070701");
     uint32_t fields[13];
-    for (int i = 0; i < 13; ++i) fields[i] = static_cast<uint32_t>(std::stoul(text.substr(position + 6 + 8 * static_cast<size_t>(i), 8), nullptr, 16));
+    for (int i = 0; i < 13; ++i)
+      fields[i] = static_cast<uint32_t>(std::stoul(text.substr(position + 6 + 8 * static_cast<size_t>(i), 8), nullptr, 16));
     const std::string name = text.substr(position + 110, fields[11] - 1);
     position = (position + 110 + fields[11] + 3) / 4 * 4;
     if (name != "TRAILER!!!") {

@@ -14,7 +14,7 @@
 #include "service/metrics/exposition.h"
 #include "service/metrics/host_pressure.h"
 #include "service/metrics/metrics_server.h"
-#include "service/testing/temporary_directory.h"
+#include "base/temporary_directory.h"
 
 namespace adyton::service {
 namespace {
@@ -170,7 +170,7 @@ class MetricsServerTest : public ::testing::Test {
     return answer;
   }
 
-  testing::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   const std::string path_ = directory_.path() + "/metrics.sock";
   std::string document_ = "a 1\n";
   std::unique_ptr<EventLoop> loop_ = *EventLoop::start();

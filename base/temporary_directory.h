@@ -1,15 +1,16 @@
-// A folder that goes with its object.
+// A folder that goes with its object, and all in it. For tests.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
-namespace adyton::service::testing {
+namespace adyton {
 
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "adyton-service-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "adyton-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
   }
@@ -21,10 +22,11 @@ class TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  // Of a file in it.
   [[nodiscard]] std::string path(const std::string& name) const { return path_ + "/" + name; }
 
  private:
   std::string path_;
 };
 
-}  // namespace adyton::service::testing
+}  // namespace adyton
