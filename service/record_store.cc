@@ -88,13 +88,19 @@ Result<void> RecordStore::recover() {
   return {};
 }
 
-// To find out what is in a folder takes a descriptor, which there may be none of when something has just failed.
-void RecordStore::discard(std::string temporary) {
+// To find out what is in a folder takes a descriptor, which there may be none of when something has just failed. What we put
+// into a record is known without.
+bool RecordStore::discard(const std::string& temporary) {
+  for (const char* file : {kConfigFile, kInstanceIdFile, kInstanceImage, kStorageImage, kLastRunFile, kLastLogFile})
+    ::unlinkat(temporaries_.get(), fmt::format("{}/{}", temporary, file).c_str(), 0);
+  if (::unlinkat(temporaries_.get(), temporary.c_str(), AT_REMOVEDIR) == 0) return true;
   {
     std::lock_guard lock(leftovers_mutex_);
-    leftovers_.push_back(std::move(temporary));
+    leftovers_.push_back(temporary);
   }
   discard_leftovers();
+  std::lock_guard lock(leftovers_mutex_);
+  return std::ranges::find(leftovers_, temporary) == leftovers_.end();
 }
 
 void RecordStore::discard_leftovers() {
@@ -237,11 +243,8 @@ Outcome<> RecordStore::remove(const std::string& name) {
     }
     TRY(sync_file(records_.get()));
   }
-  std::error_code error;
-  fs::remove_all(fmt::format("{}/vm.tmp/{}", directory_, gone), error);
-  if (!error) return {};
-  discard(std::move(gone));
-  return fail_errno(fmt::format("cannot delete all files of '{}'", name), error.value());
+  if (discard(gone)) return {};
+  return fail(ErrorCode::kUnavailable, fmt::format("the record of '{}' is gone, but not yet all files of it: they go later", name));
 }
 
 // ---- descriptors ---------------------------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ class RecordStore : public std::enable_shared_from_this<RecordStore> {
   void give_back(const std::string& name);
   void forget_last_run(const std::string& name);
   Result<void> keep_last_run(const std::string& name, const LastRun& run, std::string_view log);
-  void discard(std::string temporary);
+  // False: not all of it could be removed; it is tried again with the next change, and the next list().
+  bool discard(const std::string& temporary);
   void discard_leftovers();
 
   const std::string directory_;
