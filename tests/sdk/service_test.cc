@@ -1,6 +1,7 @@
 // The library and the commands on a real service, VMM and guest.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,42 @@ TEST_F(ServiceTest, TheEndOfTheProgramIsTheEndOfItsVms) {
   const auto manager = connect();
   // It may just be ending.
   if (auto vm = *manager->get("orphan")) { EXPECT_TRUE(vm->waitForStop(kPatience)); }
+}
+
+TEST_F(ServiceTest, AnotherProgramImportsADescriptor) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd ours(ends[0]), theirs(ends[1]);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ours.reset();
+    auto manager = VirtualMachineManager::connect();
+    if (!manager) ::_exit(1);
+    auto descriptor = VirtualMachine::Descriptor::receiveFrom(theirs.get());
+    if (!descriptor) ::_exit(2);
+    ::_exit((*manager)->importFromDescriptor("imported", std::move(*descriptor)) ? 0 : 3);
+  }
+  theirs.reset();
+  const auto manager = connect();
+  const auto original = manager->create("original", config({"wait"}));
+  ASSERT_TRUE(original) << original.error().message;
+  const auto descriptor = (*original)->toDescriptor();
+  ASSERT_TRUE(descriptor) << descriptor.error().message;
+  ASSERT_TRUE(descriptor->sendTo(ours.get()));
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  const auto imported = manager->get("imported");
+  ASSERT_TRUE(imported && *imported);
+  EXPECT_EQ((*imported)->getConfig()->to_json(), (*original)->getConfig()->to_json());
+  const auto identity = [](const VirtualMachine::Descriptor& of) {
+    char id[64];
+    const ssize_t got = ::pread(of.instance_id.get(), id, sizeof(id), 0);
+    return std::string(id, got > 0 ? static_cast<size_t>(got) : 0);
+  };
+  EXPECT_EQ(identity(*(*imported)->toDescriptor()), identity(*descriptor));
+  EXPECT_FALSE(identity(*descriptor).empty());
+  EXPECT_TRUE(manager->deleteVm("imported") && manager->deleteVm("original"));
 }
 
 TEST_F(ServiceTest, TheExamplesWork) {

@@ -290,6 +290,12 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     UniqueFd instance_id;
     UniqueFd instance_image;     // may be invalid: there is none
     UniqueFd encrypted_storage;  // may be invalid
+
+    // Through a connected Unix socket (stream or seqpacket) to another program of the same user, whose manager makes a VM of it
+    // (importFromDescriptor()). Blocks as the socket does. It stays the caller's.
+    Result<void> sendTo(int socket) const;
+    // The other end. kUnavailable when the sender has gone, kCorrupt for anything else than a descriptor.
+    static Result<Descriptor> receiveFrom(int socket);
   };
   Result<Descriptor> toDescriptor();
 
