@@ -68,7 +68,7 @@ Result<void> check_name(std::string_view name) {
   if (name.size() > kMaxName) return bad(fmt::format("has at most {} bytes", kMaxName));
   if (name == "." || name == "..") return bad("must not be . or ..");
   for (const char c : name) {
-    if (c == '/') return bad("must not contain '/'");
+    if (c == '/' || c == ':') return bad("must not contain '/' or ':' (NAME:PATH names a file in it)");
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("must not contain control characters");
   }
   if (!rpc::utf16_from_utf8(name)) return bad("must be UTF-8");

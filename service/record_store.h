@@ -28,7 +28,7 @@ Result<InstanceId> new_instance_id();
 inline constexpr size_t kMaxName = 255;                  // bytes: a file's name
 inline constexpr size_t kMaxConfig = size_t{64} * 1024;  // bytes of RecordConfig::config
 
-// kInvalidArgument unless it can name a record: 1 to 255 bytes of UTF-8, no '/', no control character, neither "." nor "..".
+// kInvalidArgument unless it can name a record: 1 to 255 bytes of UTF-8, no '/', no ':', no control character, neither "." nor "..".
 Result<void> check_name(std::string_view name);
 
 // What a record keeps. All but `config` is the VM's identity.

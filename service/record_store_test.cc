@@ -75,7 +75,7 @@ TEST_F(RecordStoreTest, ANameIsTakenOnce) {
 }
 
 TEST_F(RecordStoreTest, NamesAreChecked) {
-  for (const char* name : {"", ".", "..", "a/b", "/", "../x", "a\nb", "a\x7f", "\xff"}) {
+  for (const char* name : {"", ".", "..", "a/b", "a:b", "/", "../x", "a\nb", "a\x7f", "\xff"}) {
     EXPECT_EQ(store->create(name, config("")).error().error.code, ErrorCode::kInvalidArgument) << name;
     EXPECT_EQ(store->get(name).error().error.code, ErrorCode::kInvalidArgument) << name;
     EXPECT_EQ(store->remove(name).error().error.code, ErrorCode::kInvalidArgument) << name;

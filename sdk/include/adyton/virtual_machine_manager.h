@@ -38,7 +38,7 @@ class VirtualMachineManager {
   VirtualMachineManager& operator=(const VirtualMachineManager&) = delete;
 
   // A VM that stays: its record (configuration, identity) is kept until deleteVm(). kInvalidArgument if there is one of that
-  // name, or the name is not 1 to 255 bytes of UTF-8 without '/' and control characters, or is "." or "..".
+  // name, or the name is not 1 to 255 bytes of UTF-8 without '/', ':' and control characters, or is "." or "..".
   Result<std::shared_ptr<VirtualMachine>> create(const std::string& name, const VirtualMachineConfig& config);
   // The VM of that name: one with a record, or a running one without. Null if there is none. As long as somebody holds it, it is
   // the same object.

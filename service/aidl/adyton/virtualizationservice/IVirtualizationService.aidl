@@ -56,7 +56,7 @@ interface IVirtualizationService {
 
     /**
      * Makes a record with a new instance id. EX_ILLEGAL_STATE if there is one of that name. A name is 1 to 255 bytes of UTF-8, without
-     * '/' and control characters, and neither "." nor "..".
+     * '/', ':' and control characters, and neither "." nor "..".
      */
     VirtualMachineRecord createRecord(String name, in VirtualMachineRecordConfig config);
     /** null if there is none. */
