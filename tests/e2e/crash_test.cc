@@ -99,7 +99,7 @@ echo INFO; "$ADYTON" info panics; echo; "$ADYTON" info --json panics | tr -d '\n
       {kDebuggee});
   shell.finish();
   const std::string& out = shell.output();
-  EXPECT_THAT(out, HasSubstr("VM:        panics\nCause:     the guest's kernel panicked: sysrq triggered crash\n"));
+  EXPECT_THAT(out, HasSubstr("VM:        panics\nCause:     the guest's kernel panicked: sysrq triggered crash\n")) << shell.errors();
   EXPECT_THAT(out, HasSubstr("Isolation: none\n"));
   EXPECT_THAT(out, ContainsRegex("vCPU [01]: EL1, PSTATE 0x"));
   EXPECT_THAT(out, ContainsRegex("0xffff[0-9a-f]+ panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
