@@ -144,8 +144,7 @@ int run_detached(const RunOptions& options) {
       keep ? (*manager)->create(*options.name, *config) : (*manager)->createTemporary(*config, options.name.value_or(""));
   if (!vm) return failed(vm.error());
   if (const int code = start_detached(**vm, options.quiet, options.vsock_uds.value_or("")); code != 0) {
-    // One that never ran is not worth keeping; whether that works is of no interest any more.
-    if (keep) (void)(*manager)->deleteVm(*options.name);
+    if (keep) discard_unused(**manager, *options.name);
     return code;
   }
   const auto info = (*vm)->getInfo();

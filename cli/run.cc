@@ -124,8 +124,7 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
   bool ran = false;
   auto outcome = attend(options, tty, std::move(vm), std::move(user), std::move(debugger), log, progress, ran);
-  // One that never ran is not worth keeping; whether that works is of no interest any more.
-  if (keep && !ran) (void)manager->deleteVm(*options.name);
+  if (keep && !ran) discard_unused(*manager, *options.name);
   return outcome;
 }
 

@@ -30,4 +30,12 @@ Result<LastRun> last_run_of(VirtualMachine& vm) {
                           vm.getName()));
 }
 
+void discard_unused(VirtualMachineManager& manager, const std::string& name) {
+  const auto vm = manager.get(name);
+  if (!vm || !*vm) return;
+  const auto last = (*vm)->getLastRun();
+  if (last && *last && (*last)->crash_report) return;
+  (void)manager.deleteVm(name);
+}
+
 }  // namespace adyton::cli

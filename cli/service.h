@@ -20,4 +20,8 @@ Result<std::shared_ptr<VirtualMachine>> find_vm_or_end(VirtualMachineManager& ma
 // Of a VM that does not run; kNotFound, with the reason, if nothing is known of it.
 Result<LastRun> last_run_of(VirtualMachine& vm);
 
+// Deletes a VM that was made to be run once and then kept, and never came so far. Not one that left a crash report: its guest may
+// have crashed before anything else was heard of it. Whether that works is of no interest any more.
+void discard_unused(VirtualMachineManager& manager, const std::string& name);
+
 }  // namespace adyton::cli
