@@ -24,7 +24,7 @@ void CallQueue::post_always(Task task) {
   state_->changed.notify_one();
 }
 
-CallQueues::~CallQueues() {
+void CallQueues::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return threads_ == 0; });
 }

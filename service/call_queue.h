@@ -48,7 +48,7 @@ class CallQueue {
 class CallQueues {
  public:
   CallQueues() = default;
-  ~CallQueues();  // waits for the threads: the sessions have ended by then, so that no call waits any more
+  ~CallQueues() { wait(); }
   CallQueues(const CallQueues&) = delete;
   CallQueues& operator=(const CallQueues&) = delete;
 
@@ -56,6 +56,8 @@ class CallQueues {
   Result<std::shared_ptr<CallQueue>> of(uint64_t session);
   // One more.
   Result<std::shared_ptr<CallQueue>> make(const char* name);
+  // Until all queues have ended, their last tasks included: the sessions have ended by then, so that no call waits any more.
+  void wait();
 
  private:
   std::mutex mutex_;

@@ -122,6 +122,8 @@ Daemon::~Daemon() {
   }
   if (loop_) loop_->call([&] { vms_.reset(); });
   foundation_.reset();
+  // What a queue still does may end a guest's session, which is told to the loop.
+  queues_.wait();
   loop_.reset();
 }
 

@@ -63,6 +63,7 @@ class GuestServiceTest : public ::testing::Test {
       vm.reset();
       handler = nullptr;
     });
+    queues.wait();  // what they still do is told to the loop
     loop.reset();
   }
   rpc::Connector connector() {
