@@ -133,7 +133,7 @@ TEST_F(TimerQueueTest, CallsBackOncePerDeadline) {
   queue_.arm(0, 2 * kFar);
   queue_.arm(1, kFar);
   fake_time = kFar;
-  queue_.arm(2, kFar);  // earlier than what the thread sleeps for, so it looks
+  queue_.arm(2, kFar - 1);  // earlier than what the thread sleeps for, so it looks
   wait_for(1, 1);
   wait_for(2, 1);
   fake_time = 2 * kFar;
