@@ -23,6 +23,7 @@ VmEnds explain(const Ended& ended, bool payload) {
     case EndReason::kReset: return {.message = "the guest reset itself, the VM was ended" + detail};
     case EndReason::kStopped: return {.message = "the VM was stopped" + detail};
     case EndReason::kCrashed: return {.message = "the guest crashed" + detail};
+    case EndReason::kWatchdog: return {.message = "the guest hangs: nobody has refreshed its watchdog in time" + detail};
     case EndReason::kInternalError: return {.message = "internal error in the VM" + detail};
     case EndReason::kForbiddenCall: return {.message = "the virtual machine monitor was stopped" + detail};
   }
@@ -276,6 +277,8 @@ void DirectVm::report_end(const std::optional<std::string>& panic) {
   if (!ended_ || ended_->reason == EndReason::kStopped || ended_->reason == EndReason::kForbiddenCall) return;
   if (panic && ended_->reason != EndReason::kInternalError) {
     if (!panic_reported_) report(observe::CrashKind::kKernelPanic, "the guest's kernel panicked: " + *panic);
+  } else if (ended_->reason == EndReason::kWatchdog) {
+    report(observe::CrashKind::kHang, explain(*ended_, config_.request.has_value()).message);
   } else if (ended_->reason == EndReason::kCrashed || ended_->reason == EndReason::kInternalError) {
     report(observe::CrashKind::kMachine, explain(*ended_, config_.request.has_value()).message);
   }

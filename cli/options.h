@@ -41,6 +41,7 @@ struct RunOptions {
   std::string kernel_suite;  // of Debian; empty: the default
   std::optional<uint32_t> boot_timeout;  // milliseconds; 0: none; not given: the default
   bool virtio_console = false;
+  std::chrono::seconds watchdog{0};  // 0: none
   std::vector<DiskOption> disks;
   std::optional<std::string> console_log;
   std::optional<std::chrono::milliseconds> timeout;
@@ -48,9 +49,9 @@ struct RunOptions {
   bool quiet = false;
   bool verbose = false;
   bool detach = false;
-  bool remove = false;      // nothing of the VM stays when it ends
-  bool timeline = false;    // say how its start went
-  bool no_service = false;  // in a process of our own, which nobody else sees
+  bool remove = false;             // nothing of the VM stays when it ends
+  bool timeline = false;           // say how its start went
+  bool no_service = false;         // in a process of our own, which nobody else sees
   std::optional<std::string> gdb;  // where a debugger may connect
   bool gdb_wait = false;           // the guest starts when one says so
   std::optional<std::string> name;

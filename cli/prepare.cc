@@ -65,6 +65,7 @@ Result<DirectRun> to_direct(sdk::PreparedVm vm) {
         {.fd = add_fd(std::move(disk.image)), .read_only = !disk.writable, .serial = std::move(disk.serial)});
   }
   configure.virtio_console = vm.virtio_console;
+  configure.watchdog_seconds = vm.watchdog_seconds;
   run.vm.request = std::move(vm.request);
 
   SerialConsole console = TRY(make_console(run.vm.request.has_value()));
@@ -103,6 +104,7 @@ Result<VirtualMachineConfig> make_config(const RunOptions& options, bool tty) {
       .setEnvironment(options.env)
       .setVirtioConsole(options.virtio_console)
       .setKernelSuite(options.kernel_suite)
+      .setWatchdogTimeout(options.watchdog)
       .setVerboseBoot(options.verbose || options.console_log);
   for (const DiskOption& disk : options.disks) builder.addDisk({.path = disk.path, .read_only = disk.read_only});
   for (const MountOption& mount : options.mounts) {

@@ -59,6 +59,10 @@ void RunFlags::add_to(CLI::App& app) {
       ->type_name("DEVICE")
       ->check(CLI::IsMember({"serial", "virtio"}))
       ->capture_default_str();
+  app.add_option("--watchdog", watchdog,
+                 "End the VM when its kernel, or who else serves its watchdog, has not refreshed it for so long")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 24 * 3600));
   app.add_option("--boot-timeout", boot_timeout, "End the VM if its payload has not started by then; 0: never (otherwise: 60)")
       ->type_name("SECONDS");
   app.add_flag("--quiet,-q", run.quiet, "Show no progress");
@@ -97,6 +101,7 @@ Result<RunOptions> RunFlags::finish() {
     if (run.vsock_uds->empty()) return bad("--vsock-uds needs a path");
     run.vsock_uds = std::filesystem::absolute(*run.vsock_uds).string();
   }
+  run.watchdog = std::chrono::seconds(watchdog);
   if (timeout && !(*timeout > 0)) return bad("--timeout must be more than 0 seconds");
   if (timeout) run.timeout = std::chrono::milliseconds(static_cast<int64_t>(std::min(*timeout, 1e9) * 1000));
   if (boot_timeout && !(*boot_timeout >= 0 && *boot_timeout <= 1e6))

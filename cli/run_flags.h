@@ -24,6 +24,7 @@ struct RunFlags {
   std::vector<std::string> disks;
   std::optional<double> timeout;
   std::optional<double> boot_timeout;
+  int watchdog = 0;
   bool tty = false;
   bool no_tty = false;
 

@@ -239,6 +239,9 @@ class Vm {
   // is in run(), in turn. KVM: KVM_REG_ARM_TIMER_CNT read, and written again.
   virtual void stop_counter() = 0;
   virtual void restart_counter() = 0;
+  // What CNTVCT_EL0 shows now, unless the guest has moved it (CNTVOFF_EL2), and what CNTFRQ_EL0 says (Hz). Any thread. KVM: KVM_REG_ARM_TIMER_CNT.
+  [[nodiscard]] virtual uint64_t counter() const = 0;
+  [[nodiscard]] virtual uint64_t counter_frequency() const = 0;
 
   // The level of the wire of an SPI (`intid` 32 and up). Any thread. KVM_IRQ_LINE with KVM_ARM_IRQ_TYPE_SPI.
   virtual Result<void> set_irq_line(uint32_t intid, bool level) = 0;

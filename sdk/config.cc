@@ -63,6 +63,7 @@ Result<void> VirtualMachineConfig::Data::check() const {
     return bad(fmt::format("{} of memory is too little for the guest's kernel, which needs {}", sdk::format_size(memory_bytes),
                            sdk::format_size(kMinPayloadMemoryBytes)));
   }
+  if (watchdog_seconds > kMaxWatchdogSeconds) return bad("a watchdog waits for 1 second to a day");
   if (!working_directory.starts_with('/'))
     return bad(fmt::format("the working directory '{}' is not an absolute path", working_directory));
   for (const std::string& entry : environment) {
@@ -120,6 +121,7 @@ const std::optional<std::string>& VirtualMachineConfig::getInitrd() const { retu
 const std::optional<std::string>& VirtualMachineConfig::getFirmware() const { return data_->firmware; }
 const std::string& VirtualMachineConfig::getKernelParameters() const { return data_->kernel_parameters; }
 const std::string& VirtualMachineConfig::getKernelSuite() const { return data_->kernel_suite; }
+std::chrono::seconds VirtualMachineConfig::getWatchdogTimeout() const { return std::chrono::seconds(data_->watchdog_seconds); }
 bool VirtualMachineConfig::isVirtioConsole() const { return data_->virtio_console; }
 uint64_t VirtualMachineConfig::getMemoryBytes() const { return data_->memory_bytes; }
 uint32_t VirtualMachineConfig::getCpuCount() const { return data_->match_host ? 0 : data_->cpu_count; }

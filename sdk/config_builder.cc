@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "adyton/virtual_machine_config.h"
@@ -86,6 +88,10 @@ Builder& Builder::setKernelSuite(std::string suite) {
 }
 Builder& Builder::setVirtioConsole(bool virtio) {
   data_->virtio_console = virtio;
+  return *this;
+}
+Builder& Builder::setWatchdogTimeout(std::chrono::seconds timeout) {
+  data_->watchdog_seconds = static_cast<uint32_t>(std::clamp<int64_t>(timeout.count(), -1, UINT32_MAX - 1));
   return *this;
 }
 Builder& Builder::addDisk(HostDisk disk) {

@@ -21,6 +21,7 @@ struct VirtualMachineConfig::Data {
   std::string kernel_parameters;
   std::string kernel_suite;  // empty: the default
   bool virtio_console = false;
+  uint32_t watchdog_seconds = 0;
   uint64_t memory_bytes = kDefaultMemoryBytes;
   uint32_t cpu_count = 1;
   bool match_host = false;                  // instead of cpu_count

@@ -114,6 +114,7 @@ std::string VirtualMachineConfig::to_json() const {
   put("kernel_parameters", data.kernel_parameters, defaults.kernel_parameters);
   put("kernel_suite", data.kernel_suite, defaults.kernel_suite);
   put("virtio_console", data.virtio_console, defaults.virtio_console);
+  put("watchdog_seconds", data.watchdog_seconds, uint32_t{0});
   put("memory_bytes", data.memory_bytes, uint64_t{0});
   put("cpu_count", data.cpu_count, uint32_t{0});
   put("match_host", data.match_host, false);
@@ -166,6 +167,7 @@ Result<VirtualMachineConfig> VirtualMachineConfig::from_json(std::string_view te
   reader.read("kernel_parameters", data.kernel_parameters);
   reader.read("kernel_suite", data.kernel_suite);
   reader.read("virtio_console", data.virtio_console);
+  reader.read("watchdog_seconds", data.watchdog_seconds);
   reader.read("memory_bytes", data.memory_bytes);
   reader.read("cpu_count", data.cpu_count);
   reader.read("match_host", data.match_host);

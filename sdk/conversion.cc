@@ -58,6 +58,7 @@ aidl::VirtualMachineRawConfig to_aidl(PreparedVm vm, const RunParameters& parame
   raw.cpuCount = static_cast<int32_t>(vm.cpu_count);
   raw.isolation = to_aidl(vm.isolation);
   raw.virtioConsole = vm.virtio_console;
+  raw.watchdogSeconds = static_cast<int32_t>(vm.watchdog_seconds);
   raw.detached = parameters.detached;
   raw.persistent = parameters.persistent;
   raw.vsockSocket = parameters.vsock_socket;

@@ -128,6 +128,7 @@ class Preparation {
     vm_.memory_bytes = config_.memory_bytes;
     vm_.isolation = *config_.isolation;
     vm_.virtio_console = config_.virtio_console;
+    vm_.watchdog_seconds = config_.watchdog_seconds;
     if (const uint64_t host = host_memory(); vm_.memory_bytes > host) {
       return bad(
           fmt::format("{} of memory is more than this machine has ({})", format_size(vm_.memory_bytes), format_size(host)));

@@ -32,6 +32,7 @@ struct PreparedVm {
   uint32_t cpu_count = 1;
   IsolationLevel isolation = IsolationLevel::kNone;
   bool virtio_console = false;
+  uint32_t watchdog_seconds = 0;
   std::optional<guest::ExecRequest> request;  // none: a custom VM
 
   [[nodiscard]] bool has_writable_disk() const;

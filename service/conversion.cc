@@ -92,6 +92,7 @@ Outcome<> take_machine(VmSpec& spec, const aidl::VirtualMachineRawConfig& config
   machine.cpus =
       config.cpuCount == 0 ? std::min<uint32_t>(usable_cpus(), vmm::control::kMaxCpus) : static_cast<uint32_t>(config.cpuCount);
   machine.virtio_console = config.virtioConsole;
+  machine.watchdog_seconds = static_cast<uint32_t>(config.watchdogSeconds);  // a negative one is too large
   spec.vsock_path = config.vsockSocket;
   switch (config.isolation) {
     case aidl::IsolationLevel::NONE:

@@ -24,6 +24,8 @@ Death from_message(const vmm::control::Ended& ended, bool started) {
     case EndReason::kReset: return {DeathReason::kReboot, "the guest asked for a reset"};
     case EndReason::kStopped: return {DeathReason::kKilled, "the VM was stopped"};
     case EndReason::kCrashed: return {DeathReason::kCrash, with_detail("the guest crashed", ended.message)};
+    case EndReason::kWatchdog:
+      return {DeathReason::kWatchdogReboot, "the guest hangs: nobody has refreshed its watchdog in time"};
     case EndReason::kForbiddenCall:
       return {DeathReason::kKilled, with_detail("the VM's process was stopped by its sandbox", ended.message)};
     case EndReason::kInternalError: break;

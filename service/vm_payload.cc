@@ -274,6 +274,8 @@ void Vm::die() {
     // Its report was made when it was new.
   } else if (ran_ && (death_.reason == DeathReason::kCrash || failed)) {
     report_crash(panicked ? observe::CrashKind::kKernelPanic : observe::CrashKind::kMachine, death_.message);
+  } else if (ran_ && death_.reason == DeathReason::kWatchdogReboot) {
+    report_crash(observe::CrashKind::kHang, death_.message);
   } else if (inspect_id_ && crash_kind_ != observe::CrashKind::kKernelPanic) {
     report_crash(crash_kind_, crash_cause_);
   }

@@ -33,6 +33,8 @@ Outcome<> check(const VmSpec& spec) {
   if (machine.command_line.size() > kMaxCommandLine)
     return bad(fmt::format("the kernel's command line is longer than {} bytes", kMaxCommandLine));
   if (machine.command_line.find('\0') != std::string::npos) return bad("the kernel's command line contains a zero byte");
+  if (machine.watchdog_seconds > kMaxWatchdogSeconds)
+    return bad(fmt::format("a VM's watchdog waits for 1 to {} seconds, or there is none", kMaxWatchdogSeconds));
   if (machine.disks.size() > kMaxDisks) return bad(fmt::format("a VM has at most {} disks", kMaxDisks));
   for (const Disk& disk : machine.disks) {
     if (disk.serial.size() > kMaxDiskSerial || disk.serial.find('\0') != std::string::npos)

@@ -15,6 +15,8 @@ constexpr uint64_t kUartBase = 0x0900'0000;
 constexpr uint64_t kUartSize = 0x1000;
 constexpr uint64_t kRtcBase = 0x0901'0000;
 constexpr uint64_t kRtcSize = 0x1000;
+constexpr uint64_t kWatchdogRefreshBase = 0x0918'0000;
+constexpr uint64_t kWatchdogControlBase = 0x0919'0000;
 constexpr uint64_t kVirtioMmioBase = 0x0a00'0000;
 constexpr uint64_t kVirtioMmioSize = 0x200;  // one device; devices follow each other
 constexpr unsigned kVirtioMmioCount = 32;
@@ -29,6 +31,7 @@ constexpr unsigned kMaxCpus = static_cast<unsigned>((kUartBase - kGicRedistribut
 // --- Interrupts. INTIDs; a device tree counts SPIs from 32.
 constexpr uint32_t kUartIntid = 32 + 1;
 constexpr uint32_t kRtcIntid = 32 + 2;
+constexpr uint32_t kWatchdogIntid = 32 + 10;
 constexpr uint32_t kVirtioMmioIntid = 32 + 16;  // the first device's
 constexpr uint32_t kIntidCount = 32 + 96;       // a multiple of 32
 

@@ -46,6 +46,7 @@ control::EndReason end_reason(Machine::EndReason reason) {
     case Machine::EndReason::kReset: return control::EndReason::kReset;
     case Machine::EndReason::kCrash: return control::EndReason::kCrashed;
     case Machine::EndReason::kStopped: return control::EndReason::kStopped;
+    case Machine::EndReason::kWatchdog: return control::EndReason::kWatchdog;
     case Machine::EndReason::kInternalError: break;
   }
   return control::EndReason::kInternalError;
@@ -109,9 +110,12 @@ class MachineVm final : public control::ControlledVm {
                {"host",
                 fmt::format("{}", fmt::join(hypervisor::soft::soft_host_features().value_or(std::vector<std::string>()), ","))}},
               "the software engine runs the guest: it is the only back end of this program");
-    machine_ = TRY(Machine::create(
-        {.cpus = c.cpus, .memory_size = c.memory, .firmware_memory = c.firmware.has_value(), .console = console_->callbacks()},
-        std::move(vm)));
+    machine_ = TRY(Machine::create({.cpus = c.cpus,
+                                    .memory_size = c.memory,
+                                    .firmware_memory = c.firmware.has_value(),
+                                    .watchdog_seconds = c.watchdog_seconds,
+                                    .console = console_->callbacks()},
+                                   std::move(vm)));
     for (const control::Disk& disk : c.disks) {
       auto file = TRY(copy_of(fds[disk.fd]));
       auto device = TRY(virtio::BlockDevice::create(std::move(file), {.read_only = disk.read_only, .serial = disk.serial}));

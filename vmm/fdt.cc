@@ -8,6 +8,7 @@
 
 #include "hypervisor/hypervisor.h"
 #include "vmm/board.h"
+#include "vmm/sbsa_watchdog.h"
 
 namespace adyton::vmm {
 namespace {
@@ -159,6 +160,16 @@ void add_uart_and_rtc(Writer& w) {
   w.text("clock-names", "apb_pclk");
 }
 
+// Documentation/devicetree/bindings/watchdog/arm,sbsa-gwdt.yaml: the control frame first.
+void add_watchdog(Writer& w, const FdtConfig& config) {
+  if (config.watchdog_seconds == 0) return;
+  auto watchdog = w.node(unit("watchdog", board::kWatchdogControlBase));
+  w.text("compatible", "arm,sbsa-gwdt");
+  w.quads("reg", {board::kWatchdogControlBase, SbsaWatchdog::kFrameSize, board::kWatchdogRefreshBase, SbsaWatchdog::kFrameSize});
+  w.cells("interrupts", {kSpi, board::kWatchdogIntid - hypervisor::kFirstSpi, kLevelHigh});
+  w.cells("timeout-sec", {config.watchdog_seconds});
+}
+
 void add_virtio(Writer& w, const FdtConfig& config) {
   for (unsigned slot : config.virtio_slots) {
     auto device = w.node(unit("virtio_mmio", board::virtio_mmio_address(slot)));
@@ -210,6 +221,7 @@ Result<std::vector<uint8_t>> build_fdt(const FdtConfig& config) {
     add_interrupt_controller(w, config);
     add_timer(w);
     add_uart_and_rtc(w);
+    add_watchdog(w, config);
     add_virtio(w, config);
     add_instance_id(w, config);
   }

@@ -22,6 +22,7 @@ struct FdtConfig {
   };
   std::optional<Range> initrd;
   std::vector<unsigned> virtio_slots;  // occupied virtio-mmio slots
+  uint32_t watchdog_seconds = 0;       // 0: there is no watchdog
   bool psci_by_smc = false;            // otherwise HVC
   // Fresh random bytes for each boot: the guest trusts them.
   std::array<uint8_t, 32> rng_seed{};

@@ -83,6 +83,16 @@ TEST_F(FdtTest, DescribesTheBoard) {
   EXPECT_FALSE(has("/virtio_mmio@a000200"));
 }
 
+TEST_F(FdtTest, AWatchdogIsThereWhenAskedFor) {
+  build({.cpus = 1, .ram_size = 1 << 30, .watchdog_seconds = 30});
+  EXPECT_EQ(text("/watchdog@9190000", "compatible"), std::string("arm,sbsa-gwdt\0", 14));
+  EXPECT_THAT(cells("/watchdog@9190000", "reg"), ElementsAre(0, 0x919'0000, 0, 0x1000, 0, 0x918'0000, 0, 0x1000));
+  EXPECT_THAT(cells("/watchdog@9190000", "interrupts"), ElementsAre(0, 10, 4));
+  EXPECT_THAT(cells("/watchdog@9190000", "timeout-sec"), ElementsAre(30));
+  build({.cpus = 1, .ram_size = 1 << 30});
+  EXPECT_FALSE(has("/watchdog@9190000"));
+}
+
 TEST_F(FdtTest, ConduitAndInitrdAreOptional) {
   build({.cpus = 1, .ram_size = 1 << 30, .psci_by_smc = true});
   EXPECT_EQ(text("/psci", "method"), std::string("smc\0", 4));
@@ -100,7 +110,7 @@ TEST_F(FdtTest, RefusesWhatCannotBeSaid) {
 // The compiler of device trees finds nothing to warn about.
 TEST_F(FdtTest, PleasesDtc) {
   if (std::system("dtc --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "dtc is not installed";
-  build({.cpus = 2, .ram_size = 1 << 30, .bootargs = "x", .virtio_slots = {0, 1}});
+  build({.cpus = 2, .ram_size = 1 << 30, .bootargs = "x", .virtio_slots = {0, 1}, .watchdog_seconds = 1});
   std::string path = ::testing::TempDir() + fmt::format("fdt_test.{}.dtb", ::getpid());
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(blob_.data()), static_cast<std::streamsize>(blob_.size()));

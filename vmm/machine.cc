@@ -44,6 +44,7 @@ std::string_view to_string(Machine::EndReason reason) {
     case Machine::EndReason::kCrash: return "crash";
     case Machine::EndReason::kInternalError: return "internal error";
     case Machine::EndReason::kStopped: return "stopped";
+    case Machine::EndReason::kWatchdog: return "watchdog";
   }
   return "unknown";
 }
@@ -97,7 +98,16 @@ Result<void> Machine::assemble() {
   uart_ = std::make_unique<Pl011>(*uart_irq_, config_.console);
   rtc_ = std::make_unique<Pl031>(*rtc_irq_, wall_clock_seconds);
   TRY(bus_.add(board::kUartBase, board::kUartSize, *uart_));
-  return bus_.add(board::kRtcBase, board::kRtcSize, *rtc_);
+  TRY(bus_.add(board::kRtcBase, board::kRtcSize, *rtc_));
+  if (config_.watchdog_seconds == 0) return {};
+  watchdog_irq_ = std::make_unique<SpiLine>(*vm_, board::kWatchdogIntid);
+  watchdog_ = std::make_unique<SbsaWatchdog>(
+      *watchdog_irq_, SbsaWatchdog::Counter{.now = [this] { return vm_->counter(); }, .frequency = vm_->counter_frequency()},
+      [this] {
+        end({EndReason::kWatchdog, {}});
+      });
+  TRY(bus_.add(board::kWatchdogRefreshBase, SbsaWatchdog::kFrameSize, watchdog_->refresh_frame()));
+  return bus_.add(board::kWatchdogControlBase, SbsaWatchdog::kFrameSize, watchdog_->control_frame());
 }
 
 Machine::~Machine() { stop(); }
@@ -157,6 +167,7 @@ Result<void> Machine::load(const BootConfig& boot) {
   }
 
   FdtConfig fdt{.cpus = config_.cpus, .ram_size = ram.size, .bootargs = boot.command_line, .instance_id = boot.instance_id};
+  fdt.watchdog_seconds = config_.watchdog_seconds;
   if (boot.initrd && boot.initrd->size() > 0) {
     if (auto done = load_initrd(*boot.initrd, room, initrd_base); !done) return in_context("initrd", std::move(done).error());
     fdt.initrd = {initrd_base, boot.initrd->size()};
@@ -180,6 +191,12 @@ Result<void> Machine::start(std::function<void(const End&)> ended) {
   ended_ = std::move(ended);
   for (hypervisor::Vcpu* vcpu : vcpus_) TRY(vcpu->init(vcpu->index() == 0 ? *boot_ : hypervisor::VcpuInit{}));
   TRY(rtc_->start());
+  if (watchdog_) {
+    watchdog_->arm(config_.watchdog_seconds);
+    TRY(watchdog_->start());
+    std::lock_guard lock(mutex_);
+    tell_watchdog();
+  }
   std::lock_guard lock(join_mutex_);
   for (hypervisor::Vcpu* vcpu : vcpus_) {
     {
@@ -247,6 +264,7 @@ bool Machine::handle(unsigned vcpu, hypervisor::DebugExit& exit) {
     if (debugger_ && !debug_stop_ && !held_[vcpu]) {
       debug_stop_ = DebugStop{vcpu, exit};
       held_.assign(held_.size(), true);
+      tell_watchdog();
       for (hypervisor::Vcpu* other : vcpus_) {
         if (other->index() != vcpu) other->kick();
       }
@@ -280,9 +298,15 @@ void Machine::end(End end, std::optional<unsigned> vcpu) {
   changed_.notify_all();
 }
 
+// It may take a lock of its own, and end() is called with none of it held.
+void Machine::tell_watchdog() {
+  if (watchdog_) watchdog_->stand_still(paused_ || frozen_ != 0 || std::ranges::count(held_, true) != 0);
+}
+
 void Machine::pause() {
   std::unique_lock lock(mutex_);
   paused_ = true;
+  tell_watchdog();
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
   changed_.wait(lock, [this] { return all_stand() || !paused_ || stopping_; });
   if (paused_ && !stopping_ && !std::exchange(counter_stopped_, true)) vm_->stop_counter();
@@ -291,6 +315,7 @@ void Machine::pause() {
 void Machine::resume() {
   std::lock_guard lock(mutex_);
   paused_ = false;
+  tell_watchdog();
   // While mutex_ is held no vCPU leaves wait_while_paused().
   if (std::exchange(counter_stopped_, false)) vm_->restart_counter();
   changed_.notify_all();
@@ -305,6 +330,7 @@ void Machine::set_debugger(std::function<void()> stopped) {
 void Machine::hold() {
   std::unique_lock lock(mutex_);
   held_.assign(held_.size(), true);
+  tell_watchdog();
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
   changed_.wait(lock, [this] { return all_stand() || stopping_; });
 }
@@ -315,12 +341,14 @@ void Machine::release(const std::vector<bool>& which) {
   for (size_t i = 0; i < held_.size() && i < which.size(); ++i) {
     if (which[i]) held_[i] = false;
   }
+  tell_watchdog();
   changed_.notify_all();
 }
 
 std::vector<bool> Machine::freeze(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
   ++frozen_;
+  tell_watchdog();
   for (hypervisor::Vcpu* vcpu : vcpus_) vcpu->kick();
   changed_.wait_for(lock, patience, [this] { return all_stand(); });
   return standing_;
@@ -329,6 +357,7 @@ std::vector<bool> Machine::freeze(std::chrono::milliseconds patience) {
 void Machine::thaw() {
   std::lock_guard lock(mutex_);
   --frozen_;
+  tell_watchdog();
   changed_.notify_all();
 }
 

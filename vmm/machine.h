@@ -31,6 +31,7 @@
 #include "vmm/mmio_bus.h"
 #include "vmm/pl011.h"
 #include "vmm/pl031.h"
+#include "vmm/sbsa_watchdog.h"
 
 namespace adyton::vmm {
 
@@ -39,6 +40,9 @@ struct MachineConfig {
   uint64_t memory_size = 256ull << 20;  // bytes; rounded up to board::kRamAlignment
   // Maps memory where firmware expects its flash.
   bool firmware_memory = false;
+  // A watchdog (sbsa_watchdog.h) that runs from the start on: so long without a refresh by the guest end the VM as kWatchdog. 0:
+  // it has none.
+  uint32_t watchdog_seconds = 0;
   // The UART's side of the outside. `output` is required; runs on vCPU threads.
   Pl011::Callbacks console;
 };
@@ -57,7 +61,7 @@ struct BootConfig {
 
 class Machine {
  public:
-  enum class EndReason : uint8_t { kShutdown, kReset, kCrash, kInternalError, kStopped };
+  enum class EndReason : uint8_t { kShutdown, kReset, kCrash, kInternalError, kStopped, kWatchdog };
   struct End {
     EndReason reason = EndReason::kStopped;
     std::string message;  // for kInternalError
@@ -95,20 +99,21 @@ class Machine {
     unsigned vcpu = 0;
     hypervisor::DebugExit exit;
   };
-  // From now on a DebugExit holds every vCPU. `stopped` is called, on any thread and with locks held, when that happened and when the machine has ended: it may
-  // do no more than wake somebody up, who asks debug_stop() and ended(). Empty: nobody debugs any more.
+  // From now on a DebugExit holds every vCPU. `stopped` is called, on any thread and with locks held, when that happened and when
+  // the machine has ended: it may do no more than wake somebody up, who asks debug_stop() and ended(). Empty: nobody debugs any
+  // more.
   void set_debugger(std::function<void()> stopped);
-  // Holds every vCPU until release(), whether it is paused or not; before start() too. Returns when all stand still (or the machine ends): their registers may
-  // then be used on this thread.
+  // Holds every vCPU until release(), whether it is paused or not; before start() too. Returns when all stand still (or the
+  // machine ends): their registers may then be used on this thread.
   void hold();
   // Lets those of the vCPUs go on whose entry is true.
   void release(const std::vector<bool>& which);
   // The first DebugExit since the last release().
   [[nodiscard]] std::optional<DebugStop> debug_stop();
   [[nodiscard]] std::optional<End> ended();
-  // Makes every vCPU stand still, whoever else lets it go on, until thaw(); as often as freeze() was called. Says which stand: a vCPU that waits for a
-  // device, longer than `patience`, does not. Their registers may be used on this thread meanwhile. The vCPU on whose thread this is called (that
-  // of `ended`) stands.
+  // Makes every vCPU stand still, whoever else lets it go on, until thaw(); as often as freeze() was called. Says which stand: a
+  // vCPU that waits for a device, longer than `patience`, does not. Their registers may be used on this thread meanwhile. The
+  // vCPU on whose thread this is called (that of `ended`) stands.
   std::vector<bool> freeze(std::chrono::milliseconds patience);
   void thaw();
 
@@ -133,6 +138,8 @@ class Machine {
   bool handle(unsigned vcpu, hypervisor::DebugExit& exit);
   bool handle(unsigned vcpu, hypervisor::InternalErrorExit& exit);
   bool wait_while_paused(unsigned vcpu);
+  // Under mutex_: somebody may have halted or released the vCPUs.
+  void tell_watchdog();
   // `vcpu`: on whose thread this is called; it does not run any more.
   void end(End end, std::optional<unsigned> vcpu = std::nullopt);
   // Under mutex_.
@@ -149,9 +156,10 @@ class Machine {
   std::unique_ptr<hypervisor::Vm> vm_;
   std::vector<hypervisor::Vcpu*> vcpus_;
   MmioBus bus_;
-  std::unique_ptr<IrqLine> uart_irq_, rtc_irq_;
+  std::unique_ptr<IrqLine> uart_irq_, rtc_irq_, watchdog_irq_;
   std::unique_ptr<Pl011> uart_;
   std::unique_ptr<Pl031> rtc_;
+  std::unique_ptr<SbsaWatchdog> watchdog_;  // may be none
   std::vector<Slot> slots_;
 
   log::RateLimit stray_limit_;  // accesses to where nothing is

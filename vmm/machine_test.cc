@@ -65,6 +65,9 @@ class ScriptedVm final : public hypervisor::Vm {
   Result<void> create_irqchip(const hypervisor::IrqchipConfig&) override { return {}; }
   void memory_written(GuestPhysAddr, uint64_t) override {}
   void stop_counter() override { ++counter_stops; }
+  [[nodiscard]] uint64_t counter() const override { return count; }
+  [[nodiscard]] uint64_t counter_frequency() const override { return 1'000'000'000; }
+  std::atomic<uint64_t> count = 0;
   void restart_counter() override { ++counter_restarts; }
   Result<void> set_irq_line(uint32_t intid, bool level) override {
     lines.emplace_back(intid, level);

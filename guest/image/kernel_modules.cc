@@ -43,6 +43,7 @@ std::vector<ModuleGroup> guest_module_groups() {
       {"virtio3", {"virtio_console"}, false},
       {"virtio4", {"virtio_rng"}, false},
       {"virtio5", {"virtio_balloon"}, false},
+      {"watchdog", {"sbsa_gwdt"}, false},
       {"disk", {"virtio_blk", "erofs", "overlay"}},
   };
 }

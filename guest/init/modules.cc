@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 
 #include "base/unique_fd.h"
 
@@ -66,6 +67,12 @@ Result<void> ModuleLoader::load_for_present_devices() {
     const auto type = read_file(std::string("/sys/bus/virtio/devices/") + entry->d_name + "/device");
     if (!type) continue;
     TRY(load("virtio" + std::to_string(std::strtoul(type->c_str(), nullptr, 16))));
+  }
+  // The device tree's node has made it. From its driver on the kernel itself refreshes a watchdog that firmware left running, as long as
+  // nobody has opened it (CONFIG_WATCHDOG_HANDLE_BOOT_ENABLED).
+  const std::unique_ptr<DIR, int (*)(DIR*)> platform(::opendir("/sys/bus/platform/devices"), ::closedir);
+  while (const dirent* entry = platform ? ::readdir(platform.get()) : nullptr) {
+    if (std::string_view(entry->d_name).ends_with(".watchdog")) TRY(load("watchdog"));
   }
   return {};
 }

@@ -71,8 +71,15 @@ Result<void> SoftVm::create_irqchip(const IrqchipConfig& config) {
 
 void SoftVm::stop_counter() { counter_stopped_at_ = shared_.counter.now(); }
 
+uint64_t SoftVm::counter() const {
+  const uint64_t stopped_at = counter_stopped_at_;
+  return (stopped_at != 0 ? stopped_at : shared_.counter.now()) - counter_held_back_;
+}
+
 void SoftVm::restart_counter() {
   const uint64_t counts = shared_.counter.now() - counter_stopped_at_;
+  counter_held_back_ += counts;
+  counter_stopped_at_ = 0;
   for (auto& vcpu : vcpus_) vcpu->hold_back_counter(counts);
 }
 

@@ -1,5 +1,6 @@
 // The software backend: a VM on the engine, with GICv3, generic timers and PSCI in the same process.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -40,6 +41,8 @@ class SoftVm final : public Vm {
   void memory_written(GuestPhysAddr address, uint64_t size) override;
   void stop_counter() override;
   void restart_counter() override;
+  [[nodiscard]] uint64_t counter() const override;
+  [[nodiscard]] uint64_t counter_frequency() const override { return shared_.counter.frequency; }
   Result<void> set_irq_line(uint32_t intid, bool level) override;
   Result<void> add_irqfd(int eventfd, uint32_t intid) override;
   Result<void> remove_irqfd(int eventfd, uint32_t intid) override;
@@ -57,7 +60,8 @@ class SoftVm final : public Vm {
   std::unique_ptr<engine::Machine> machine_;
   SoftShared shared_;
   std::unique_ptr<IrqfdPoller> irqfds_;
-  uint64_t counter_stopped_at_ = 0;  // physical count
+  std::atomic<uint64_t> counter_stopped_at_ = 0;  // physical count; 0: it goes on
+  std::atomic<uint64_t> counter_held_back_ = 0;   // counts, in all
 };
 
 }  // namespace adyton::hypervisor::soft

@@ -1,5 +1,6 @@
 // The smallest kernel: an arm64 Image (Documentation/arch/arm64/booting.rst) that greets on the PL011, echoes each byte it gets, and obeys
-// some of them: o powers off, r resets, p panics as Linux would say it and resets, m reads 100,000 times from where no device is.
+// some of them: o powers off, r resets, p panics as Linux would say it and resets, m reads 100,000 times from where no device is,
+// w gives the watchdog an eighth of a second and hangs.
     .text
     .global image
 image:
@@ -29,6 +30,8 @@ wait:
     b.eq reset
     cmp w3, #'m'
     b.eq stray
+    cmp w3, #'w'
+    b.eq watchdog
     cmp w3, #'p'
     b.ne wait
     adr x1, panic
@@ -48,6 +51,15 @@ again:
     mov w2, #'.'
     str w2, [x20]
     b wait
+watchdog:
+    movz x21, #0x0919, lsl #16   // the SBSA watchdog's control frame
+    mrs x2, cntfrq_el0
+    lsr x2, x2, #4
+    str w2, [x21, #8]            // WOR: a sixteenth of a second, twice
+    str wzr, [x21, #12]
+    mov w2, #1
+    str w2, [x21]                // WCS: EN
+    b .
 power_off:
     movz w0, #0x8400, lsl #16    // PSCI SYSTEM_OFF
     movk w0, #8

@@ -31,6 +31,24 @@ TEST(RawVm, APanicIsNamed) {
   EXPECT_EQ(done.errors, "adyton: the guest's kernel panicked: as asked\n");
 }
 
+TEST(RawVm, AWatchdogThatNobodyServesEndsIt) {
+  const char* const why = "adyton: the guest hangs: nobody has refreshed its watchdog in time\n";
+  // From the start on, as this kernel knows of none.
+  Adyton idle({"run", "--watchdog", "1", "--kernel", raw_kernel()});
+  EXPECT_EQ(idle.finish(), 125);
+  EXPECT_EQ(idle.errors(), why);
+  // In the guest's own time.
+  const Finished hung = run({"--watchdog", "3600", "--kernel", raw_kernel()}, "w");
+  EXPECT_EQ(hung.code, 125);
+  EXPECT_EQ(hung.errors, why);
+  // Without one there is nothing at that place.
+  Adyton none({"run", "--kernel", raw_kernel()});
+  none.write("w");
+  ASSERT_TRUE(none.wait_for("raw> w"));
+  none.signal(SIGINT);
+  EXPECT_EQ(none.finish(), 130);
+}
+
 TEST(RawVm, CtrlAXEndsItOnATerminal) {
   Adyton adyton({"run", "--kernel", raw_kernel()}, Streams::kTerminal);
   ASSERT_TRUE(adyton.wait_for("raw> "));

@@ -191,6 +191,8 @@ class Policies : public ::testing::Test {
   void run_abandoned();
   // The serial console; requests of every kind; a guest that goes on until it is stopped.
   void run_raw();
+  // A guest that does not know of its watchdog.
+  void run_hung();
   // A debugger that detaches, and one that kills.
   void debug(const std::string& path);
 
@@ -312,6 +314,25 @@ void Policies::run_raw() {
   wait_for_end(*vm);
 }
 
+void Policies::run_hung() {
+  auto vm = cli::VmProcess::spawn(tracer());
+  ASSERT_TRUE(vm) << vm.error().message;
+  const UniqueFd kernel(::open(raw_kernel().c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd console(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  const int fds[] = {kernel.get(), console.get()};
+  control::Configure configure{.cpus = 1, .memory = 64 << 20, .kernel = 0, .console_output = 1};
+  configure.watchdog_seconds = 1;
+  ASSERT_TRUE(vm->control().send(*encode(control::Request{.id = 1, .body = std::move(configure)}), fds));
+  ASSERT_TRUE(vm->control().send(*encode(control::Request{.id = 2, .body = control::Start{}}), {}));
+  for (std::string said; said.find("watchdog") == std::string::npos;) {
+    const auto packet = vm->control().receive();
+    ASSERT_TRUE(packet) << packet.error().message << " after " << said;
+    said = packet->text;
+    EXPECT_THAT(said, Not(HasSubstr("error")));
+  }
+  wait_for_end(*vm);
+}
+
 void Policies::debug(const std::string& path) {
   const sockaddr_un address = unix_address(path);
   for (const std::string_view last : {"$D#44", "$k#6b"}) {
@@ -330,6 +351,7 @@ TEST_F(Policies, ListWhatIsCalledAndNothingElse) {
   run_devices();
   run_abandoned();
   run_raw();
+  run_hung();
   if (HasFatalFailure()) return;
   CallTrace trace;
   for (const std::string& log : logs_) {

@@ -11,8 +11,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 6> kReasonNames = {"shutdown", "reset",          "stopped",
-                                                          "crashed",  "internal-error", "forbidden-call"};
+constexpr std::array<std::string_view, 7> kReasonNames = {"shutdown",       "reset",          "stopped", "crashed",
+                                                          "internal-error", "forbidden-call", "watchdog"};
 constexpr std::array<std::string_view, 8> kCodeNames = {"invalid-argument", "not-found",   "permission", "exhausted",
                                                         "unsupported",      "unavailable", "corrupt",    "internal"};
 
@@ -167,6 +167,8 @@ Result<Configure> decode_configure(const Json& json, size_t fd_count) {
   const Json& ask = field(json, "ask_about_ports");
   if (!ask.is_boolean()) return corrupt("ask_about_ports is not a boolean");
   c.ask_about_ports = ask.get<bool>();
+  c.watchdog_seconds =
+      static_cast<uint32_t>(TRY(number(field(json, "watchdog_seconds"), "watchdog_seconds", kMaxWatchdogSeconds)));
   if (const Json& instance_id = field(json, "instance_id"); !instance_id.is_null()) {
     c.instance_id = TRY(bytes_of(instance_id, "instance_id", kInstanceIdSize));
     if (c.instance_id.size() != kInstanceIdSize) return corrupt("instance_id has the wrong size");
@@ -207,7 +209,8 @@ Json to_json(const Configure& c) {
                {"virtio_console", c.virtio_console},
                {"listen_ports", c.listen_ports},
                {"listen_seqpacket_ports", c.listen_seqpacket_ports},
-               {"ask_about_ports", c.ask_about_ports}};
+               {"ask_about_ports", c.ask_about_ports},
+               {"watchdog_seconds", c.watchdog_seconds}};
   if (c.kernel) json["kernel"] = *c.kernel;
   if (c.firmware) json["firmware"] = *c.firmware;
   if (c.initrd) json["initrd"] = *c.initrd;

@@ -29,6 +29,7 @@ inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;
 inline constexpr size_t kMaxListenPorts = 64;
 inline constexpr size_t kMaxCapturePorts = 64;
 inline constexpr size_t kMaxTraceRings = 1024;
+inline constexpr uint32_t kMaxWatchdogSeconds = 24 * 3600;
 inline constexpr size_t kMaxDisks = 16;
 inline constexpr size_t kMaxDiskSerial = 20;     // bytes; virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr size_t kMaxCommandLine = 2048;  // bytes; the arm64 kernel's COMMAND_LINE_SIZE
@@ -58,6 +59,7 @@ struct Configure {
   std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to, by stream
   std::vector<uint32_t> listen_seqpacket_ports;
   bool ask_about_ports = false;  // `asked` comes for every other one; otherwise such a connection is refused
+  uint32_t watchdog_seconds = 0;  // the guest has a watchdog that waits so long, at most kMaxWatchdogSeconds; 0: it has none
   std::string instance_id;       // of kInstanceIdSize bytes, which the guest is told; empty: it has none
   bool operator==(const Configure&) const = default;
 };
@@ -179,6 +181,7 @@ enum class EndReason : uint8_t {
   kCrashed,        // the guest did what no CPU or board can carry on from
   kInternalError,  // a fault of ours
   kForbiddenCall,  // the VM's process made a system call that its sandbox forbids; the message names it
+  kWatchdog,       // nobody has refreshed the guest's watchdog in time
 };
 struct Ended {
   EndReason reason = EndReason::kShutdown;

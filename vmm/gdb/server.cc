@@ -44,6 +44,7 @@ class Server::MachineTarget final : public Target {
       case Machine::EndReason::kReset: return End{};
       case Machine::EndReason::kStopped: return End{kSigKill};
       case Machine::EndReason::kCrash:
+      case Machine::EndReason::kWatchdog:
       case Machine::EndReason::kInternalError: break;
     }
     return End{kSigAbrt};

@@ -46,7 +46,7 @@ constexpr bool kFilters = true;
 #endif
 
 constexpr const char* kThreadKinds[] = {"setup",        "control", "vcpu",  "virtio-balloon", "virtio-blk", "virtio-console", "virtio-rng",
-                                        "virtio-vsock", "timers",  "irqfd", "rtc",        "serial"};
+                                        "virtio-vsock", "timers",  "irqfd", "rtc",        "serial", "watchdog"};
 
 struct End {
   int status = 0;

@@ -8,6 +8,7 @@
 //                     .setIsolation(IsolationLevel::kNone)
 //                     .build();
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -62,7 +63,8 @@ struct TerminalSize {
 
 class VirtualMachineConfig {
  public:
-  static constexpr uint32_t kMaxCpus = 123;                       // what fits on the board
+  static constexpr uint32_t kMaxCpus = 123;  // what fits on the board
+  static constexpr uint32_t kMaxWatchdogSeconds = 24 * 3600;
   static constexpr uint64_t kMaxMemoryBytes = uint64_t{1} << 40;  // 1 TiB
   static constexpr uint64_t kDefaultMemoryBytes = uint64_t{512} << 20;
   static constexpr uint64_t kMinPayloadMemoryBytes = uint64_t{64} << 20;  // below it the guest's kernel has no room
@@ -98,6 +100,7 @@ class VirtualMachineConfig {
   [[nodiscard]] const std::string& getKernelParameters() const;
   [[nodiscard]] const std::string& getKernelSuite() const;  // empty: the default
   [[nodiscard]] bool isVirtioConsole() const;
+  [[nodiscard]] std::chrono::seconds getWatchdogTimeout() const;  // 0: none
   [[nodiscard]] uint64_t getMemoryBytes() const;
   [[nodiscard]] uint32_t getCpuCount() const;  // 0: CpuTopology::kMatchHost
   [[nodiscard]] IsolationLevel getIsolation() const;
@@ -154,6 +157,10 @@ class VirtualMachineConfig::Builder {
   Builder& setFirmware(std::string path);
   // The console's input is at a virtio console instead of the PL011 UART.
   Builder& setVirtioConsole(bool virtio);
+  // The guest has a watchdog (Arm's SBSA generic watchdog, Linux's driver sbsa_gwdt), which runs from the start on: so long
+  // without a refresh by the guest, its kernel or program, and the VM ends (StopReason::kWatchdogReboot). 1 second to a day
+  // (kMaxWatchdogSeconds); 0: none.
+  Builder& setWatchdogTimeout(std::chrono::seconds timeout);
 
   // --- On what.
 

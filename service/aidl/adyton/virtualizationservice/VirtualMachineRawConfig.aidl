@@ -37,6 +37,12 @@ parcelable VirtualMachineRawConfig {
     boolean virtioConsole = false;
 
     /**
+     * The guest has a watchdog (Arm's SBSA generic watchdog, which Linux's driver sbsa_gwdt serves), which runs from the start on: this many
+     * seconds without a refresh by the guest end the VM (DeathReason.WATCHDOG_REBOOT). At most a day; 0: it has none.
+     */
+    int watchdogSeconds = 0;
+
+    /**
      * The VM outlives its client: it ends with the guest, by stop() or kill(), or with the service. Otherwise it ends at once when
      * the last reference to the IVirtualMachine that createVm() returned is gone, or the client's session with it.
      */
