@@ -143,6 +143,14 @@ TEST(Options, PrepareAndConsole) {
   EXPECT_THAT(run_error({"--console", "virtio", "./hello"}), HasSubstr("--kernel"));
 }
 
+TEST(Options, TheWatchdog) {
+  EXPECT_EQ(run_options({"./hello"})->watchdog.count(), 0);
+  EXPECT_EQ(run_options({"--watchdog", "30", "./hello"})->watchdog, std::chrono::seconds(30));
+  EXPECT_EQ(run_options({"--watchdog", "86400", "--kernel", "Image"})->watchdog, std::chrono::hours(24));
+  for (const char* const wrong : {"0", "-1", "86401", "soon"})
+    EXPECT_THAT(run_error({"--watchdog", wrong, "./hello"}), HasSubstr("--watchdog")) << wrong;
+}
+
 TEST(Options, TheKernelsSuite) {
   EXPECT_EQ(run_options({"./hello"})->kernel_suite, "");
   EXPECT_EQ(run_options({"--kernel-suite", "trixie-backports", "./hello"})->kernel_suite, "trixie-backports");

@@ -69,6 +69,9 @@ TEST(Config, MistakesAreSaidInASentence) {
   EXPECT_THAT(refusal(hello().setMemoryBytes(UINT64_MAX)), HasSubstr("at most"));
   EXPECT_THAT(refusal(hello().setCpuCount(0)), HasSubstr("CPU"));
   EXPECT_THAT(refusal(hello().setCpuCount(124)), HasSubstr("124"));
+  for (const int64_t seconds : {int64_t{-1}, int64_t{24} * 3600 + 1, INT64_MIN, INT64_MAX}) {
+    EXPECT_THAT(refusal(hello().setWatchdogTimeout(std::chrono::seconds(seconds))), HasSubstr("watchdog")) << seconds;
+  }
   EXPECT_THAT(refusal(hello().setEnvironment({"=x"})), HasSubstr("NAME=value"));
   EXPECT_THAT(refusal(hello().setWorkingDirectory("data")), HasSubstr("absolute"));
   EXPECT_THAT(refusal(hello().addMount({"/srv", "srv", false})), HasSubstr("absolute"));
@@ -132,6 +135,7 @@ TEST(Config, SurvivesJson) {
           .setInitrd("/i")
           .setKernelParameters("quiet")
           .setVirtioConsole(true)
+          .setWatchdogTimeout(std::chrono::hours(24))
           .setIsolation(IsolationLevel::kProcess)
           .setMemoryBytes(1),
   };

@@ -32,6 +32,8 @@ TEST(Death, FollowsWhatTheVmmSaid) {
   EXPECT_EQ(explain(ended(EndReason::kStopped)).reason, DeathReason::kKilled);
   EXPECT_EQ(explain(ended(EndReason::kCrashed, "x\ny")).reason, DeathReason::kCrash);
   EXPECT_THAT(explain(ended(EndReason::kCrashed, "x\ny")).message, HasSubstr("x?y"));
+  EXPECT_EQ(explain(ended(EndReason::kWatchdog)).reason, DeathReason::kWatchdogReboot);
+  EXPECT_THAT(explain(ended(EndReason::kWatchdog)).message, HasSubstr("watchdog"));
   EXPECT_EQ(explain(ended(EndReason::kInternalError)).reason, DeathReason::kInfrastructureError);
   EXPECT_EQ(explain(ended(EndReason::kForbiddenCall, "ptrace")).reason, DeathReason::kKilled);
   EXPECT_THAT(explain(ended(EndReason::kForbiddenCall, "ptrace")).message, HasSubstr("sandbox: ptrace"));

@@ -90,6 +90,7 @@ TEST_F(VmTableTest, SpecificationsAreChecked) {
   refused("64 KiB", [](VmSpec& s) { s.machine.memory = 100; });
   refused("64 KiB", [](VmSpec& s) { s.machine.memory = 0; });
   refused("command line", [](VmSpec& s) { s.machine.command_line = std::string(3000, 'x'); });
+  refused("watchdog", [](VmSpec& s) { s.machine.watchdog_seconds = 24 * 3600 + 1; });
   refused("disks", [](VmSpec& s) { s.machine.disks.resize(17); });
   refused("serial", [](VmSpec& s) { s.machine.disks.push_back({.fd = 0, .serial = std::string(21, 'x')}); });
   refused("record", [](VmSpec& s) {

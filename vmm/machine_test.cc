@@ -101,13 +101,14 @@ std::vector<uint8_t> tiny_image() {
 
 class MachineTest : public ::testing::Test {
  protected:
-  void create(unsigned cpus = 2, uint64_t memory = 64 << 20, bool firmware = false) {
+  void create(unsigned cpus = 2, uint64_t memory = 64 << 20, bool firmware = false, uint32_t watchdog_seconds = 0) {
     auto vm = std::make_unique<ScriptedVm>();
     vm_ = vm.get();
     auto machine = Machine::create(
         {.cpus = cpus,
          .memory_size = memory,
          .firmware_memory = firmware,
+         .watchdog_seconds = watchdog_seconds,
          .console = {.output = [this](std::span<const uint8_t> bytes) { output_.append(bytes.begin(), bytes.end()); }}},
         std::move(vm));
     ASSERT_TRUE(machine) << machine.error().message;
@@ -232,6 +233,28 @@ TEST_F(MachineTest, DevicesAnswerTheGuest) {
   EXPECT_EQ(seen, (std::vector<uint8_t>{8, 0}));
   EXPECT_EQ(output_, "A");
   EXPECT_EQ(vm_->lines, (std::vector<std::pair<uint32_t, bool>>{{49, true}, {49, false}})) << "each change once";
+}
+
+TEST_F(MachineTest, AWatchdogEndsIt) {
+  create(1, 64 << 20, false, 1);
+  load();
+  // What WCS says: 1 enabled, 2 the first signal, 4 the second one.
+  std::vector<uint8_t> control;
+  bool read = false;
+  vm_->vcpus[0]->guest = [&](ScriptedVcpu& vcpu) -> std::optional<Result<Exit>> {
+    if (read) control.push_back(vcpu.mmio[0]);
+    if (control.size() > 1 && (control[control.size() - 2] & 2) != 0) return std::nullopt;
+    // Says, in turn, that the time is over (WCV), and looks what has come of it.
+    read = control.empty() || !read;
+    vcpu.mmio = {0};
+    return Result<Exit>(
+        hypervisor::MmioExit{board::kWatchdogControlBase + (read ? 0 : 0x10), !read, std::span(vcpu.mmio).first(4)});
+  };
+  ASSERT_TRUE(machine_->start());
+  EXPECT_EQ(machine_->wait().reason, Machine::EndReason::kWatchdog);
+  ASSERT_FALSE(control.empty());
+  EXPECT_EQ(control[0], 1) << "it is enabled from the start on, and has not signalled";
+  EXPECT_THAT(vm_->lines, ::testing::Contains(std::pair(board::kWatchdogIntid, true)));
 }
 
 TEST_F(MachineTest, AGuestThatReadsWhereNothingIsWritesABoundedLog) {
