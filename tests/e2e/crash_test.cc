@@ -99,7 +99,8 @@ echo INFO; "$ADYTON" info panics; echo; "$ADYTON" info --json panics | tr -d '\n
       {kDebuggee});
   shell.finish();
   const std::string& out = shell.output();
-  EXPECT_THAT(out, HasSubstr("VM:        panics\nCause:     the guest's kernel panicked: sysrq triggered crash\n")) << shell.errors();
+  EXPECT_THAT(out, HasSubstr("VM:        panics\nCause:     the guest's kernel panicked: sysrq triggered crash\n"))
+      << shell.errors();
   EXPECT_THAT(out, HasSubstr("Isolation: none\n"));
   EXPECT_THAT(out, ContainsRegex("vCPU [01]: EL1, PSTATE 0x"));
   EXPECT_THAT(out, ContainsRegex("0xffff[0-9a-f]+ panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
@@ -127,6 +128,21 @@ until "$ADYTON" info --json stays | grep -q '"crash_report"'; do :; done
   EXPECT_THAT(out, HasSubstr("Cause:     the guest's kernel panicked: sysrq triggered crash\nKind:      kernel-panic\n"));
   EXPECT_THAT(out, ContainsRegex("0xffff[0-9a-f]+ panic\\+0x[0-9a-f]+\n +0xffff[0-9a-f]+ sysrq_handle_crash\\+0x"));
   EXPECT_THAT(out, ContainsRegex("\nstays +20[0-9: -]+UTC +kernel-panic ")) << "and no second one";
+}
+
+// Linux's driver serves the watchdog until somebody opens it; who has opened it and hangs is found out.
+TEST(CrashReport, AGuestThatHangsHasOne) {
+  const Finished well = run({"--watchdog", "100", probe(), "watchdog"});
+  EXPECT_EQ(well.code, 0) << well.errors;
+  EXPECT_EQ(well.output, "SBSA Generic Watchdog, 100 s\n");
+  Adyton shell = Adyton::shell(
+      R"sh("$ADYTON" run --name hangs --watchdog 100 "$1" watchdog 1; echo "code $?"; "$ADYTON" crash-report hangs)sh",
+      {probe()});
+  shell.finish();
+  EXPECT_THAT(shell.errors(), HasSubstr("the guest hangs: nobody has refreshed its watchdog in time"));
+  EXPECT_THAT(shell.output(), HasSubstr("SBSA Generic Watchdog, 100 s\ncode 125\n"));
+  EXPECT_THAT(shell.output(),
+              HasSubstr("Cause:     the guest hangs: nobody has refreshed its watchdog in time\nKind:      hang\n"));
 }
 
 // Where the service keeps its data is its business: the client asks.

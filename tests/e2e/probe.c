@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/watchdog.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -312,6 +313,19 @@ int main(int argc, char** argv) {
     fputs(argv[2], trigger);
     fclose(trigger);
     for (;;) pause();
+  }
+  if (strcmp(word, "watchdog") == 0) {
+    // Whose it is, and how long it waits; then, with a number, whoever opens it must refresh it, and does not.
+    struct watchdog_info info = {0};
+    int seconds = 0;
+    const int watchdog = open("/dev/watchdog", O_WRONLY);
+    if (watchdog < 0 || ioctl(watchdog, WDIOC_GETSUPPORT, &info) != 0 || ioctl(watchdog, WDIOC_GETTIMEOUT, &seconds) != 0) return 1;
+    printf("%s, %d s\n", (const char*)info.identity, seconds);
+    fflush(stdout);
+    if (number != 0 && ioctl(watchdog, WDIOC_SETTIMEOUT, &number) == 0) {
+      for (;;) pause();
+    }
+    return write(watchdog, "V", 1) != 1;  // it is left in order
   }
   if (strcmp(word, "memory") == 0) {
     FILE* info = fopen("/proc/meminfo", "r");
