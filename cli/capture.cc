@@ -85,7 +85,12 @@ void end_pipe(const std::string& path) {
 }
 
 Result<int> run_extcap(const std::vector<std::string>& arguments) {
-  const auto command = TRY(capture::parse_extcap(arguments));
+  const auto parsed = capture::parse_extcap(arguments);
+  if (!parsed) {
+    if (const std::string fifo = capture::waiting_fifo(arguments); !fifo.empty()) end_pipe(fifo);
+    return std::unexpected(parsed.error());
+  }
+  const capture::ExtcapCommand& command = *parsed;
   const auto print = [](const std::string& text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : guest::kExitError;
   };

@@ -306,5 +306,34 @@ TEST(Capture, WiresharkFindsRunningVms) {
   EXPECT_THAT(text, ContainsRegex("^[0-9]+\\. adyton-shown \\(vsock of Adyton VM shown\\)\n0\nvsock\n"));
 }
 
+TEST(Capture, WiresharksOptionsChooseWhatIsCaptured) {
+  const std::string text = shell_output(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         mkdir -p "$TMPDIR/config/extcap" && ln -s "$1" "$TMPDIR/config/extcap/adyton-extcap"
+         export WIRESHARK_CONFIG_DIR="$TMPDIR/config"
+         "$ADYTON" run --detach --name chosen "$PROBE" wait >/dev/null || exit 8
+         capture() {  # NAME OPTIONS...
+           name=$1; shift
+           tshark -i adyton-chosen -w - "$@" 2>"$TMPDIR/said.$name" >"$TMPDIR/$name" & eval "$name=$!"
+           until grep -q 'Capture started' "$TMPDIR/said.$name"; do eval "kill -0 \$$name" || { cat "$TMPDIR/said.$name"; exit 9; }; done
+         }
+         ports() { tshark -r "$TMPDIR/$1" -T fields -e vsock.src_port -e vsock.dst_port 2>/dev/null; }
+         # 1029: the guest's server of exec.
+         capture all
+         capture some -f "port 1029 or port 4000000000" -o "extcap.adyton_chosen.snaplen:80"
+         capture none -f "port 4000000000"
+         until [ "$(ports some | wc -l)" -ge 4 ] && [ "$(ports all | wc -l)" -ge 4 ]; do "$ADYTON" exec chosen -- /missing 2>/dev/null; done
+         kill -INT $all $some $none; wait $all $some $none
+         ports some | awk '$1 != 1029 && $2 != 1029' | wc -l
+         ports none | wc -l
+         tshark -r "$TMPDIR/some" -Y 'frame.cap_len > 80' 2>/dev/null | wc -l
+         tshark -r "$TMPDIR/some" -Y 'frame.len > 80 && frame.cap_len == 80' -T fields -e frame.cap_len 2>/dev/null | sort -u
+         # A filter of another kind ends tshark, with what is wrong with it.
+         tshark -i adyton-chosen -f 'tcp port 80' -w "$TMPDIR/refused" 2>&1 | grep -o 'a capture filter for vsock is like.*'
+         "$ADYTON" delete -f chosen)sh",
+      {ADYTON_EXTCAP});
+  EXPECT_EQ(text, "0\n0\n0\n80\na capture filter for vsock is like 'port 5000 or port 6000'\n");
+}
+
 }  // namespace
 }  // namespace adyton::e2e

@@ -160,6 +160,18 @@ Result<ExtcapCommand> parse_extcap(const std::vector<std::string>& arguments) {
   return command;
 }
 
+std::string waiting_fifo(const std::vector<std::string>& arguments) {
+  Arguments words(arguments);
+  bool captures = false;
+  std::string fifo;
+  while (words.next()) {
+    if (words.name == "--capture") captures = true;
+    if (words.name != "--fifo") continue;
+    if (const auto value = words.value()) fifo = *value;
+  }
+  return captures ? fifo : std::string();
+}
+
 std::string extcap_interfaces(const std::vector<std::string>& vms, std::string_view version) {
   std::string text = fmt::format("extcap {{version={}}}{{display=Adyton virtual machines}}\n", version);
   for (const std::string& vm : vms) {

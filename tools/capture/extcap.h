@@ -33,6 +33,8 @@ struct ExtcapCommand {
 // `arguments` without the program's name; any bytes. Options that later versions of Wireshark may add are passed over. Fails with
 // a sentence for the user.
 Result<ExtcapCommand> parse_extcap(const std::vector<std::string>& arguments);
+// The pipe at which somebody waits for a capture, also where parse_extcap() refuses what was asked for; empty: nobody does.
+std::string waiting_fifo(const std::vector<std::string>& arguments);
 
 // "adyton-NAME", as `tshark -i` has it.
 std::string interface_of(std::string_view vm);

@@ -57,6 +57,16 @@ TEST(Extcap, RefusesWhatItCannotDo) {
   EXPECT_FALSE(parse_port_list(many));
 }
 
+TEST(Extcap, KnowsWhereSomebodyWaitsForWhatItRefuses) {
+  const std::vector<std::string> refused = {"--capture",  "--extcap-interface",      "adyton-one", "--fifo", "/tmp/pipe",
+                                            "--mistaken", "--extcap-capture-filter", "tcp port 80"};
+  EXPECT_FALSE(parse_extcap(refused));
+  EXPECT_EQ(waiting_fifo(refused), "/tmp/pipe");
+  EXPECT_EQ(waiting_fifo({"--fifo=/tmp/pipe", "--capture"}), "/tmp/pipe");
+  EXPECT_EQ(waiting_fifo({"--capture", "--fifo"}), "");
+  EXPECT_EQ(waiting_fifo({"--extcap-config", "--fifo", "/tmp/pipe"}), "");
+}
+
 TEST(Extcap, AnswersInSentences) {
   EXPECT_EQ(extcap_interfaces({"demo", "a b", "x}{y", "z"}, "0.1.0"),
             "extcap {version=0.1.0}{display=Adyton virtual machines}\n"
