@@ -44,18 +44,18 @@ struct Tracing {
 Result<Tracing> start(VirtualMachineManager& manager, VirtualMachine& vm, const TraceOptions& options) {
   Tracing tracing;
   if (options.categories != 0) {
-    const auto statistics = TRY(vm.getStatistics());
-    const size_t vcpus = statistics.vcpus.size();
-    const size_t count = vcpus + statistics.devices.size();
+    const auto threads = TRY(vm.getTraceSources());
+    const size_t vcpus = threads.vcpus;
+    const size_t count = vcpus + threads.devices.size();
     if (count == 0) return fail(ErrorCode::kUnavailable, "the virtual machine tells of no vCPU and no device");
     const uint64_t each = std::min(options.buffer, std::bit_floor(kMostBuffer / count));
     const UniqueFd memory = TRY(observe::RecordRing::make_memory(each, count));
     for (size_t i = 0; i < count; ++i) {
       const bool is_vcpu = i < vcpus;
-      tracing.sources.push_back({.kind = is_vcpu ? trace::Decoder::Kind::kVcpu : trace::Decoder::Kind::kDevice,
-                                 .name = is_vcpu ? fmt::format("vCPU {}", i)
-                                                 : fmt::format("{} (slot {})", statistics.devices[i - vcpus].name, i - vcpus),
-                                 .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
+      tracing.sources.push_back(
+          {.kind = is_vcpu ? trace::Decoder::Kind::kVcpu : trace::Decoder::Kind::kDevice,
+           .name = is_vcpu ? fmt::format("vCPU {}", i) : fmt::format("{} (slot {})", threads.devices[i - vcpus], i - vcpus),
+           .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
     }
     tracing.vm = TRY(vm.trace(memory, static_cast<uint32_t>(count), options.categories));
   }
@@ -108,13 +108,13 @@ Result<int> run_trace(const TraceOptions& options) {
   } else {
     writer = std::make_unique<trace::PerfettoWriter>(output);
   }
+  Tracing tracing = TRY(start(*manager, *vm, options));
   const auto info = TRY(vm->getInfo());
   trace::Process process{.name = fmt::format("VM {}", options.name),
                          .pid = std::max(info.pid, 1),
                          .monotonic = now(CLOCK_MONOTONIC),
                          .boottime = now(CLOCK_BOOTTIME),
                          .realtime = now(CLOCK_REALTIME)};
-  Tracing tracing = TRY(start(*manager, *vm, options));
   UniqueFd& life = tracing.vm.valid() ? tracing.vm : tracing.calls.valid() ? tracing.calls : tracing.packets;
   trace::Recorder recorder(*writer, output, std::move(life), signals.get());
   for (auto& source : tracing.sources) recorder.add(std::move(source));

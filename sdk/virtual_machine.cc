@@ -261,6 +261,12 @@ Result<UniqueFd> VirtualMachine::trace(const UniqueFd& rings, uint32_t count, ui
       run->vm().trace(rings, static_cast<int32_t>(std::min<uint32_t>(count, INT32_MAX)), static_cast<int32_t>(categories)));
 }
 
+Result<VirtualMachine::TraceSources> VirtualMachine::getTraceSources() {
+  const auto run = TRY(impl_->live_run());
+  auto sources = TRY(checked(run->vm().getTraceSources()));
+  return TraceSources{.vcpus = static_cast<uint32_t>(std::max(sources.vcpuCount, 0)), .devices = std::move(sources.devices)};
+}
+
 Result<UniqueFd> VirtualMachine::traceCalls(const UniqueFd& ring) {
   const auto run = TRY(impl_->live_run());
   return open_stream(run->vm().traceCalls(ring));

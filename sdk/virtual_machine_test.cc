@@ -396,6 +396,10 @@ TEST_F(VirtualMachineTest, TracesPassTheirRingsToTheVm) {
   EXPECT_FALSE(vm->trace(rings, 3, 5)) << "it does not run";
   EXPECT_FALSE(vm->getBootPhases()) << "it has not run";
   ASSERT_TRUE(vm->run());
+  const auto sources = vm->getTraceSources();
+  ASSERT_TRUE(sources) << sources.error().message;
+  EXPECT_EQ(sources->vcpus, 2u);
+  EXPECT_EQ(sources->devices, (std::vector<std::string>{"virtio-rng"}));
   const auto back = vm->trace(rings, 3, 5);
   ASSERT_TRUE(back) << back.error().message;
   char bytes[5];

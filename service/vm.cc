@@ -211,7 +211,6 @@ void Vm::running() {
   start_timer_.reset();
   if (awaits_payload()) arm_hang_timer(spec_.boot_timeout);
   learn_boot_times([] {});
-  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter({});
   if (const auto done = std::exchange(start_done_, nullptr)) done({});
   if (!spec_.payload) advance(VmState::kStarted);
 }
@@ -308,6 +307,9 @@ void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
       const auto sent = send_debugger();
       if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
     }
+    // Before its first instruction.
+    auto waiters = std::exchange(load_waiters_, {});
+    for (auto& [id, pending] : waiters) pending.done({});
     const auto sent = send(Start{});
     if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
     start_id_ = *sent;
@@ -429,34 +431,52 @@ void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
   ask(Connect{.port = port, .type = type, .socket = {}}, {}, &Vm::connects_, std::move(done));
 }
 
+// ---- captures and traces -------------------------------------------------------------------------------------------------
+
+void Vm::when_loaded(const char* what, Done<> then) {
+  if (phase_ == Phase::kStarting || phase_ == Phase::kRunning) return then({});
+  if (phase_ != Phase::kNew && phase_ != Phase::kConfiguring) return then(wrong_state(what));
+  if (load_waiters_.size() >= kMaxRequests)
+    return then(fail(ErrorCode::kExhausted, "too many captures and traces wait for the VM to start"));
+  const uint32_t id = next_waiter_++;
+  Timer timer(loop_, times_.start, [weak = weak_from_this(), id, what] {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (auto node = self->load_waiters_.extract(id)) node.mapped().done(self->wrong_state(what));
+  });
+  load_waiters_.emplace(id, Pending<void>{.done = std::move(then), .timer = std::move(timer)});
+}
+
 void Vm::capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done) {
-  if (phase_ == Phase::kConfiguring || phase_ == Phase::kStarting) {
-    if (start_waiters_.size() >= kMaxRequests)
-      return done(fail(ErrorCode::kExhausted, "too many captures wait for the VM to start"));
-    // A std::function must be copyable.
-    start_waiters_.emplace_back([this, ring = std::make_shared<UniqueFd>(std::move(memory)), what = std::move(what),
-                                 done](const Outcome<>& started) mutable {
-      if (!started) return done(std::unexpected(started.error()));
-      capture(std::move(*ring), what, done);
-    });
-    return;
-  }
-  if (phase_ != Phase::kRunning) return done(wrong_state("capture"));
   if (what.ports.size() > vmm::control::kMaxCapturePorts)
     return done(fail(ErrorCode::kInvalidArgument,
                      fmt::format("a capture has at most {} ports, not {}", vmm::control::kMaxCapturePorts, what.ports.size())));
-  const int fd = memory.get();
   what.ring = 0;
-  ask(std::move(what), std::span(&fd, 1), &Vm::connects_, std::move(done));
+  look("capture", std::move(memory), std::move(what), std::move(done));
 }
 
 void Vm::trace(UniqueFd rings, vmm::control::Trace what, Done<UniqueFd> done) {
-  if (phase_ != Phase::kRunning) return done(wrong_state("be traced"));
   if (what.ring_count > vmm::control::kMaxTraceRings)
     return done(fail(ErrorCode::kInvalidArgument, fmt::format("a trace has at most {} rings", vmm::control::kMaxTraceRings)));
-  const int fd = rings.get();
   what.rings = 0;
-  ask(what, std::span(&fd, 1), &Vm::connects_, std::move(done));
+  look("be traced", std::move(rings), what, std::move(done));
+}
+
+void Vm::look(const char* what, UniqueFd memory, decltype(Request::body) body, Done<UniqueFd> done) {
+  // A std::function must be copyable.
+  when_loaded(what, [this, ring = std::make_shared<UniqueFd>(std::move(memory)), body = std::move(body),
+                     done = std::move(done)](const Outcome<>& loaded) {
+    if (!loaded) return done(std::unexpected(loaded.error()));
+    const int fd = ring->get();
+    ask(body, std::span(&fd, 1), &Vm::connects_, done);
+  });
+}
+
+void Vm::trace_sources(Done<VmStatistics> done) {
+  when_loaded("be traced", [this, done = std::move(done)](const Outcome<>& loaded) {
+    if (!loaded) return done(std::unexpected(loaded.error()));
+    ask(ReadStatistics{}, {}, &Vm::statistics_, done);
+  });
 }
 
 // ---- debugger ------------------------------------------------------------------------------------------------------------

@@ -110,6 +110,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // Packets go to the ring that `memory` is; the outcome is its wake socket (vmm/control/protocol.h).
   void capture(UniqueFd memory, vmm::control::Capture what, Done<UniqueFd> done);
   void trace(UniqueFd rings, vmm::control::Trace what, Done<UniqueFd> done);
+  // As statistics(), but of a VM that has not been loaded yet it waits for that; so do captures and traces.
+  void trace_sources(Done<VmStatistics> done);
   // Of the calls about it, its clients' and its guest's; any thread.
   [[nodiscard]] const std::shared_ptr<CallTrace>& call_trace() const { return call_trace_; }
   [[nodiscard]] const std::shared_ptr<CallMetrics>& call_metrics() const { return call_metrics_; }
@@ -151,6 +153,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   };
   template <typename T>
   using Requests = std::map<uint32_t, Pending<T>>;  // that the VMM has not answered yet, by id
+  // Calls `then` when the VM's process has loaded it, at once or later, or with what has come between: it cannot do `what`.
+  void when_loaded(const char* what, Done<> then);
+  void look(const char* what, UniqueFd memory, decltype(vmm::control::Request::body) body, Done<UniqueFd> done);
 
   Outcome<> launch();
   Result<void> add_console();
@@ -234,7 +239,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   uint32_t start_id_ = 0;
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
-  std::vector<std::function<void(Outcome<>)>> start_waiters_;  // captures that begin when it runs
+  Requests<void> load_waiters_;  // captures and traces that begin with it; by a number of their own
+  uint32_t next_waiter_ = 0;
   Requests<UniqueFd> connects_;
   Requests<VmStatistics> statistics_;
   Requests<void> orders_;  // listen, suspend, resume

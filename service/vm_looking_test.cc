@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <thread>
 
@@ -29,7 +30,6 @@ TEST_F(VmTest, CapturesGoThroughToTheVmm) {
       vm->capture(std::move(ring), what, [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
     });
   };
-  EXPECT_EQ(capture({.ports = {}}).error().problem, Problem::kWrongState);
   ASSERT_TRUE(start());
   const auto back = capture({.ports = {1}});
   ASSERT_TRUE(back) << back.error().error.message;
@@ -77,7 +77,6 @@ TEST_F(VmTest, TracesGoThroughToTheVmm) {
                 [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
     });
   };
-  EXPECT_EQ(trace(1).error().problem, Problem::kWrongState);
   ASSERT_TRUE(start());
   const auto back = trace(1);
   ASSERT_TRUE(back) << back.error().error.message;
@@ -85,6 +84,43 @@ TEST_F(VmTest, TracesGoThroughToTheVmm) {
   ASSERT_EQ(::pread(back->get(), bytes, 5, 0), 5);
   EXPECT_EQ(std::string(bytes, 5), "rings");
   EXPECT_EQ(trace(vmm::control::kMaxTraceRings + 1).error().error.code, ErrorCode::kInvalidArgument);
+}
+
+// What is asked of a VM that starts reaches its process before the VM runs.
+TEST_F(VmTest, CapturesAndTracesWaitForAVmToBeLoaded) {
+  make("at=start:hang");
+  std::promise<Outcome<UniqueFd>> captured, traced;
+  std::promise<Outcome<VmStatistics>> told;
+  const auto into = [](auto& promise) { return [&promise](auto outcome) { promise.set_value(std::move(outcome)); }; };
+  loop->call([&] {
+    vm->capture(UniqueFd(::memfd_create("ring", MFD_CLOEXEC)), {}, into(captured));
+    vm->trace(UniqueFd(::memfd_create("rings", MFD_CLOEXEC)), {.ring_count = 1, .categories = 1}, into(traced));
+    vm->start([](const Outcome<>&) {});
+    vm->trace_sources(into(told));
+  });
+  EXPECT_TRUE(captured.get_future().get());
+  EXPECT_TRUE(traced.get_future().get());
+  const auto sources = told.get_future().get();
+  ASSERT_TRUE(sources);
+  EXPECT_EQ(sources->counts.devices.size(), 1u);
+  ASSERT_TRUE(kill());
+}
+
+TEST_F(VmTest, CapturesAndTracesOfAVmThatNobodyStartsHaveAnEnd) {
+  const auto trace = [&] {
+    return loop->await<Outcome<UniqueFd>>([&](auto done) {
+      vm->trace(UniqueFd(::memfd_create("rings", MFD_CLOEXEC)), {.ring_count = 1, .categories = 1},
+                [done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); });
+    });
+  };
+  make("", {}, {}, {.start = 20ms});
+  EXPECT_EQ(trace().error().problem, Problem::kWrongState);
+  make("at=configure:error");
+  std::promise<Outcome<VmStatistics>> told;
+  loop->call([&] { vm->trace_sources([&](Outcome<VmStatistics> outcome) { told.set_value(std::move(outcome)); }); });
+  EXPECT_FALSE(start());
+  EXPECT_THAT(told.get_future().get().error().error.message, HasSubstr("has not started"));
+  EXPECT_EQ(trace().error().problem, Problem::kWrongState) << "it is dead";
 }
 
 std::vector<std::string> reports_in(const std::string& folder) {

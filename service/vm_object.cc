@@ -125,6 +125,15 @@ rpc::Reply<UniqueFd> VmObject::trace(const UniqueFd& rings, int32_t ringCount, i
   return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->trace(std::move(memory), what, done); }));
 }
 
+rpc::Reply<virtualizationservice::TraceSources> VmObject::getTraceSources() {
+  const auto told = loop_.await<Outcome<VmStatistics>>([&](auto done) { vm_->trace_sources(done); });
+  if (!told) return refuse(told.error());
+  virtualizationservice::TraceSources sources;
+  sources.vcpuCount = static_cast<int32_t>(told->counts.vcpus.size());
+  for (const auto& device : told->counts.devices) sources.devices.push_back(device.name);
+  return sources;
+}
+
 rpc::Reply<UniqueFd> VmObject::traceCalls(const UniqueFd& ring) {
   auto wake = call_trace().start(ring.get());
   if (!wake) return refuse(Failure(wake.error()));
@@ -202,7 +211,8 @@ rpc::Reply<virtualizationservice::VirtualMachineStatistics> VmObject::getStatist
 }
 
 rpc::Reply<UniqueFd> VmObject::dumpMemory() {
-  return reply(loop_.await<Outcome<UniqueFd>>([&](auto done) { vm_->dump([done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); }));
+  return reply(loop_.await<Outcome<UniqueFd>>(
+      [&](auto done) { vm_->dump([done](Outcome<UniqueFd> outcome) { done(std::move(outcome)); }); }));
 }
 
 rpc::Reply<> VmObject::attachDebugger(const UniqueFd& listener, bool hold) {

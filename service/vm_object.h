@@ -56,6 +56,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<virtualizationservice::VirtualMachineStatistics> getStatistics() override;
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
   rpc::Reply<UniqueFd> dumpMemory() override;
+  rpc::Reply<virtualizationservice::TraceSources> getTraceSources() override;
 
   [[nodiscard]] CallMetrics& call_metrics() const { return *vm_->call_metrics(); }
   [[nodiscard]] CallTrace& call_trace() const { return *vm_->call_trace(); }

@@ -306,7 +306,8 @@ void Vm::die() {
   for (auto& [id, pending] : connects) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   auto orders = std::move(orders_);
   for (auto& [id, pending] : orders) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
-  for (const auto& waiter : std::exchange(start_waiters_, {})) waiter(fail(ErrorCode::kUnavailable, "the VM has not started"));
+  auto loads = std::exchange(load_waiters_, {});
+  for (auto& [id, pending] : loads) pending.done(fail(ErrorCode::kUnavailable, "the VM has not started"));
   auto statistics = std::move(statistics_);
   for (auto& [id, pending] : statistics) pending.done(fail(ErrorCode::kUnavailable, "the VM has ended"));
   debugger_.reset();

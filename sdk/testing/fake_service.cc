@@ -195,6 +195,12 @@ rpc::Reply<UniqueFd> FakeVm::trace(const UniqueFd& rings, int32_t ringCount, int
   if (ringCount != 3 || categories != 5) return std::unexpected(rpc::Status::from_service_specific(5, "not what was asked for"));
   return UniqueFd(::dup(rings.get()));
 }
+rpc::Reply<aidl::TraceSources> FakeVm::getTraceSources() {
+  aidl::TraceSources sources;
+  sources.vcpuCount = 2;
+  sources.devices = {"virtio-rng"};
+  return sources;
+}
 rpc::Reply<std::vector<aidl::BootPhase>> FakeVm::getBootPhases() {
   aidl::BootPhase phase;
   phase.name = "spawn";

@@ -108,6 +108,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<aidl::VirtualMachineStatistics> getStatistics() override;
   rpc::Reply<> attachDebugger(const UniqueFd& listener, bool hold) override;
   rpc::Reply<UniqueFd> dumpMemory() override { return openConsole(false); }
+  rpc::Reply<aidl::TraceSources> getTraceSources() override;
 
  private:
   using Callback = std::function<void(aidl::IVirtualMachineCallback&)>;

@@ -166,6 +166,18 @@ TEST(TraceCommand, EndsWithItsReaderItsVmOrItsTime) {
   EXPECT_THAT(shell.output(), ContainsRegex("^0\n0\n0\n0\nadyton: .*\n125\n")) << shell.errors();
 }
 
+TEST(TraceCommand, WaitsForAVmThatStarts) {
+  Adyton shell = Adyton::shell(
+      R"sh(export XDG_DATA_HOME="$TMPDIR"
+         "$ADYTON" run --name first --rm "$PROBE" exit 0 || exit 7  # what takes long the first time has been done
+         "$ADYTON" run --name one --rm "$PROBE" exit 3 & pid=$!
+         until "$ADYTON" info one >/dev/null 2>&1; do kill -0 $pid || exit 8; done
+         "$ADYTON" trace one -q -c calls,vsock,vcpu -o "$TMPDIR/trace.json" || exit 9
+         wait $pid; cat "$TMPDIR/trace.json")sh");
+  ASSERT_EQ(shell.finish(), 0) << shell.output() << shell.errors();
+  EXPECT_THAT(shell.output(), AllOf(HasSubstr("\"vCPU 0\""), HasSubstr("\"guest\""), HasSubstr(":1024")));
+}
+
 TEST(Timeline, SaysHowLongEachPartOfTheStartTook) {
   for (const bool direct : {false, true}) {
     SCOPED_TRACE(direct ? "direct" : "service");
@@ -201,7 +213,8 @@ TEST(Timeline, AReaderWhoIsSlowGetsItAndOneWhoHasGoneCostsNothing) {
     Adyton slow = Adyton::shell("head -c 65536 /dev/zero >&2; exec \"$ADYTON\" run " + direct + R"( --timeline "$PROBE" exit 3)");
     EXPECT_EQ(slow.finish(), 3);
     EXPECT_THAT(slow.errors(), HasSubstr("\n  payload main"));
-    Adyton gone = Adyton::shell("{ \"$ADYTON\" run " + direct + R"( --timeline "$PROBE" exit 3; echo $? >"$TMPDIR/code"; } 2>&1 | true
+    Adyton gone =
+        Adyton::shell("{ \"$ADYTON\" run " + direct + R"( --timeline "$PROBE" exit 3; echo $? >"$TMPDIR/code"; } 2>&1 | true
         cat "$TMPDIR/code"; rm "$TMPDIR/code")");
     EXPECT_EQ(gone.finish(), 0);
     EXPECT_EQ(gone.output(), "3\n");

@@ -83,7 +83,7 @@ struct Answer {
   bool operator==(const Answer&) const = default;
 };
 // Copies the guest's vsock packets into a ring (observe/record_ring.h) that the client has made; the reply carries the reader's
-// end of its wake socket, and the capture ends when that is closed. Several at once.
+// end of its wake socket, and the capture ends when that is closed. Several at once. From `configure` on, as Trace.
 struct Capture {
   size_t ring = 0;                    // a descriptor
   std::vector<uint32_t> ports;        // packets from or to one of these; none: all

@@ -136,7 +136,7 @@ Result<UniqueFd> Server::connect(const Connect& what, std::vector<UniqueFd> fds)
 }
 
 Result<UniqueFd> Server::capture(const Capture& what, std::vector<UniqueFd> fds) {
-  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  if (!vm_) return fail(ErrorCode::kInvalidArgument, "the VM is not configured");
   return vm_->capture(std::move(fds[what.ring]), what);
 }
 
@@ -155,7 +155,7 @@ Result<void> Server::acknowledge(uint32_t id, const Result<void>& outcome) {
 }
 
 Result<UniqueFd> Server::trace(const Trace& what, std::vector<UniqueFd> fds) {
-  if (!started_) return fail(ErrorCode::kInvalidArgument, "the VM does not run");
+  if (!vm_) return fail(ErrorCode::kInvalidArgument, "the VM is not configured");
   return vm_->trace(std::move(fds[what.rings]), what);
 }
 

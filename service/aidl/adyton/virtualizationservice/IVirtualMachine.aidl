@@ -5,6 +5,7 @@ import adyton.virtualizationservice.IVirtualMachineCallback;
 import adyton.virtualizationservice.IVsockListener;
 import adyton.virtualizationservice.IsolationLevel;
 import adyton.virtualizationservice.MemoryTrimLevel;
+import adyton.virtualizationservice.TraceSources;
 import adyton.virtualizationservice.VirtualMachineInfo;
 import adyton.virtualizationservice.VirtualMachineState;
 import adyton.virtualizationservice.VirtualMachineStatistics;
@@ -57,7 +58,8 @@ interface IVirtualMachine {
     /**
      * Copies the VM's vsock packets into a ring of the client's (observe/record_ring.h), without passing them through the service.
      * Returns the reader's end of the ring's wake socket: at its end the VM is gone, and closing it ends the capture. A reader that is
-     * slow loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time.
+     * slow loses packets, which are counted, and never slows down the guest. At most 16 captures of a VM at a time. Of one that has
+     * not been loaded yet it waits for that, so that it has the first packet.
      */
     ParcelFileDescriptor captureVsock(in ParcelFileDescriptor ring, in VsockCaptureFilter filter);
 
@@ -112,9 +114,9 @@ interface IVirtualMachine {
 
     /**
      * Leaves records of what the VM does (observe/trace_record.h) in `ringCount` rings of one memory, the client's: one for each vCPU and
-     * each device of getStatistics(). `categories` are bits of observe::TraceCategory. Returns a socket: at its end the VM is gone, and
+     * each device of getTraceSources(). `categories` are bits of observe::TraceCategory. Returns a socket: at its end the VM is gone, and
      * closing it ends the trace. A reader that is slow loses records, which are counted, and never slows down the guest. One trace of a
-     * VM at a time. EX_ILLEGAL_STATE unless it runs; EX_SECURITY for what an isolated guest keeps to itself.
+     * VM at a time. Waits as captureVsock() does. EX_SECURITY for what an isolated guest keeps to itself.
      */
     ParcelFileDescriptor trace(in ParcelFileDescriptor rings, int ringCount, int categories);
 
@@ -132,4 +134,7 @@ interface IVirtualMachine {
      * read, the reader is gone, or has read nothing for ten seconds. EX_SECURITY as for attachDebugger().
      */
     ParcelFileDescriptor dumpMemory();
+
+    /** Of a VM that has not been loaded yet it waits for that. */
+    TraceSources getTraceSources();
 }
