@@ -317,8 +317,11 @@ TEST_F(VirtualMachineTest, AnotherProgramSeesItRun) {
   // It watches, and owns nothing.
   auto also = *other->get("shared");
   EXPECT_EQ(also, theirs);
+  const auto running = fake.service().last_vm();
+  EXPECT_EQ(running->callbacks(), 2u);
   theirs.reset();
   also.reset();
+  while (running->callbacks() != 1) std::this_thread::yield();  // the service is told, and does not answer
   EXPECT_EQ(*vm->getStatus(), VmStatus::kRunning);
   auto again = *other->get("shared");
   ASSERT_TRUE(again->stop());

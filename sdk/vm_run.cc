@@ -46,11 +46,14 @@ Result<std::shared_ptr<VmRun>> VmRun::watch(std::shared_ptr<aidl::IVirtualMachin
   } else if (cookie.error().transport_error() != rpc::TransportError::kInvalidOperation) {
     return std::unexpected(to_error(cookie.error()));
   }
-  TRY(checked(run->vm_->registerCallback(std::make_shared<Listener>(run))));
+  run->listener_ = std::make_shared<Listener>(run);
+  TRY(checked(run->vm_->registerCallback(run->listener_)));
   return run;
 }
 
 VmRun::~VmRun() {
+  // A dead VM has no callbacks.
+  if (listener_ && !stop_info_) (void)vm_->unregisterCallback(listener_);
   if (linked_) (void)vm_->as_binder()->unlink_to_death(death_cookie_);
 }
 

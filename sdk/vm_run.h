@@ -59,6 +59,7 @@ class VmRun : public std::enable_shared_from_this<VmRun> {
   const std::shared_ptr<virtualizationservice::IVirtualMachine> vm_;
   const bool owned_;
   const Sink sink_;
+  std::shared_ptr<virtualizationservice::IVirtualMachineCallback> listener_;
   uint64_t death_cookie_ = 0;
   bool linked_ = false;
 

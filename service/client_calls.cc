@@ -14,7 +14,19 @@ void let_go(CallQueue& queue, std::shared_ptr<Interface> object) {
 
 }  // namespace
 
-CallbackObserver::~CallbackObserver() { let_go(*queue_, std::move(callback_)); }
+CallbackObserver::~CallbackObserver() {
+  if (death_cookie_) (void)callback_->as_binder()->unlink_to_death(*death_cookie_);
+  let_go(*queue_, std::move(callback_));
+}
+
+void CallbackObserver::on_session_end(std::function<void()> gone) {
+  const auto linked = callback_->as_binder()->link_to_death(gone);
+  if (linked) {
+    death_cookie_ = *linked;
+  } else if (linked.error().transport_error() == rpc::TransportError::kDeadObject) {
+    gone();
+  }  // An object of this process has no session that could end.
+}
 
 void CallbackObserver::payload_started(uint32_t cid) {
   queue_->post([callback = callback_, cid] { (void)callback->onPayloadStarted(static_cast<int32_t>(cid)); });

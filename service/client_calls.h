@@ -1,7 +1,9 @@
 // The service's calls to a client: callbacks and vsock connections. They go through the client's queue, and so do the ends of
 // proxies, which are calls too: the event loop must not wait for a client.
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "adyton/virtualizationservice/IVirtualMachineCallback.h"
 #include "adyton/virtualizationservice/IVsockListener.h"
@@ -17,6 +19,12 @@ class CallbackObserver final : public VmObserver {
       : queue_(std::move(queue)), callback_(std::move(callback)) {}
   ~CallbackObserver() override;
 
+  // `gone` runs once the client's session has ended, at once or on any thread, as long as this lives. Once, by whoever made this.
+  void on_session_end(std::function<void()> gone);
+  [[nodiscard]] bool calls(virtualizationservice::IVirtualMachineCallback& callback) const {
+    return callback_->as_binder() == callback.as_binder();
+  }
+
   void payload_started(uint32_t cid) override;
   void payload_ready(uint32_t cid) override;
   void payload_finished(uint32_t cid, int32_t exit_code) override;
@@ -26,6 +34,7 @@ class CallbackObserver final : public VmObserver {
  private:
   const std::shared_ptr<CallQueue> queue_;
   std::shared_ptr<virtualizationservice::IVirtualMachineCallback> callback_;
+  std::optional<uint64_t> death_cookie_;
 };
 
 class ListenerCalls {

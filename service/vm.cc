@@ -69,7 +69,7 @@ VmInfo Vm::info() const {
     info.cpu_time = usage.cpu_time;
     info.resident = usage.resident;
     info.peak_resident = usage.peak_resident;
-    info.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_);
+    info.uptime = uptime();
   } else if (exit_) {
     info.cpu_time = exit_->usage.cpu_time;
     info.peak_resident = exit_->usage.peak_resident;
@@ -96,6 +96,10 @@ Outcome<> Vm::observe(std::shared_ptr<VmObserver> observer) {
   return {};
 }
 
+void Vm::leave(const std::function<bool(const VmObserver&)>& whose) {
+  std::erase_if(observers_, [&](const auto& observer) { return whose(*observer); });
+}
+
 // States only go forward.
 void Vm::advance(VmState state) {
   if (state <= state_) return;
@@ -114,6 +118,11 @@ void Vm::advance(VmState state) {
   }
   if (state == VmState::kReady) tell([&](VmObserver& observer) { observer.payload_ready(cid_); });
   if (state == VmState::kFinished) tell([&](VmObserver& observer) { observer.payload_finished(cid_, exit_code_.value_or(0)); });
+}
+
+std::chrono::milliseconds Vm::uptime() const {
+  if (started_at_ == EventLoop::Clock::time_point()) return {};
+  return std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_);
 }
 
 std::unexpected<Failure> Vm::wrong_state(const char* what) const {

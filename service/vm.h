@@ -93,9 +93,11 @@ class Vm : public std::enable_shared_from_this<Vm> {
   [[nodiscard]] const Requester& requester() const { return spec_.requester; }
   [[nodiscard]] VmInfo info() const;
 
-  static constexpr size_t kMaxObservers = 64;
+  static constexpr size_t kMaxObservers = 1024;
   // A dead VM tells a new observer at once.
   Outcome<> observe(std::shared_ptr<VmObserver> observer);
+  // Ends those for whom `whose` holds.
+  void leave(const std::function<bool(const VmObserver&)>& whose);
   // Called last, when it is dead.
   void on_death(std::function<void()> function) { death_handler_ = std::move(function); }
   // Takes the guest's connections to kGuestServicePort.
@@ -203,6 +205,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void consider_finish();
   void finish();
 
+  // Since start(); nothing before.
+  [[nodiscard]] std::chrono::milliseconds uptime() const;
   void log_death() const;
   void advance(VmState state);
   void end_because(Death death);

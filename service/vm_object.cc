@@ -66,7 +66,26 @@ rpc::Reply<> VmObject::registerCallback(const std::shared_ptr<IVirtualMachineCal
   auto queue = queues_.of(caller_session());
   if (!queue) return refuse(queue.error());
   auto observer = std::make_shared<CallbackObserver>(std::move(*queue), callback);
-  return reply(loop_.call([&] { return vm_->observe(std::move(observer)); }));
+  if (auto observing = loop_.call([&] { return vm_->observe(observer); }); !observing) return refuse(observing.error());
+  observer->on_session_end([&loop = loop_, vm = std::weak_ptr(vm_), weak = std::weak_ptr(observer)] {
+    loop.post([vm, weak] {
+      const auto alive = vm.lock();
+      if (const auto gone = weak.lock(); alive && gone)
+        alive->leave([&](const VmObserver& other) { return &other == gone.get(); });
+    });
+  });
+  return {};
+}
+
+rpc::Reply<> VmObject::unregisterCallback(const std::shared_ptr<IVirtualMachineCallback>& callback) {
+  if (!callback) return rpc::fail(rpc::Exception::kNullPointer, "a callback is needed");
+  loop_.call([&] {
+    vm_->leave([&](const VmObserver& observer) {
+      const auto* const registered = dynamic_cast<const CallbackObserver*>(&observer);
+      return registered != nullptr && registered->calls(*callback);
+    });
+  });
+  return {};
 }
 
 rpc::Reply<> VmObject::start() {

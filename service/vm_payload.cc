@@ -257,7 +257,7 @@ void Vm::die() {
   payload_.reset();
   console_.finish();
   log_.finish();
-  lifetime_ = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_);
+  lifetime_ = uptime();
   death_ = explain({.intended = intended_,
                     .ended = ended_,
                     .exit = exit_,
@@ -382,7 +382,7 @@ void Vm::report_crash(observe::CrashKind kind, const std::string& cause) {
        .backend = backend_,
        .cause = cause,
        .time = now,
-       .uptime = std::chrono::duration_cast<std::chrono::milliseconds>(EventLoop::Clock::now() - started_at_),
+       .uptime = uptime(),
        .guest = crash_memory_.valid() ? observe::read_crash_memory(crash_memory_.get()) : std::string(),
        .console = console_.tail(observe::kMaxCrashConsole)});
   const auto path = observe::keep_crash_report(spec_.crash_folder, spec_.crash_reports, now, report);

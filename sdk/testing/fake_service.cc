@@ -162,6 +162,11 @@ rpc::Reply<> FakeVm::registerCallback(const std::shared_ptr<aidl::IVirtualMachin
   callbacks_.push_back(callback);
   return {};
 }
+rpc::Reply<> FakeVm::unregisterCallback(const std::shared_ptr<aidl::IVirtualMachineCallback>& callback) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(callbacks_, [&](const auto& other) { return other->as_binder() == callback->as_binder(); });
+  return {};
+}
 rpc::Reply<> FakeVm::start() {
   if (!start_error.empty()) {
     die(DeathReason::START_FAILED, start_error);

@@ -71,6 +71,11 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   rpc::Reply<aidl::IsolationLevel> getIsolation() override { return aidl::IsolationLevel::NONE; }
   rpc::Reply<aidl::VirtualMachineInfo> getInfo() override;
   rpc::Reply<> registerCallback(const std::shared_ptr<aidl::IVirtualMachineCallback>& callback) override;
+  size_t callbacks() const {
+    const std::lock_guard lock(mutex_);
+    return callbacks_.size();
+  }
+  rpc::Reply<> unregisterCallback(const std::shared_ptr<aidl::IVirtualMachineCallback>& callback) override;
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
   rpc::Reply<> kill() override;

@@ -175,6 +175,34 @@ TEST_F(DaemonTest, AVmEndsWithItsClientsSession) {
   EXPECT_EQ(detached_callback->wait_for_death(), DeathReason::KILLED);
 }
 
+TEST_F(DaemonTest, CallbacksEndWithTheirSessionOrWhenTheyAreToldTo) {
+  constexpr int kLimit = 1024;
+  daemon.start();
+  Client owner(daemon);
+  auto vm = create(owner, raw_config("", "looked-at"));
+  {
+    Client visitor(daemon);
+    auto seen = *visitor.service->getVm("looked-at");
+    // Many handles of one program, one after the other.
+    for (int i = 0; i < 2 * kLimit; ++i) {
+      auto callback = std::make_shared<Callback>();
+      while (!seen->registerCallback(callback)) std::this_thread::yield();  // it may be ahead of their ends
+      ASSERT_TRUE(seen->unregisterCallback(callback));
+      ASSERT_TRUE(seen->unregisterCallback(callback)) << "it is not registered any more";
+    }
+    rpc::Reply<> outcome;
+    for (int i = 0; i <= kLimit && outcome; ++i) outcome = seen->registerCallback(std::make_shared<Callback>());
+    ASSERT_FALSE(outcome);
+    EXPECT_THAT(outcome.error().message(), HasSubstr("1024 callbacks"));
+    visitor.session->shutdown_and_wait();
+  }
+  // The service hears of the session's end soon.
+  auto callback = std::make_shared<Callback>();
+  while (!vm->registerCallback(callback)) std::this_thread::yield();
+  ASSERT_TRUE(vm->kill());
+  EXPECT_EQ(callback->wait_for_death(), DeathReason::KILLED);
+}
+
 TEST_F(DaemonTest, ErrorsSayWhatIsWrong) {
   daemon.start({"--max-vms=2", "--max-memory=64M"});
   Client client(daemon);

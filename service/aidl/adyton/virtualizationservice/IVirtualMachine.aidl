@@ -29,7 +29,10 @@ interface IVirtualMachine {
     /** Also of a dead one. */
     VirtualMachineInfo getInfo();
 
-    /** Adds a callback: before start() if nothing is to be missed. Of a dead VM it gets onDied() at once. */
+    /**
+     * Adds a callback: before start() if nothing is to be missed. Of a dead VM it gets onDied() at once. It ends with the VM, with its client's
+     * session, or by unregisterCallback().
+     */
     void registerCallback(IVirtualMachineCallback callback);
 
     /** Starts the VM, once. Returns when its CPUs may run, or says why they cannot; the VM is dead then (START_FAILED). */
@@ -137,4 +140,7 @@ interface IVirtualMachine {
 
     /** Of a VM that has not been loaded yet it waits for that. */
     TraceSources getTraceSources();
+
+    /** Ends a callback; what is on its way may reach it still. One that is not registered is none of its business. */
+    oneway void unregisterCallback(IVirtualMachineCallback callback);
 }
