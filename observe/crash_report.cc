@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".txt";
 constexpr std::string_view kTitle = "Crash report of a virtual machine\n";
+constexpr std::chrono::hours kLongestWrite(1);
 constexpr size_t kMaxHead = 4096;  // bytes of a report that its head is looked for in
 constexpr std::array kKinds = {CrashKind::kKernelPanic, CrashKind::kPayload, CrashKind::kMachine, CrashKind::kHang};
 
@@ -101,12 +102,15 @@ Result<void> write_new_file(int folder, const char* name, std::string_view text)
   return {};
 }
 
-void remove_old(int folder, const std::string& path, size_t kept) {
+// What else is in the folder is the user's. An unfinished report may be one that somebody is writing, unless it is old.
+void remove_old(int folder, const std::string& path, size_t kept, std::chrono::system_clock::time_point now) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
-    if (name.ends_with(kSuffix)) names.push_back(name);
+    if (time_of(name)) names.push_back(name);
+    if (!name.starts_with('.')) continue;
+    if (const auto begun = time_of(name.substr(1)); begun && now - *begun > kLongestWrite) ::unlinkat(folder, name.c_str(), 0);
   }
   std::ranges::sort(names, std::greater());
   for (size_t i = kept; i < names.size(); ++i) ::unlinkat(folder, names[i].c_str(), 0);
@@ -214,7 +218,7 @@ Result<std::string> keep_crash_report(const std::string& path, size_t kept, std:
     ::unlinkat(folder.get(), unfinished.c_str(), 0);
     return fail_errno("cannot keep a crash report", error);
   }
-  remove_old(folder.get(), path, kept);
+  remove_old(folder.get(), path, kept, time);
   return path + "/" + name;
 }
 

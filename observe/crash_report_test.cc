@@ -88,6 +88,31 @@ TEST(CrashReport, WhatIsKeptIsFoundAgain) {
   EXPECT_EQ(reports[1].path, path + "/20231114T221320.000000005Z.txt");
 }
 
+// The service and programs that run VMs without it write to one folder, which is the user's.
+TEST(CrashReport, OnlyOldReportsAreRemoved) {
+  TemporaryDirectory folder;
+  const std::string path = folder.path("crash");
+  const auto time = std::chrono::system_clock::time_point(std::chrono::seconds(1'700'000'000));
+  const auto keep = [&](int hours) {
+    const auto kept = keep_crash_report(path, 2, time + std::chrono::hours(hours), "report");
+    ASSERT_TRUE(kept) << kept.error().message;
+  };
+  const auto is_there = [&](const char* name) { return std::filesystem::exists(path + "/" + name); };
+  keep(0);
+  for (const char* name :
+       {"notes.txt", "zebra.txt", "a.txt", ".20231115T001319.000000000Z.txt", ".20231114T221330.000000000Z.txt"})
+    std::ofstream(path + "/" + name) << "";
+  keep(1);
+  EXPECT_TRUE(is_there("20231114T221320.000000000Z.txt")) << "two reports are kept, whatever else is there";
+  keep(2);
+  EXPECT_FALSE(is_there("20231114T221320.000000000Z.txt"));
+  EXPECT_TRUE(is_there("20231114T231320.000000000Z.txt"));
+  EXPECT_TRUE(is_there("20231115T001320.000000000Z.txt"));
+  for (const char* name : {"notes.txt", "zebra.txt", "a.txt"}) EXPECT_TRUE(is_there(name)) << name << " is the user's";
+  EXPECT_TRUE(is_there(".20231115T001319.000000000Z.txt")) << "somebody is writing it";
+  EXPECT_FALSE(is_there(".20231114T221330.000000000Z.txt")) << "nobody will finish it";
+}
+
 TEST(CrashReport, APanicIsHeardHoweverItIsCut) {
   const std::string text = "x\n---[ end Kernel panic - not syncing: oh no ]---\n";
   for (size_t step = 1; step <= text.size(); ++step) {
