@@ -32,7 +32,7 @@ struct Target {
   uint32_t mode_mask = 0777;   // which permission bits are taken over
 };
 // Makes what send_tree() sent. Whatever the stream says, nothing outside of the target is touched: names with ".." are refused,
-// and no symbolic link below the target is followed. Fails at the first thing that cannot be made.
+// and no symbolic link in a folder that is the target, or below, is followed. Fails at the first thing that cannot be made.
 Result<void> receive_tree(int in, const Target& target);
 // Writes the bytes of the one file in the stream.
 Result<void> receive_file(int in, int out);

@@ -226,6 +226,18 @@ TEST_F(Hostile, LinksAreNotFollowed) {
   EXPECT_EQ(contents(root / "victim/file"), "safe");
 }
 
+TEST_F(Hostile, ALinkThatAFormerCopyLeftIsNotFollowed) {
+  fs::create_directory(root / "victim");
+  write(root / "victim/file", "safe");
+  ASSERT_TRUE(receive({link(".", (root / "victim").string())}));
+  EXPECT_FALSE(receive({folder("."), file("./file")}));
+  EXPECT_EQ(contents(root / "victim/file"), "safe");
+  ASSERT_TRUE(receive({link(".", (root / "victim/file").string())}));
+  EXPECT_TRUE(receive({file(".")})) << "the link is replaced";
+  EXPECT_EQ(contents(root / "victim/file"), "safe");
+  EXPECT_FALSE(fs::is_symlink(root / "to/in"));
+}
+
 TEST_F(Hostile, AHardLinkOfAFormerCopyIsNotWrittenThrough) {
   write(root / "victim", "safe");
   fs::create_directories(root / "to/in");

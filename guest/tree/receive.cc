@@ -89,11 +89,13 @@ class Receiver {
     struct stat status {};
     const bool there = ::stat(path.c_str(), &status) == 0;
     if (!there && errno != ENOENT) return fail_errno("cannot write '" + path + "'");
+    bool inside = false;  // of a folder that the user names
     if (there && S_ISDIR(status.st_mode) && !(target_.contents_only && root.kind == Entry::Kind::kFolder)) {
       if (target_.name.empty() || target_.name == "." || target_.name == ".." || target_.name.find('/') != std::string::npos) {
         return fail(ErrorCode::kInvalidArgument, "'" + path + "' is a folder: say what the copy is called in it");
       }
       path += (path.ends_with('/') ? "" : "/") + target_.name;
+      inside = true;
     } else if (there && !S_ISDIR(status.st_mode) && root.kind == Entry::Kind::kFolder) {
       return fail(ErrorCode::kInvalidArgument, "a folder cannot be copied onto '" + path + "', which is none");
     } else if (path.ends_with('/') && root.kind != Entry::Kind::kFolder) {
@@ -102,12 +104,16 @@ class Receiver {
     shown_ = path;
     while (shown_.size() > 1 && shown_.back() == '/') shown_.pop_back();
     switch (root.kind) {
-      case Entry::Kind::kFolder: return enter_folder(root, AT_FDCWD, shown_, /*follow=*/true);
+      case Entry::Kind::kFolder: return enter_folder(root, AT_FDCWD, shown_, /*follow=*/!inside);
       case Entry::Kind::kLink: return make_link(root, AT_FDCWD, shown_);
       case Entry::Kind::kFile: break;
     }
-    // A file that the user names is written in place, whatever it is: a device, or one that a link leads to.
-    const UniqueFd file(::open(shown_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
+    // A file that the user names is written in place, whatever it is: a device, or one that a link leads to. A link in a folder
+    // may be what the other side has left there with a copy before this one: it is replaced.
+    if (inside && ::lstat(shown_.c_str(), &status) == 0 && S_ISLNK(status.st_mode) && ::unlink(shown_.c_str()) != 0)
+      return fail_errno("cannot replace '" + shown_ + "'");
+    const int follow = inside ? O_NOFOLLOW : 0;
+    const UniqueFd file(::open(shown_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | follow, 0600));
     if (!file.valid() || ::fstat(file.get(), &status) != 0) return fail_errno("cannot write '" + shown_ + "'");
     if (!S_ISREG(status.st_mode)) {
       return take_data(reader_, root, [&](auto bytes, uint64_t) { return append(file.get(), bytes, shown_); });

@@ -125,6 +125,10 @@ class Sender {
         return fail(ErrorCode::kUnsupported, "'" + shown + "' does not say its size, and is too large to be kept");
       bytes.resize(size + 65536);
       const ssize_t got = ::read(file, bytes.data() + size, 65536);
+      if (got < 0 && errno == EINTR) {
+        bytes.resize(size);
+        continue;
+      }
       if (got < 0) return fail_errno("cannot read '" + shown + "'");
       bytes.resize(size + static_cast<size_t>(got));
       if (got == 0) break;
