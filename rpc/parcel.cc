@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <concepts>
 #include <cstring>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "rpc/utf.h"
@@ -196,7 +198,8 @@ Status Parcel::append_from(const Parcel& from, size_t start, size_t size) {
                                   from.bytes_.begin() + static_cast<ptrdiff_t>(start + size));
   std::vector<Object> objects;
   std::vector<UniqueFd> fds;
-  std::vector<size_t> indexes;  // where in this parcel a descriptor's number stands
+  std::map<uint32_t, size_t> copies;               // of a descriptor of the other parcel: one, however often a peer has named it
+  std::vector<std::pair<size_t, size_t>> numbers;  // where in this parcel a descriptor's number stands, and which of `fds` it is
   for (auto object = from.object_at(start); object != from.objects_.end() && object->position < start + size; ++object) {
     const size_t end = object->position + (object->binder ? 16 : 8);
     if (end > start + size) return Status::from_transport(TransportError::kBadValue, "a part of an object");
@@ -205,16 +208,16 @@ Status Parcel::append_from(const Parcel& from, size_t start, size_t size) {
     uint32_t index;
     std::memcpy(&index, from.bytes_.data() + object->position + 4, sizeof(index));
     if (index >= from.fds_.size() || !from.fds_[index].valid()) return Status::from_transport(TransportError::kBadType);
+    const auto [copy, is_new] = copies.emplace(index, fds.size());
+    numbers.emplace_back(objects.back().position + 4, copy->second);
+    if (!is_new) continue;
     fds.emplace_back(::fcntl(from.fds_[index].get(), F_DUPFD_CLOEXEC, 0));
     if (!fds.back().valid()) return Status::from_transport(TransportError::kNoMemory, "cannot duplicate a file descriptor");
-    indexes.push_back(objects.back().position + 4);
   }
   write_raw(part);
   objects_.insert(objects_.end(), objects.begin(), objects.end());
-  for (size_t i = 0; i < fds.size(); ++i) {
-    overwrite_int32(indexes[i], static_cast<int32_t>(fds_.size()));
-    fds_.push_back(std::move(fds[i]));
-  }
+  for (const auto& [position, number] : numbers) overwrite_int32(position, static_cast<int32_t>(fds_.size() + number));
+  std::ranges::move(fds, std::back_inserter(fds_));
   return Status::ok();
 }
 

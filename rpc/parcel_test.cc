@@ -415,6 +415,28 @@ TEST(Parcel, DescriptorsAreOnlyWhereThePositionsSay) {
   EXPECT_EQ(error_of(twice->read_fd()), TransportError::kBadType);
 }
 
+// What a peer names a thousand times must not be duplicated a thousand times.
+TEST(Parcel, APartHasADescriptorOnceHoweverOftenItIsNamed) {
+  std::vector<uint8_t> bytes;
+  std::vector<uint32_t> positions;
+  for (uint32_t i = 0; i < 1000; ++i) {
+    positions.push_back(i * 8);
+    for (const uint8_t byte : {2, 0, 0, 0, 0, 0, 0, 0}) bytes.push_back(byte);
+  }
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto parcel = Parcel::received(std::move(bytes), std::move(positions), std::move(fds), nullptr);
+  ASSERT_TRUE(parcel);
+  Parcel copy;
+  copy.write_int32(7);
+  ASSERT_TRUE(copy.write_fd(parcel->fds()[0].get()).is_ok());
+  ASSERT_TRUE(copy.append_from(*parcel, 8, 7992).is_ok());
+  EXPECT_EQ(copy.objects().size(), 1000u);
+  EXPECT_EQ(copy.fds().size(), 2u);
+  ASSERT_TRUE(copy.set_read_position(7996).is_ok());
+  EXPECT_TRUE(copy.read_fd());
+}
+
 TEST(Parcel, DescriptorsAreNotBinders) {
   Parcel parcel;
   const UniqueFd fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
