@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "guest/exec_protocol.h"
 #include "guest/init/log.h"
@@ -20,6 +21,8 @@ namespace {
 
 // How long the host may take to connect a stream that it was told to.
 constexpr int kStreamPatienceMs = 10'000;
+// How long to leave connections alone when the machine has no descriptors or memory left.
+constexpr int kPauseMs = 100;
 
 // The next welcome connection; waits for at most `patience_ms` (-1: for ever) at a time.
 Result<UniqueFd> accept_next(const Listener& listener, int patience_ms) {
@@ -57,9 +60,17 @@ std::vector<std::string> with_defaults(std::vector<std::string> environment, con
 void ExecServer::run() {
   ::prctl(PR_SET_NAME, "exec-server");
   ::signal(SIGCHLD, SIG_IGN);
+  bool complained = false;
   for (;;) {
     auto control = accept_next(listener_, -1);
-    if (!control) return log_line(LogLevel::kError, control.error().message);
+    if (!control) {
+      if (!std::exchange(complained, true)) log_line(LogLevel::kError, control.error().message);
+      // Descriptors and memory that the payload has used up may be free again soon.
+      if (control.error().code != ErrorCode::kExhausted) return;
+      ::poll(nullptr, 0, kPauseMs);
+      continue;
+    }
+    complained = false;
     const pid_t pid = ::fork();
     if (pid < 0) log_line(LogLevel::kError, "no process for a further program");
     if (pid != 0) continue;

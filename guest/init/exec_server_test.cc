@@ -7,12 +7,14 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <functional>
 
 #include "guest/exec_protocol.h"
 
@@ -42,6 +44,12 @@ Result<Listener> listen_on(pid_t owner, uint32_t port) {
 class ExecServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    start([] {});
+  }
+  void TearDown() override { stop(); }
+
+  // `first` runs in the server's process.
+  void start(const std::function<void()>& first) {
     auto listener = listen_on(::getpid(), kExecPort);
     ASSERT_TRUE(listener) << listener.error().message;
     const pid_t owner = ::getpid();
@@ -53,11 +61,12 @@ class ExecServerTest : public ::testing::Test {
       sigemptyset(&children);
       sigaddset(&children, SIGCHLD);
       ::sigprocmask(SIG_BLOCK, &children, nullptr);
+      first();
       ExecServer(std::move(*listener), [owner] { return listen_on(owner, static_cast<uint32_t>(::getpid())); }, {"PLACE=guest", "KEPT=yes"}).run();
       ::_exit(0);
     }
   }
-  void TearDown() override {
+  void stop() {
     ::kill(server_, SIGKILL);
     ::waitpid(server_, nullptr, 0);
   }
@@ -193,6 +202,28 @@ TEST_F(ExecServerTest, AReaderThatStopsHoldsUpItsOwnProgramAndNoOther) {
   }
   stalled.close();
   EXPECT_LT(read_all(out).size(), size_t{4} << 20) << "more was kept for it than a pipe, a socket and a buffer hold";
+}
+
+// What the payload has used up for a while must not cost the VM its exec and cp for good.
+TEST_F(ExecServerTest, GoesOnWhenThereIsADescriptorAgain) {
+  stop();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd words(ends[0]);
+  UniqueFd writer(ends[1]);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  start([&] {
+    ::dup2(writer.get(), STDERR_FILENO);
+    const rlimit one{1, limit.rlim_max};  // poll(2) needs that
+    ::setrlimit(RLIMIT_NOFILE, &one);
+  });
+  writer.reset();
+  Conversation host(connect(kExecPort));
+  char first;
+  ASSERT_EQ(::read(words.get(), &first, 1), 1);  // it has complained
+  ASSERT_EQ(::prlimit(server_, RLIMIT_NOFILE, &limit, nullptr), 0);
+  EXPECT_NE(host.receive<Hello>().stream_port, 0u);
 }
 
 // A copy is no program, but ends as one does.

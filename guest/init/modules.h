@@ -2,7 +2,8 @@
 //
 // The list (kModuleList) has one line per module, "GROUP PATH", in an order in which every module comes after those it needs. A
 // group is loaded only where it is of use, because each module costs boot time: "base" always; "virtioN" when the
-// bus has a virtio device of type N (virtio 1.2, section 5); "disk" when the request names a disk.
+// bus has a virtio device of type N (virtio 1.2, section 5); "watchdog" when the board has one; "disk" when the request names a
+// disk.
 #pragma once
 #include <set>
 #include <string>
@@ -29,7 +30,7 @@ class ModuleLoader {
 
   // Loads what `group` names and is not loaded yet.
   Result<void> load(const std::string& group);
-  // Loads "virtioN" for each device on the virtio bus.
+  // Loads "virtioN" for each device on the virtio bus, and "watchdog" for the board's.
   Result<void> load_for_present_devices();
 
  private:
