@@ -184,7 +184,11 @@ class FakeVmm {
         std::fflush(stderr);
         ::_exit(std::atoi(action.c_str() + 5));
       }
-      if (action.starts_with("signal:")) ::kill(::getpid(), std::atoi(action.c_str() + 7));
+      if (action.starts_with("signal:")) {
+        const int number = std::atoi(action.c_str() + 7);
+        ::signal(number, SIG_DFL);  // sanitizers make a report and an exit of a fault
+        ::kill(::getpid(), number);
+      }
       if (action == "hang") {
         for (;;) ::pause();
       }
