@@ -4,30 +4,15 @@
 #include <array>
 
 #include "rpc/aidl/cpp/literals.h"
+#include "rpc/aidl/language_check.h"
 
 namespace adyton::aidl {
 namespace {
 
-// Keywords of C++23 ([lex.key]) and the alternative tokens; then names that the headers which generated code includes define as
-// macros, and those that GCC predefines in its gnu dialects.
-constexpr auto kReserved = std::to_array<std::string_view>({
-    "alignas",     "alignof",  "and",        "and_eq",    "asm",       "auto",         "bitand",
-    "bitor",       "bool",     "break",      "case",      "catch",     "char",         "char16_t",
-    "char32_t",    "char8_t",  "class",      "co_await",  "co_return", "co_yield",     "compl",
-    "concept",     "const",    "const_cast", "consteval", "constexpr", "constinit",    "continue",
-    "decltype",    "default",  "delete",     "do",        "double",    "dynamic_cast", "else",
-    "enum",        "explicit", "export",     "extern",    "false",     "float",        "for",
-    "friend",      "goto",     "if",         "inline",    "int",       "long",         "mutable",
-    "namespace",   "new",      "noexcept",   "not",       "not_eq",    "nullptr",      "operator",
-    "or",          "or_eq",    "private",    "protected", "public",    "register",     "reinterpret_cast",
-    "requires",    "return",   "short",      "signed",    "sizeof",    "static",       "static_assert",
-    "static_cast", "struct",   "switch",     "template",  "this",      "thread_local", "throw",
-    "true",        "try",      "typedef",    "typeid",    "typename",  "typeof",       "union",
-    "unsigned",    "using",    "virtual",    "void",      "volatile",  "wchar_t",      "while",
-    "xor",         "xor_eq",   "EOF",        "INFINITY",  "NAN",       "NULL",         "TRY",
-    "assert",      "errno",    "i386",       "linux",     "signals",   "slots",        "stderr",
-    "stdin",       "stdout",   "unix",
-});
+// Names that the headers which generated code includes define as macros, and those that GCC predefines or reserves in its gnu
+// dialects.
+constexpr auto kMacros = std::to_array<std::string_view>({"EOF", "INFINITY", "NAN", "NULL", "TRY", "assert", "errno", "i386", "linux",
+                                                          "signals", "slots", "stderr", "stdin", "stdout", "typeof", "unix"});
 
 bool is_deprecated(const Comment& comment) { return comment.deprecated.has_value(); }
 
@@ -40,8 +25,7 @@ bool any_deprecated(const List& list) {
 
 std::string escape(std::string_view name) {
   std::string out(name);
-  // C++ keeps every name with two underscores in a row, and those that begin with one and a capital.
-  if (std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end()) out += '_';
+  if (is_cpp_keyword(name) || std::ranges::find(kMacros, name) != kMacros.end()) out += '_';
   return out;
 }
 
