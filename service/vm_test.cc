@@ -298,7 +298,8 @@ TEST_F(VmTest, ListenersMayComeLate) {
   ASSERT_TRUE(start());
   recorder->wait_for("started");
   std::promise<UniqueFd> listened;
-  ASSERT_TRUE(listen(7000, [&](UniqueFd stream) { listened.set_value(std::move(stream)); }));
+  const auto late = listen(7000, [&](UniqueFd stream) { listened.set_value(std::move(stream)); });
+  ASSERT_TRUE(late) << late.error().error.message;
   EXPECT_EQ(read_exactly(listened.get_future().get().get(), 15), "hello from 7000");
   EXPECT_EQ(listen(7000).error().problem, Problem::kInUse);
   EXPECT_EQ(listen(guest::kStdoutPort).error().problem, Problem::kInUse) << "its output goes to the log";

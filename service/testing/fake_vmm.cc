@@ -130,7 +130,10 @@ class FakeVmm {
         write_all(console_.get(), what);
       } else if (auto* listen = std::get_if<Listen>(&request->body)) {
         if (act("listen", request->id)) continue;
-        ports_.push_back(listen->port);
+        {
+          const std::lock_guard lock(ports_mutex_);
+          ports_.push_back(listen->port);
+        }
         say(vmm::control::Reply{.id = request->id, .error = {}});
         greet(listen->port);
       } else if (std::holds_alternative<Suspend>(request->body)) {
@@ -146,7 +149,10 @@ class FakeVmm {
 
   // The guest connects to a port of the host.
   UniqueFd dial(uint32_t port) {
-    if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) return {};
+    {
+      const std::lock_guard lock(ports_mutex_);
+      if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) return {};
+    }
     auto [mine, theirs] = pair();
     const int fd = theirs.get();
     say(Accepted{.port = port}, std::span(&fd, 1));
@@ -224,7 +230,8 @@ class FakeVmm {
   std::string script_;
   UniqueFd crash_memory_;
   UniqueFd console_;
-  std::vector<uint32_t> ports_;
+  std::mutex ports_mutex_;
+  std::vector<uint32_t> ports_;  // guarded by ports_mutex_: the guest's thread looks for one while another is added
 };
 
 // Plays init.
