@@ -49,7 +49,7 @@ Result<vmm::control::Description> ask_vmm() {
   namespace control = vmm::control;
   const std::string program = TRY(find_vmm());
   const std::string question = TRY(encode(control::Request{.id = 1, .body = control::Describe{}}));
-  VmProcess vm = TRY(VmProcess::spawn(program));
+  VmProcess vm = TRY(VmProcess::spawn(program, "doctor"));
   TRY(vm.control().send(question));
   const control::Packet packet = TRY(vm.control().receive());
   const control::Event event = TRY(control::decode_event(packet.text, packet.fds.size()));

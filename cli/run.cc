@@ -57,15 +57,16 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   prepared->vm.debugger = std::move(debugger);
   prepared->vm.wait_for_debugger = options.gdb_wait;
   const std::string program = TRY(find_vmm());
+  const std::string name = fmt::format("pid-{}", ::getpid());  // in its log lines and crash reports
   if (options.timeline) prepared->vm.timeline = observe::TraceSource::now();
-  VmProcess process = TRY(VmProcess::spawn(program));
+  VmProcess process = TRY(VmProcess::spawn(program, name));
   if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
   std::vector<std::string> reports;
   prepared->vm.report_crash = [&, begin = std::chrono::steady_clock::now()](observe::CrashKind kind, const std::string& backend,
                                                                             const std::string& cause, const std::string& guest) {
     const auto kept = keep_own_crash_report(
         {.kind = kind,
-         .name = fmt::format("pid-{}", ::getpid()),
+         .name = name,
          .isolation = std::string(to_string(config.getIsolation())),
          .backend = backend,
          .cause = cause,

@@ -26,10 +26,14 @@ Result<std::string> find_vmm() {
                                                 candidates[0].string(), candidates[1].string()));
 }
 
-Result<VmProcess> VmProcess::spawn(const std::string& program) {
+Result<VmProcess> VmProcess::spawn(const std::string& program, const std::string& vm) {
   auto [ours, theirs] = TRY(vmm::control::Socket::pair());
   // Its standard error stays ours: what it could not say over the socket is for the user.
-  const pid_t pid = TRY(vmm::control::launch(program, theirs.fd()));
+  std::vector<std::string> environment = {"ADYTON_LOG_VM=" + vm};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with("ADYTON_LOG_VM=")) environment.emplace_back(*entry);
+  }
+  const pid_t pid = TRY(vmm::control::launch(program, theirs.fd(), -1, std::move(environment)));
   return VmProcess(pid, std::move(ours));
 }
 

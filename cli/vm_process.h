@@ -15,7 +15,8 @@ Result<std::string> find_vmm();
 class VmProcess {
  public:
   // Starts `program`, in a session of its own: the terminal's signals are ours to pass on.
-  static Result<VmProcess> spawn(const std::string& program);
+  // `vm`: whose its log lines are.
+  static Result<VmProcess> spawn(const std::string& program, const std::string& vm);
 
   VmProcess(VmProcess&& other) noexcept;
   VmProcess& operator=(VmProcess&&) = delete;
@@ -24,7 +25,8 @@ class VmProcess {
   [[nodiscard]] vmm::control::Socket& control() { return control_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
-  // Kills it unless it has ended by itself, waits, and says how it went: "exit code 1", "killed by signal 11 (Segmentation fault)".
+  // Kills it unless it has ended by itself, waits, and says how it went: "exit code 1", "killed by signal 11 (Segmentation
+  // fault)".
   std::string finish();
 
  private:

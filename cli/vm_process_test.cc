@@ -12,7 +12,7 @@ TEST(VmProcess, EndsWhenItsOwnerLetsGo) {
   pid_t pid = -1;
   {
     // A program that reads its end of the control socket for ever.
-    auto process = VmProcess::spawn("/usr/bin/yes");
+    auto process = VmProcess::spawn("/usr/bin/yes", "test");
     ASSERT_TRUE(process) << process.error().message;
     pid = process->pid();
     EXPECT_EQ(::kill(pid, 0), 0);
@@ -22,7 +22,7 @@ TEST(VmProcess, EndsWhenItsOwnerLetsGo) {
 }
 
 TEST(VmProcess, SaysHowItEnded) {
-  auto process = VmProcess::spawn("/bin/false");
+  auto process = VmProcess::spawn("/bin/false", "test");
   ASSERT_TRUE(process);
   EXPECT_FALSE(process->control().receive());  // until it is gone
   const std::string how = process->finish();
@@ -30,7 +30,7 @@ TEST(VmProcess, SaysHowItEnded) {
 }
 
 TEST(VmProcess, AMissingProgramIsAnError) {
-  auto process = VmProcess::spawn("/nonexistent/adyton-vmm");
+  auto process = VmProcess::spawn("/nonexistent/adyton-vmm", "test");
   ASSERT_FALSE(process);
   EXPECT_EQ(process.error().code, ErrorCode::kNotFound);
 }

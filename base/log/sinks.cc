@@ -75,7 +75,7 @@ Result<Destination> parse_destination(std::string_view text) {
 
 StreamSink::StreamSink(int fd, Format format, Patience patience, std::optional<Rotation> rotation)
     : fd_(fd), format_(format), patience_(patience), rotation_(std::move(rotation)) {
-  struct stat status{};
+  struct stat status {};
   if (rotation_ && ::fstat(fd_, &status) == 0) size_ = static_cast<uint64_t>(status.st_size);
 }
 
@@ -133,7 +133,7 @@ void StreamSink::rotate() {
 
 Result<std::unique_ptr<JournalSink>> JournalSink::open(std::string socket_path, std::string identifier) {
   (void)TRY(address_of(socket_path));
-  struct stat status{};
+  struct stat status {};
   if (::stat(socket_path.c_str(), &status) != 0) return fail_errno("cannot write to the journal at " + socket_path);
   if (!S_ISSOCK(status.st_mode))
     return fail(ErrorCode::kInvalidArgument, "cannot write to the journal: " + socket_path + " is no socket");
@@ -163,12 +163,18 @@ bool is_journal_stream(int fd, const char* journal_stream) {
     if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
     return value;
   };
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd, &status) != 0) return false;
   return parse(text.substr(0, colon)) == status.st_dev && parse(text.substr(colon + 1)) == status.st_ino;
 }
 
 // ---- the process's log ---------------------------------------------------------------------------------------------------
+
+void VmSink::write(const Record& record) {
+  Record whole = record;
+  if (whole.context.empty()) whole.context = std::span(&context_, 1);
+  sink_->write(whole);
+}
 
 Result<void> read_environment(Options& options) {
   if (const char* text = std::getenv("ADYTON_LOG"); text != nullptr && *text != '\0') {
@@ -181,6 +187,7 @@ Result<void> read_environment(Options& options) {
     if (!format) return fail(format.error().code, "ADYTON_LOG_FORMAT: " + format.error().message);
     options.format = *format;
   }
+  if (const char* text = std::getenv("ADYTON_LOG_VM"); text != nullptr) options.vm = text;
   return {};
 }
 
@@ -206,7 +213,9 @@ Result<std::unique_ptr<Sink>> make_sink(Options options) {
 
 Result<void> start(Options options) {
   const Level level = options.level;
+  std::string vm = options.vm;
   auto sink = TRY(make_sink(std::move(options)));
+  if (!vm.empty()) sink = std::make_unique<VmSink>(std::move(vm), std::move(sink));
   // For the rest of the process: threads may log until the last moment.
   (void)internals::exchange_sink(sink.release());
   internals::threshold = level;

@@ -89,6 +89,18 @@ class TeeSink final : public Sink {
   const std::unique_ptr<Sink> first_, second_;
 };
 
+// Names the VM, as the field `vm`, of records that have no context.
+class VmSink final : public Sink {
+ public:
+  VmSink(std::string vm, std::unique_ptr<Sink> sink) : vm_(std::move(vm)), sink_(std::move(sink)) {}
+  void write(const Record& record) override;
+
+ private:
+  const std::string vm_;
+  const Field context_{"vm", vm_};
+  const std::unique_ptr<Sink> sink_;
+};
+
 // Whether `fd` is a stream to the journal: what `journal_stream`, the value of JOURNAL_STREAM (systemd.exec(5)), says it is.
 [[nodiscard]] bool is_journal_stream(int fd, const char* journal_stream);
 
@@ -108,10 +120,11 @@ struct Options {
   std::optional<StreamSink::Rotation> rotation;
   std::string identifier;
   std::string journal_socket = kJournalSocket;
+  std::string vm;  // whose all that is written is, if its writer does not say otherwise; empty: nobody's
 };
 
-// What ADYTON_LOG (a level) and ADYTON_LOG_FORMAT (a format) say; kInvalidArgument, naming the variable, when that is no such
-// thing.
+// What ADYTON_LOG (a level), ADYTON_LOG_FORMAT (a format) and ADYTON_LOG_VM (a VM's name) say; kInvalidArgument, naming the
+// variable, when that is no such thing.
 Result<void> read_environment(Options& options);
 
 // The sink that the options ask for. Fails if the journal is asked for and is not there.

@@ -66,6 +66,18 @@ TEST_F(Sinks, AStreamGetsALineForEachRecord) {
   EXPECT_THAT(read_some(reader.get()), EndsWith("\"pid\":1,\"message\":\"three\"}\n"));
 }
 
+TEST_F(Sinks, WhatHasNoContextIsTheProcesss) {
+  const std::string path = folder_ / "log";
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  VmSink sink("pid 7", std::make_unique<StreamSink>(file.get(), Format::kText, StreamSink::Patience::kNone));
+  sink.write(record("first"));
+  const Field other("vm", "other");
+  Record second = record("second");
+  second.context = std::span(&other, 1);
+  sink.write(second);
+  EXPECT_THAT(contents(path), AllOf(HasSubstr("test[1] vm=\"pid 7\": first\n"), HasSubstr("test[1] vm=other: second\n")));
+}
+
 TEST_F(Sinks, AReaderWhoStopsCostsLinesAndNothingElse) {
   const auto [reader, writer] = pipe_pair();
   StreamSink sink(writer.get(), Format::kText, StreamSink::Patience::kNone);
@@ -129,7 +141,7 @@ TEST_F(Sinks, AFileOfOursDoesNotGrowForever) {
   EXPECT_LE(fs::file_size(path.string() + ".1"), 10'100u);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2);
   EXPECT_THAT(contents(path.string() + ".1") + contents(path), EndsWith("info test[1]: line 999\n"));
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
@@ -217,7 +229,7 @@ TEST_F(Journal, MustBeASocket) {
 
 TEST_F(Journal, IsKnownByDeviceAndInode) {
   const auto [reader, writer] = pipe_pair();
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(::fstat(writer.get(), &status), 0);
   const std::string right = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
   EXPECT_TRUE(is_journal_stream(writer.get(), right.c_str()));

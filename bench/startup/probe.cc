@@ -89,7 +89,7 @@ void bare(const char* kernel, const char* program) {
   const UniqueFd image = open_kernel(kernel);
   const auto [ours, theirs] = console();
   const auto start = Clock::now();
-  auto vm = need(cli::VmProcess::spawn(program));
+  auto vm = need(cli::VmProcess::spawn(program, "bench"));
   const int fds[] = {image.get(), theirs.get()};
   const auto request = [&](control::Request message, std::span<const int> descriptors) {
     if (auto sent = vm.control().send(need(control::encode(message)), descriptors); !sent) give_up(sent.error().message);

@@ -37,6 +37,16 @@ TEST(Payload, GetsItsArgumentsAndItsExitCodeIsOurs) {
   EXPECT_EQ(run({probe(), "exit", "42"}).code, 42);
 }
 
+TEST(Payload, LogLinesWithoutTheServiceNameTheVm) {
+  Adyton shell = Adyton::shell(R"sh(ADYTON_LOG=info "$ADYTON" run --no-service "$PROBE" exit 3 & wait $!; echo "pid-$! $?")sh");
+  EXPECT_EQ(shell.finish(), 0);
+  const std::string& said = shell.output();
+  ASSERT_TRUE(said.ends_with(" 3\n")) << said << shell.errors();
+  const std::string name = said.substr(0, said.find(' '));
+  EXPECT_THAT(shell.errors(),
+              ::testing::ContainsRegex("info vmm\\[[0-9]+\\] vm=" + name + " .*: the software engine runs the guest"));
+}
+
 TEST(Payload, MayBeLinkedDynamically) {
   const Finished done = run({dynamic_probe(), "args", "x"});
   EXPECT_EQ(done.code, 0) << done.errors;

@@ -223,7 +223,7 @@ cli::Outcome Policies::run_payload(std::vector<std::string> command, const std::
   config.stdio = {UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)), UniqueFd(out[1]), UniqueFd(err[1])};
   config.signals = signals[0];
 
-  auto vm = cli::VmProcess::spawn(tracer());
+  auto vm = cli::VmProcess::spawn(tracer(), "traced");
   if (!vm) return {.exit_code = -1, .message = vm.error().message};
   cli::DirectVm handle(std::move(prepared->vm), vm->control());
   cli::ConsoleLog log;
@@ -267,7 +267,7 @@ sockaddr_un unix_address(const std::string& path) {
 }
 
 void Policies::run_raw() {
-  auto vm = cli::VmProcess::spawn(tracer());
+  auto vm = cli::VmProcess::spawn(tracer(), "traced");
   ASSERT_TRUE(vm) << vm.error().message;
   int console[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console), 0);
@@ -315,7 +315,7 @@ void Policies::run_raw() {
 }
 
 void Policies::run_hung() {
-  auto vm = cli::VmProcess::spawn(tracer());
+  auto vm = cli::VmProcess::spawn(tracer(), "traced");
   ASSERT_TRUE(vm) << vm.error().message;
   const UniqueFd kernel(::open(raw_kernel().c_str(), O_RDONLY | O_CLOEXEC));
   const UniqueFd console(::open("/dev/null", O_WRONLY | O_CLOEXEC));
