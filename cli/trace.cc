@@ -46,11 +46,18 @@ Result<Tracing> start(VirtualMachineManager& manager, VirtualMachine& vm, const 
   if (options.categories != 0) {
     const auto threads = TRY(vm.getTraceSources());
     const size_t vcpus = threads.vcpus;
-    const size_t count = vcpus + threads.devices.size();
-    if (count == 0) return fail(ErrorCode::kUnavailable, "the virtual machine tells of no vCPU and no device");
+    const size_t named = vcpus + threads.devices.size();
+    if (named == 0) return fail(ErrorCode::kUnavailable, "the virtual machine tells of no vCPU and no device");
+    const size_t count = named + 1;  // the interrupt controller
     const uint64_t each = std::min(options.buffer, std::bit_floor(kMostBuffer / count));
     const UniqueFd memory = TRY(observe::RecordRing::make_memory(each, count));
     for (size_t i = 0; i < count; ++i) {
+      if (i == named) {
+        tracing.sources.push_back({.kind = trace::Decoder::Kind::kDevice,
+                                   .name = "interrupts",
+                                   .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
+        break;
+      }
       const bool is_vcpu = i < vcpus;
       tracing.sources.push_back(
           {.kind = is_vcpu ? trace::Decoder::Kind::kVcpu : trace::Decoder::Kind::kDevice,

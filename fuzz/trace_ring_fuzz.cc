@@ -26,8 +26,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto ring = observe::RecordRing::map(memory.get()).value();
   observe::RecordWriter records(ring);
   while (!input.empty()) {
-    static constexpr size_t kSizes[] = {0, sizeof(observe::TraceExit), sizeof(observe::TraceTranslation),
-                                        sizeof(observe::TraceQueue), sizeof(observe::TraceCall) + 5};
+    static constexpr size_t kSizes[] = {0,
+                                        sizeof(observe::TraceExit),
+                                        sizeof(observe::TraceTranslation),
+                                        sizeof(observe::TraceQueue),
+                                        sizeof(observe::TraceRaised),
+                                        sizeof(observe::TraceCall) + 5};
     const uint32_t type = input.take() % 16;
     const uint64_t time = input.take() % 4 == 0 ? input.take<uint64_t>() : now + input.take();
     const size_t bytes = input.take() % 4 == 0 ? input.take() : kSizes[input.below(std::size(kSizes))];

@@ -5,8 +5,8 @@
 //
 // Order of use: set_memory, create_vcpu for every index, create_irqchip, then Vcpu::run on one thread per vCPU.
 // Threading: everything before the first run() on one thread. Afterwards Vm's methods may be called from any thread; Vcpu's
-// belong to the vCPU's own thread, except kick(); a debugger may call those that are for between two run() calls while that thread stands still. No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs'
-// threads.
+// belong to the vCPU's own thread, except kick(); a debugger may call those that are for between two run() calls while that
+// thread stands still. No method of Vm waits for a vCPU to leave run(). A Vm outlives its vCPUs' threads.
 #pragma once
 #include <array>
 #include <atomic>
@@ -79,10 +79,11 @@ struct SystemEventExit {
 };
 // kick() was called. KVM_RUN's EINTR.
 struct InterruptedExit {};
-// A breakpoint, watchpoint or single step that KVM_SET_GUEST_DEBUG asked for. KVM_EXIT_DEBUG with struct kvm_debug_exit_arch. The PC is that of the
-// instruction, which has not been executed; after a step it is that of the next one.
+// A breakpoint, watchpoint or single step that KVM_SET_GUEST_DEBUG asked for. KVM_EXIT_DEBUG with struct kvm_debug_exit_arch. The
+// PC is that of the instruction, which has not been executed; after a step it is that of the next one.
 struct DebugExit {
-  uint32_t hsr = 0;  // ESR_EL2: the class in bits 31:26 is 0x30 breakpoint, 0x32 step, 0x34 watchpoint, 0x3c BRK with its number in bits 15:0
+  uint32_t hsr = 0;  // ESR_EL2: the class in bits 31:26 is 0x30 breakpoint, 0x32 step, 0x34 watchpoint, 0x3c BRK with its number
+                     // in bits 15:0
   uint64_t far = 0;  // FAR_EL2, for watchpoints: an address that is watched and was about to be accessed
 };
 // The backend cannot go on with this vCPU. KVM_EXIT_INTERNAL_ERROR.
@@ -121,12 +122,13 @@ constexpr uint64_t kRegSpsrEl1 = core_register(kRegSizeU64, 288);
 constexpr uint64_t reg_v(unsigned n) { return core_register(kRegSizeU128, 336 + 16 * n); }  // n = 0..31
 constexpr uint64_t kRegFpsr = core_register(kRegSizeU32, 848);
 constexpr uint64_t kRegFpcr = core_register(kRegSizeU32, 852);
-// KVM_SET_GUEST_DEBUG: struct kvm_guest_debug with struct kvm_guest_debug_arch. The guest does not see it in its own debug registers.
+// KVM_SET_GUEST_DEBUG: struct kvm_guest_debug with struct kvm_guest_debug_arch. The guest does not see it in its own debug
+// registers.
 struct GuestDebug {
   static constexpr unsigned kMaxHardwareRegisters = 16;  // KVM_ARM_MAX_DBG_REGS
-  bool enable = false;           // KVM_GUESTDBG_ENABLE: without it the rest is ignored
-  // KVM_GUESTDBG_SINGLESTEP: run() returns after one instruction, or after the exception that it takes. Interrupts wait meanwhile (x86's
-  // KVM_GUESTDBG_BLOCKIRQ).
+  bool enable = false;                                   // KVM_GUESTDBG_ENABLE: without it the rest is ignored
+  // KVM_GUESTDBG_SINGLESTEP: run() returns after one instruction, or after the exception that it takes. Interrupts wait meanwhile
+  // (x86's KVM_GUESTDBG_BLOCKIRQ).
   bool single_step = false;
   bool software_breakpoints = false;  // KVM_GUESTDBG_USE_SW_BP: BRK makes a DebugExit instead of an exception in the guest
   // KVM_GUESTDBG_USE_HW: DBGBVR, DBGBCR, DBGWVR and DBGWCR (Arm ARM D19.3), as many as the capabilities say; unlinked.
@@ -176,6 +178,26 @@ class VcpuObserver {
   std::atomic<uint32_t> wanted_ = 0;
 };
 
+// Hears of interrupts as they become pending; those of KVM do so inside of the host's kernel, which tells of none. On any thread,
+// with locks held: it may do no more than note them. The same rule for its cost as for VcpuObserver.
+class IrqchipObserver {
+ public:
+  virtual ~IrqchipObserver() = default;
+  [[nodiscard]] bool wants_interrupts() const { return wanted_.load(std::memory_order_relaxed); }
+
+  // The wire of an SPI, or of a PPI of that vCPU, has gone up.
+  virtual void spi_raised(uint32_t intid) = 0;
+  virtual void ppi_raised(uint32_t intid, unsigned vcpu) = 0;
+  // One vCPU has sent an interrupt to another, or to itself, that had none of that number pending.
+  virtual void sgi_raised(uint32_t intid, unsigned vcpu, unsigned from) = 0;
+
+ protected:
+  void want_interrupts(bool wanted) { wanted_.store(wanted, std::memory_order_relaxed); }  // any thread
+
+ private:
+  std::atomic<bool> wanted_ = false;
+};
+
 class Vcpu {
  public:
   virtual ~Vcpu() = default;
@@ -203,8 +225,8 @@ class Vcpu {
   // --- For debuggers; between two run() calls, on any thread as long as run() is not called meanwhile.
   // Replaces what was asked for before. kUnsupported unless Capabilities::guest_debug.
   virtual Result<void> set_guest_debug(const GuestDebug& debug);
-  // Where the guest's virtual address leads in the vCPU's present translation regime, at EL1 and whatever the permissions. Changes nothing, the access flag
-  // included. KVM_TRANSLATE. kNotFound: it is not mapped.
+  // Where the guest's virtual address leads in the vCPU's present translation regime, at EL1 and whatever the permissions.
+  // Changes nothing, the access flag included. KVM_TRANSLATE. kNotFound: it is not mapped.
   virtual Result<GuestPhysAddr> translate(uint64_t va);
   // PSCI has it on. KVM_GET_MP_STATE.
   [[nodiscard]] virtual bool powered_on() const { return true; }
@@ -233,13 +255,15 @@ class Vm {
   // Once, after the last create_vcpu.
   virtual Result<void> create_irqchip(const IrqchipConfig& config) = 0;
 
-  // Somebody outside the guest wrote to [address, address + size): the vCPUs execute what is there now. Any thread that is not in run().
+  // Somebody outside the guest wrote to [address, address + size): the vCPUs execute what is there now. Any thread that is not in
+  // run().
   virtual void memory_written(GuestPhysAddr address, uint64_t size) = 0;
   // The guest's virtual counter (CNTVCT_EL0) stands still until restart_counter(); its physical one goes on. Both while no vCPU
   // is in run(), in turn. KVM: KVM_REG_ARM_TIMER_CNT read, and written again.
   virtual void stop_counter() = 0;
   virtual void restart_counter() = 0;
-  // What CNTVCT_EL0 shows now, unless the guest has moved it (CNTVOFF_EL2), and what CNTFRQ_EL0 says (Hz). Any thread. KVM: KVM_REG_ARM_TIMER_CNT.
+  // What CNTVCT_EL0 shows now, unless the guest has moved it (CNTVOFF_EL2), and what CNTFRQ_EL0 says (Hz). Any thread. KVM:
+  // KVM_REG_ARM_TIMER_CNT.
   [[nodiscard]] virtual uint64_t counter() const = 0;
   [[nodiscard]] virtual uint64_t counter_frequency() const = 0;
 
@@ -255,6 +279,9 @@ class Vm {
   virtual Result<void> add_ioeventfd(const IoEventFd& doorbell) = 0;
   // The one with the same address, length and match. KVM_IOEVENTFD_FLAG_DEASSIGN.
   virtual Result<void> remove_ioeventfd(const IoEventFd& doorbell) = 0;
+
+  // Before the first vCPU runs. It outlives the VM. A backend that has nothing to tell ignores it.
+  virtual void observe_irqchip(IrqchipObserver& observer) { static_cast<void>(observer); }
 
   // Any thread.
   [[nodiscard]] virtual std::vector<Statistic> statistics() const = 0;

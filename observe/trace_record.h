@@ -1,6 +1,6 @@
-// What a trace of a virtual machine leaves in its rings: one ring per vCPU and one per device (observe/record_ring.h), in the
-// order of their numbers and addresses. Times are nanoseconds of CLOCK_MONOTONIC. There are no strings in it: whoever reads a
-// trace names things by itself.
+// What a trace of a virtual machine leaves in its rings (observe/record_ring.h): one ring per vCPU and one per device, in the
+// order of their numbers and addresses, and then one of the interrupt controller. Times are nanoseconds of CLOCK_MONOTONIC. There
+// are no strings in it: whoever reads a trace names things by itself.
 //
 // The records come from a process that a guest may have taken over: a reader believes none of them (tools/trace/decoder.h).
 #pragma once
@@ -35,7 +35,8 @@ enum class TraceType : uint32_t {
   kVsockOpened = 8,  // TraceVsock
   kVsockClosed = 9,
   // From the service, in a ring of its own.
-  kCall = 10,  // TraceCall, and the method's name; the record's time is the end
+  kCall = 10,      // TraceCall, and the method's name; the record's time is the end
+  kRaisedTo = 11,  // TraceRaised: an interrupt became pending that is no virtio device's
 };
 
 // Why a vCPU left guest code.
@@ -66,6 +67,24 @@ struct TraceTranslation {
 struct TraceInterrupt {
   uint32_t intid = 0;
   uint32_t reserved = 0;
+};
+
+// Where an interrupt comes from.
+enum class TraceInterruptSource : uint32_t {
+  kSgi = 1,  // a vCPU: an inter-processor interrupt
+  kVirtualTimer = 2,
+  kPhysicalTimer = 3,
+  kPpi = 4,  // another one of a vCPU's own
+  kUart = 5,
+  kRtc = 6,
+  kWatchdog = 7,
+  kSpi = 8,  // another device
+};
+struct TraceRaised {
+  uint32_t intid = 0;
+  uint32_t source = 0;
+  uint32_t vcpu = 0;  // whose it is; nothing of those from kUart on, which the guest routes
+  uint32_t from = 0;  // kSgi: the vCPU that sent it
 };
 
 struct TraceQueue {

@@ -77,7 +77,7 @@ Result<UniqueFd> copy_of(const UniqueFd& fd) {
 // What files of the VM can be limited to: as a disk never grows, to the size of the largest one that may be written to. None when
 // the console's output is a file, which grows, or a disk is a block device.
 std::optional<uint64_t> largest_file(const control::Configure& c, const std::vector<UniqueFd>& fds) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fds[c.console_output].get(), &status) != 0 || S_ISREG(status.st_mode)) return std::nullopt;
   uint64_t largest = 1 << 20;  // last words on stderr, which may be a file
   for (const control::Disk& disk : c.disks) {
@@ -284,6 +284,8 @@ class MachineVm final : public control::ControlledVm {
       tracer_->add_vcpu(*vcpu_traces_.back());
     }
     for (virtio::MmioTransport* transport : transports_) tracer_->add_device(transport->trace());
+    machine_->vm().observe_irqchip(irqchip_trace_);
+    tracer_->add_irqchip(irqchip_trace_);
   }
 
   Result<void> add(std::unique_ptr<virtio::Device> device) {
@@ -315,6 +317,7 @@ class MachineVm final : public control::ControlledVm {
   std::optional<uint64_t> largest_file_;
   std::unique_ptr<ConsolePort> console_;                 // outlives the machine, which calls it
   std::vector<std::unique_ptr<VcpuTrace>> vcpu_traces_;  // outlive the vCPUs' threads
+  IrqchipTrace irqchip_trace_;                           // as these
   std::unique_ptr<Machine> machine_;                     // owns what the pointers below point to
   std::unique_ptr<gdb::Server> debugger_;
   std::unique_ptr<inspect::Dumper> dumper_;

@@ -30,7 +30,8 @@ Result<UniqueFd> Tracer::start(int rings, size_t ring_count, uint32_t categories
   }
   if (ring_count != threads_.size()) {
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("a trace of this virtual machine takes {} rings, one for each vCPU and device", threads_.size()));
+                fmt::format("a trace of this virtual machine takes {} rings, one for each vCPU and device and one more",
+                            threads_.size()));
   }
   auto session = std::make_unique<Session>();
   for (size_t i = 0; i < ring_count; ++i)
@@ -54,6 +55,8 @@ Result<void> Tracer::begin(std::unique_ptr<Session> session, uint32_t categories
     observe::RecordWriter& writer = session_->rings[i]->writer;
     if (thread.vcpu != nullptr) {
       thread.vcpu->attach(writer, categories);
+    } else if (thread.irqchip != nullptr) {
+      thread.irqchip->attach(writer, categories);
     } else {
       thread.device->attach(writer, categories);
     }
@@ -67,6 +70,8 @@ void Tracer::end() {
   for (const Thread& thread : threads_) {
     if (thread.vcpu != nullptr) {
       thread.vcpu->detach();
+    } else if (thread.irqchip != nullptr) {
+      thread.irqchip->detach();
     } else {
       thread.device->detach();
     }

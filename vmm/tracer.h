@@ -1,4 +1,4 @@
-// The trace of one VM: a ring for each thread of its process, in memory that a client brings.
+// The trace of one VM: a ring for each vCPU, each device and the interrupt controller, in memory that a client brings.
 //
 // A trace never holds up the guest: what its reader is too slow for is dropped and counted (observe/record_ring.h). It ends when
 // its reader closes its end of the socket. While there is none, a thread that could write a record looks at a word of memory.
@@ -14,6 +14,7 @@
 #include "hypervisor/hypervisor.h"
 #include "observe/record_ring.h"
 #include "observe/trace_source.h"
+#include "vmm/irqchip_trace.h"
 #include "vmm/vcpu_trace.h"
 #include "vmm/virtio/event_loop.h"
 
@@ -29,6 +30,7 @@ class Tracer {
 
   void add_vcpu(VcpuTrace& trace) { threads_.push_back({.vcpu = &trace}); }
   void add_device(observe::TraceSource& trace) { threads_.push_back({.device = &trace}); }
+  void add_irqchip(IrqchipTrace& trace) { threads_.push_back({.irqchip = &trace}); }
 
   // Records of `categories` (observe::TraceCategory) go to the rings, one for each thread in the order in which they were added,
   // until the socket whose other end is returned is closed. kInvalidArgument for another number of rings, kCorrupt for a memory
@@ -39,6 +41,7 @@ class Tracer {
   struct Thread {
     VcpuTrace* vcpu = nullptr;
     observe::TraceSource* device = nullptr;
+    IrqchipTrace* irqchip = nullptr;
   };
   struct Ring {
     explicit Ring(observe::RecordRing memory) : ring(std::move(memory)), writer(ring) {}

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "vmm/board.h"
+
 namespace adyton::vmm {
 namespace {
 
@@ -95,6 +97,46 @@ TEST_F(TracerTest, AVcpuTellsItsRuns) {
   EXPECT_EQ(exit.detail, 0x9000000u);
   EXPECT_EQ(exit.is_write, 1u);
   EXPECT_LE(client.time, left) << "when guest code stopped, not when the reason was known";
+}
+
+TEST_F(TracerTest, TheInterruptControllerTellsWhatIsRaised) {
+  IrqchipTrace irqchip;
+  EXPECT_FALSE(irqchip.wants_interrupts());
+  {
+    Tracer only(*loop, IsolationLevel::kNone);
+    only.add_vcpu(vcpu);
+    only.add_irqchip(irqchip);
+    Client client;
+    client.wake = *only.start(client.memory.get(), 2, bit(TraceCategory::kInterrupt));
+    EXPECT_TRUE(irqchip.wants_interrupts());
+    const auto told = [&](const auto& raise) {
+      raise();
+      EXPECT_THAT(client.read(1), ElementsAre(TraceType::kRaisedTo));
+      const auto what = client.what<observe::TraceRaised>();
+      return std::vector<uint32_t>{what.intid, what.source, what.vcpu, what.from};
+    };
+    using Source = observe::TraceInterruptSource;
+    const auto number = [](Source source) { return static_cast<uint32_t>(source); };
+    EXPECT_THAT(told([&] { irqchip.sgi_raised(3, 1, 2); }), ElementsAre(3, number(Source::kSgi), 1, 2));
+    EXPECT_THAT(told([&] { irqchip.ppi_raised(27, 1); }), ElementsAre(27, number(Source::kVirtualTimer), 1, 0));
+    EXPECT_THAT(told([&] { irqchip.ppi_raised(30, 0); }), ElementsAre(30, number(Source::kPhysicalTimer), 0, 0));
+    EXPECT_THAT(told([&] { irqchip.ppi_raised(23, 0); }), ElementsAre(23, number(Source::kPpi), 0, 0));
+    EXPECT_THAT(told([&] { irqchip.spi_raised(board::kUartIntid); }),
+                ElementsAre(board::kUartIntid, number(Source::kUart), 0, 0));
+    EXPECT_THAT(told([&] { irqchip.spi_raised(board::kRtcIntid); }), ElementsAre(board::kRtcIntid, number(Source::kRtc), 0, 0));
+    EXPECT_THAT(told([&] { irqchip.spi_raised(board::kWatchdogIntid); }),
+                ElementsAre(board::kWatchdogIntid, number(Source::kWatchdog), 0, 0));
+    EXPECT_THAT(told([&] { irqchip.spi_raised(40); }), ElementsAre(40, number(Source::kSpi), 0, 0));
+    irqchip.spi_raised(board::virtio_mmio_intid(0));  // its device tells that
+    EXPECT_THAT(client.read(1), ElementsAre());
+  }
+  EXPECT_FALSE(irqchip.wants_interrupts());
+  Client other;
+  Tracer only(*loop, IsolationLevel::kNone);
+  only.add_vcpu(vcpu);
+  only.add_irqchip(irqchip);
+  other.wake = *only.start(other.memory.get(), 2, bit(TraceCategory::kVcpu));
+  EXPECT_FALSE(irqchip.wants_interrupts()) << "nobody asked";
 }
 
 TEST_F(TracerTest, OnlyWhatWasAskedForIsWanted) {

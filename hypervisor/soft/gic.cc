@@ -84,7 +84,7 @@ void Gic::send_sgi(unsigned cpu, uint64_t value, bool only_group0) {
   uint32_t intid = (value >> 24) & 15;
   if (value & (1ull << 40)) {  // IRM: everyone else
     for (unsigned i = 0; i < redistributors_.size(); ++i) {
-      if (i != cpu) redistributors_[i]->send_sgi(intid, only_group0);
+      if (i != cpu) send_sgi_to(i, cpu, intid, only_group0);
     }
     return;
   }
@@ -93,8 +93,16 @@ void Gic::send_sgi(unsigned cpu, uint64_t value, bool only_group0) {
   if (aff2 || aff3 || range) return;
   for (unsigned bit = 0; bit < 16; ++bit) {
     uint64_t target = aff1 * 16 + bit;
-    if ((value >> bit & 1) && target < redistributors_.size()) redistributors_[target]->send_sgi(intid, only_group0);
+    if ((value >> bit & 1) && target < redistributors_.size())
+      send_sgi_to(static_cast<unsigned>(target), cpu, intid, only_group0);
   }
+}
+
+void Gic::send_sgi_to(unsigned target, unsigned from, uint32_t intid, bool only_group0) {
+  // Before the target can take it, so that its record comes first; one that was pending already is the same interrupt.
+  if (observed() && redistributors_[target]->would_take_sgi(intid, only_group0)) [[unlikely]]
+    observer_->sgi_raised(intid, target, from);
+  redistributors_[target]->send_sgi(intid, only_group0);
 }
 
 bool Gic::read_icc(unsigned cpu, uint16_t encoding, uint64_t& value) {

@@ -57,6 +57,12 @@ void GicRedistributor::send_sgi(uint32_t intid, bool only_group0) {
   private_changed();
 }
 
+bool GicRedistributor::would_take_sgi(uint32_t intid, bool only_group0) {
+  std::lock_guard lock(mutex_);
+  const uint32_t bit = 1u << (intid & 15);
+  return !(only_group0 && (bank_.group1 & bit)) && !(bank_.latch & bit);
+}
+
 void GicRedistributor::set_spi(const PendingInterrupt& spi) {
   std::lock_guard lock(mutex_);
   if (spi == spi_) return;

@@ -38,6 +38,8 @@ class GicRedistributor {
   void set_ppi(uint32_t intid, bool level);
   // Makes an SGI pending, when it is in the group that the writer may reach.
   void send_sgi(uint32_t intid, bool only_group0);
+  // Whether that would change anything.
+  [[nodiscard]] bool would_take_sgi(uint32_t intid, bool only_group0);
 
   // The best SPI that the distributor routes here (or none).
   void set_spi(const PendingInterrupt& spi);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <random>
 #include <thread>
@@ -16,6 +17,14 @@ struct Inputs final : CpuInterruptInputs {
   void set_irq(bool level) override { irq = level; }
   void set_fiq(bool level) override { fiq = level; }
   std::atomic<bool> irq = false, fiq = false;
+};
+
+struct Observer final : IrqchipObserver {
+  using IrqchipObserver::want_interrupts;
+  void spi_raised(uint32_t intid) override { told.push_back({intid, 0, 0}); }
+  void ppi_raised(uint32_t intid, unsigned vcpu) override { told.push_back({intid, vcpu, 0}); }
+  void sgi_raised(uint32_t intid, unsigned vcpu, unsigned from) override { told.push_back({intid, vcpu, from}); }
+  std::vector<std::array<uint32_t, 3>> told;
 };
 
 class GicTest : public ::testing::Test {
@@ -466,6 +475,26 @@ TEST_F(GicTest, ConcurrentDeliveryLosesNothing) {
     EXPECT_EQ(spis[i], kRounds / 10);
     EXPECT_EQ(sgis[i], kRounds / 10);
   }
+}
+
+TEST_F(GicTest, ItsObserverHearsWhatIsRaised) {
+  Observer observer;
+  gic_->observe(observer);
+  bring_up();
+  gic_->set_ppi(1, 27, true);
+  EXPECT_TRUE(observer.told.empty()) << "nobody wanted to know";
+  gic_->set_ppi(1, 27, false);
+  observer.want_interrupts(true);
+  gic_->set_ppi(1, 27, true);
+  gic_->set_ppi(1, 27, false);
+  gic_->set_spi(33, true);
+  gic_->set_spi(33, false);
+  set_icc(2, icc::kSgi1r, 5ull << 24 | 0b1001);      // vCPUs 0 and 3
+  set_icc(2, icc::kSgi1r, 5ull << 24 | 0b0001);      // has it already
+  set_icc(1, icc::kSgi0r, 6ull << 24 | 0b0001);      // of another group
+  set_icc(3, icc::kSgi1r, 7ull << 24 | 1ull << 40);  // everyone else
+  using Told = std::array<uint32_t, 3>;
+  EXPECT_EQ(observer.told, (std::vector<Told>{{27, 1, 0}, {33, 0, 0}, {5, 0, 2}, {5, 3, 2}, {7, 0, 3}, {7, 1, 3}, {7, 2, 3}}));
 }
 
 }  // namespace

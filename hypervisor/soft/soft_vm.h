@@ -49,6 +49,8 @@ class SoftVm final : public Vm {
   Result<void> add_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.add(doorbell); }
   Result<void> remove_ioeventfd(const IoEventFd& doorbell) override { return shared_.doorbells.remove(doorbell); }
   [[nodiscard]] std::vector<Statistic> statistics() const override;
+  // After create_irqchip().
+  void observe_irqchip(IrqchipObserver& observer) override { shared_.gic->observe(observer); }
 
  private:
   Result<void> check_spi(uint32_t intid) const;

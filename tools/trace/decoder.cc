@@ -19,6 +19,9 @@ using observe::TraceType;
 constexpr std::array<std::string_view, 10> kReasons = {"unknown", "mmio", "irqchip", "doorbell", "firmware",
                                                        "wfi",     "wfe",  "kick",    "debug",    "error"};
 
+constexpr std::array<std::string_view, 9> kInterruptSources = {
+    "unknown", "another vCPU (SGI)", "virtual timer", "physical timer", "PPI", "UART", "RTC", "watchdog", "device (SPI)"};
+
 template <typename T>
 std::optional<T> body_of(const observe::Record& record) {
   if (record.bytes.size() != sizeof(T)) return std::nullopt;
@@ -170,10 +173,32 @@ Result<void> Decoder::device_record(const observe::Record& record, uint64_t time
       event.category = "irq";
       event.name = "interrupt raised";
       return writer_.event(event);
+    case TraceType::kRaisedTo: return raised(record, time);
     case TraceType::kVsockOpened:
     case TraceType::kVsockClosed: return vsock(record, time);
     default: return skip();
   }
+}
+
+Result<void> Decoder::raised(const observe::Record& record, uint64_t time) {
+  const auto what = body_of<observe::TraceRaised>(record);
+  if (!what) return skip();
+  const std::string_view source = kInterruptSources[what->source < kInterruptSources.size() ? what->source : 0];
+  const std::array<Argument, 4> arguments = {{{"source", source},
+                                              {"intid", uint64_t{what->intid}},
+                                              {"vcpu", uint64_t{what->vcpu}},
+                                              {"from vcpu", uint64_t{what->from}}}};
+  using Source = observe::TraceInterruptSource;
+  const bool sgi = what->source == static_cast<uint32_t>(Source::kSgi);
+  const bool own = what->source >= static_cast<uint32_t>(Source::kSgi) && what->source <= static_cast<uint32_t>(Source::kPpi);
+  return writer_.event({.type = Event::Type::kInstant,
+                        .track = TRY(own_track()),
+                        .time = time,
+                        .category = "irq",
+                        .name = "interrupt raised",
+                        .arguments = std::span<const Argument>(arguments).first(sgi   ? 4
+                                                                                : own ? 3
+                                                                                      : 2)});
 }
 
 Result<void> Decoder::vsock(const observe::Record& record, uint64_t time) {

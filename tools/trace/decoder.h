@@ -54,6 +54,7 @@ class Decoder {
   Result<void> close(uint64_t time);
   Result<void> vcpu_record(const observe::Record& record, uint64_t time);
   Result<void> device_record(const observe::Record& record, uint64_t time);
+  Result<void> raised(const observe::Record& record, uint64_t time);
   Result<void> vsock(const observe::Record& record, uint64_t time);
   Result<void> call(const observe::Record& record, uint64_t time);
   Result<TrackId> own_track();

@@ -65,6 +65,25 @@ TEST_F(DecoderTest, ADeviceIsKickedAndAnswers) {
                           "virtio-blk +21 instant irq interrupt raised"));
 }
 
+TEST_F(DecoderTest, InterruptsSayWhereTheyComeFrom) {
+  Decoder decoder = make(Decoder::Kind::kDevice, "interrupts");
+  const auto raise = [&](uint64_t time, uint32_t source, uint32_t intid) {
+    feed(decoder, TraceType::kRaisedTo, time,
+         bytes_of(observe::TraceRaised{.intid = intid, .source = source, .vcpu = 1, .from = 2}));
+  };
+  raise(10, static_cast<uint32_t>(observe::TraceInterruptSource::kSgi), 3);
+  raise(20, static_cast<uint32_t>(observe::TraceInterruptSource::kVirtualTimer), 27);
+  raise(30, static_cast<uint32_t>(observe::TraceInterruptSource::kUart), 33);
+  raise(40, 77, 99);
+  EXPECT_THAT(writer.lines,
+              ElementsAre("interrupts +10 instant irq interrupt raised source=another vCPU (SGI) intid=3 vcpu=1 from vcpu=2",
+                          "interrupts +20 instant irq interrupt raised source=virtual timer intid=27 vcpu=1",
+                          "interrupts +30 instant irq interrupt raised source=UART intid=33",
+                          "interrupts +40 instant irq interrupt raised source=unknown intid=99"));
+  feed(decoder, TraceType::kRaisedTo, 50, bytes_of(observe::TraceInterrupt{.intid = 27}));
+  EXPECT_EQ(decoder.odd(), 1u);
+}
+
 TEST_F(DecoderTest, ConnectionsThatOverlapHaveTracksOfTheirOwn) {
   Decoder decoder = make(Decoder::Kind::kDevice, "vsock");
   const observe::TraceVsock first{.guest_port = 5, .host_port = 6};

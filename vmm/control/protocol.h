@@ -2,10 +2,9 @@
 // text, with file descriptors beside it (SCM_RIGHTS). The VMM opens no path: a message names a descriptor by its index in the
 // packet.
 //
-//   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, trace, statistics,
-//   attach-debugger, balloon,
-//   dump, crash-reports, inspect. Each carries an id and gets exactly one reply with that id. VMM -> client   replies, and events: accepted (+ 1 descriptor),
-//   asked, ended. `ended` is the last message.
+//   client -> VMM   requests: configure, start, connect, answer, listen, suspend, resume, stop, describe, capture, trace,
+//   statistics, attach-debugger, balloon, dump, crash-reports, inspect. Each carries an id and gets exactly one reply with that
+//   id. VMM -> client   replies, and events: accepted (+ 1 descriptor), asked, ended. `ended` is the last message.
 //
 // This file is the pure codec: no sockets, no descriptors, bounded in size, total on any input (fuzzed).
 #pragma once
@@ -58,9 +57,9 @@ struct Configure {
   bool virtio_console = false;         // a virtio console shares the output, and has the input instead of the PL011
   std::vector<uint32_t> listen_ports;  // vsock ports of the host that the guest may connect to, by stream
   std::vector<uint32_t> listen_seqpacket_ports;
-  bool ask_about_ports = false;  // `asked` comes for every other one; otherwise such a connection is refused
+  bool ask_about_ports = false;   // `asked` comes for every other one; otherwise such a connection is refused
   uint32_t watchdog_seconds = 0;  // the guest has a watchdog that waits so long, at most kMaxWatchdogSeconds; 0: it has none
-  std::string instance_id;       // of kInstanceIdSize bytes, which the guest is told; empty: it has none
+  std::string instance_id;        // of kInstanceIdSize bytes, which the guest is told; empty: it has none
   bool operator==(const Configure&) const = default;
 };
 struct Start {
@@ -90,8 +89,8 @@ struct Capture {
   uint32_t max_payload = UINT32_MAX;  // bytes of each packet's payload to keep
   bool operator==(const Capture&) const = default;
 };
-// Debuggers may connect to a listening stream socket and speak GDB's remote serial protocol there. From `configure` on; it takes the place of the
-// socket before.
+// Debuggers may connect to a listening stream socket and speak GDB's remote serial protocol there. From `configure` on; it takes
+// the place of the socket before.
 struct AttachDebugger {
   size_t listener = 0;
   bool hold = false;  // before `start`: no guest code runs until a debugger says so
@@ -110,25 +109,28 @@ struct Suspend {
 struct Resume {
   bool operator==(const Resume&) const = default;
 };
-// Leaves a trace of what the VM's threads do in rings that the client has made, one for each vCPU and each device in the order of
-// their addresses (observe/trace_record.h); the reply carries a socket, and the trace ends when that is closed. One at a time.
+// Leaves a trace of what the VM's threads do in rings that the client has made, one for each vCPU, each device in the order of
+// their addresses, and one for the interrupt controller (observe/trace_record.h); the reply carries a socket, and the trace ends
+// when that is closed. One at a time.
 struct Trace {
   size_t rings = 0;  // a descriptor
   uint32_t ring_count = 0;
   uint32_t categories = 0;  // observe::TraceCategory
   bool operator==(const Trace&) const = default;
 };
-// Asks the guest for memory: its balloon is to have `bytes`, rounded down to pages and to what the guest has. Once it is configured.
+// Asks the guest for memory: its balloon is to have `bytes`, rounded down to pages and to what the guest has. Once it is
+// configured.
 struct SetBalloon {
   uint64_t bytes = 0;
   bool operator==(const SetBalloon&) const = default;
 };
-// The VM stands still while its memory and registers leave as an ELF core; the reply carries the socket from which it comes (observe/dump_stream.h).
+// The VM stands still while its memory and registers leave as an ELF core; the reply carries the socket from which it comes
+// (observe/dump_stream.h).
 struct Dump {
   bool operator==(const Dump&) const = default;
 };
-// Between `configure` and `start`: where the VM leaves what a crash report says of its guest, when it ends otherwise than by powering off or by `stop`,
-// and for `inspect`. A memfd that is sealed against shrinking; text up to a zero byte.
+// Between `configure` and `start`: where the VM leaves what a crash report says of its guest, when it ends otherwise than by
+// powering off or by `stop`, and for `inspect`. A memfd that is sealed against shrinking; text up to a zero byte.
 struct CrashReports {
   size_t memory = 0;
   bool operator==(const CrashReports&) const = default;
@@ -155,7 +157,8 @@ struct ReadStatistics {
 struct Request {
   uint32_t id = 0;
   std::variant<Configure, Start, Connect, Listen, Suspend, Resume, Stop, Describe, Answer, Capture, Trace, ReadStatistics,
-               AttachDebugger, SetBalloon, Dump, CrashReports, Inspect> body;
+               AttachDebugger, SetBalloon, Dump, CrashReports, Inspect>
+      body;
   bool operator==(const Request&) const = default;
 };
 

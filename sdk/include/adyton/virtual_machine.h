@@ -234,12 +234,13 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   };
   Result<UniqueFd> captureVsock(const UniqueFd& ring, const CaptureFilter& filter);
   // Leaves records of what the VM does in `rings`, memory with `count` rings (observe/record_ring.h of Adyton's sources): one for
-  // each vCPU and each device of getTraceSources(). Records and `categories` are those of observe/trace_record.h. Returns a
-  // socket: at its end the VM is gone, closing it ends the trace. A slow reader loses records, which are counted, and never slows
-  // down the guest. One trace of a VM at a time. Of an isolated VM only what it says to devices of the host.
+  // each vCPU, each device of getTraceSources(), and the interrupt controller. Records and `categories` are those of
+  // observe/trace_record.h. Returns a socket: at its end the VM is gone, closing it ends the trace. A slow reader loses records,
+  // which are counted, and never slows down the guest. One trace of a VM at a time. Of an isolated VM only what it says to
+  // devices of the host.
   Result<UniqueFd> trace(const UniqueFd& rings, uint32_t count, uint32_t categories);
-  // What a trace has rings for. Captures, traces and this wait for a VM that is being started, so that they can begin with its
-  // first instruction.
+  // What a trace has rings for, beside the one of the interrupt controller. Captures, traces and this wait for a VM that is being
+  // started, so that they can begin with its first instruction.
   struct TraceSources {
     uint32_t vcpus = 0;
     std::vector<std::string> devices;  // by slot

@@ -116,8 +116,8 @@ interface IVirtualMachine {
     void attachDebugger(in ParcelFileDescriptor listener, boolean hold);
 
     /**
-     * Leaves records of what the VM does (observe/trace_record.h) in `ringCount` rings of one memory, the client's: one for each vCPU and
-     * each device of getTraceSources(). `categories` are bits of observe::TraceCategory. Returns a socket: at its end the VM is gone, and
+     * Leaves records of what the VM does (observe/trace_record.h) in `ringCount` rings of one memory, the client's: one for each
+     * vCPU and each device of getTraceSources(), and one more. `categories` are bits of observe::TraceCategory. Returns a socket: at its end the VM is gone, and
      * closing it ends the trace. A reader that is slow loses records, which are counted, and never slows down the guest. One trace of a
      * VM at a time. Waits as captureVsock() does. EX_SECURITY for what an isolated guest keeps to itself.
      */
