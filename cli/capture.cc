@@ -24,12 +24,11 @@
 namespace adyton::cli {
 namespace {
 
-Result<std::unique_ptr<capture::Writer>> make_writer(const CaptureOptions& options, capture::Output& output) {
+Result<std::unique_ptr<capture::Writer>> make_writer(const CaptureOptions& options, bool several, capture::Output& output) {
   switch (options.format) {
     case CaptureFormat::kText:
       return std::make_unique<capture::TextWriter>(
-          output,
-          capture::TextWriter::Style{.verbose = options.verbose, .dump = options.dump, .names = options.names.size() > 1});
+          output, capture::TextWriter::Style{.verbose = options.verbose, .dump = options.dump, .names = several});
     case CaptureFormat::kPcapng:
       return std::make_unique<capture::PcapngWriter>(output, "adyton " + std::string(ADYTON_VERSION), options.snaplen);
     case CaptureFormat::kPcap: break;
@@ -47,20 +46,18 @@ Result<int> run_capture(const CaptureOptions& options) {
   const UniqueFd signals = TRY(take_end_signals());
   const auto manager = TRY(connect_to_service());
   // No file for a VM that there is not, and no packets for a file that nobody reads yet.
-  for (const std::string& name : options.names) (void)TRY(find_vm(*manager, name));
-  capture::Output output(TRY(open_recording(options.file)), signals.get());
-  auto sources =
-      TRY(start_captures(*manager, options.names, {.ports = options.ports, .snaplen = options.snaplen}, options.buffer));
-  const auto writer = TRY(make_writer(options, output));
-  capture::Recorder recorder(*writer, output, signals.get());
-  for (auto& source : sources) recorder.add(std::move(source));
+  std::vector<std::unique_ptr<Recordable>> vms;
+  for (const std::string& name : options.names) vms.push_back(std::make_unique<ServiceRecordable>(TRY(find_vm(*manager, name))));
+  UniqueFd file = TRY(open_recording(options.file));
+  const auto session = TRY(CaptureSession::begin(vms, options, std::move(file), signals.get()));
   if (!options.quiet) {
     fmt::print(stderr, "adyton: capturing the vsock of {}, link type VSOCK (Linux vsock), at most {} bytes of each packet\n",
                joined(options.names), options.snaplen);
   }
-  const auto reason = recorder.run(options.count);
+  const auto done = session->run();
+  const capture::Recorder& recorder = session->recorder();
   for (const std::string& warning : recorder.warnings()) say(one_line(warning));
-  if (!reason) return std::unexpected(reason.error());
+  if (!done) return std::unexpected(done.error());
   if (!options.quiet) fmt::print(stderr, "{} packets captured\n{} packets dropped\n", recorder.received(), recorder.dropped());
   return recorder.warnings().empty() ? 0 : guest::kExitError;
 }
@@ -125,17 +122,28 @@ int finish(const Result<int>& outcome) {
 
 }  // namespace
 
-Result<std::vector<capture::Source>> start_captures(VirtualMachineManager& manager, const std::vector<std::string>& names,
-                                                    const capture::Request& request, uint64_t ring_bytes) {
+Result<capture::Source> start_capture(Recordable& vm, const capture::Request& request, uint64_t ring_bytes) {
+  const UniqueFd memory = TRY(observe::RecordRing::make_memory(std::bit_ceil(ring_bytes)));
+  auto ring = TRY(observe::RecordRing::map(memory.get()));
+  auto wake = TRY(vm.capture(memory, {.ports = request.ports, .maxPayload = capture::payload_limit(request.snaplen)}));
+  return capture::Source{.name = vm.name(), .ring = std::move(ring), .wake = std::move(wake)};
+}
+
+Result<std::unique_ptr<CaptureSession>> CaptureSession::begin(const std::vector<std::unique_ptr<Recordable>>& vms,
+                                                              const CaptureOptions& options, UniqueFd file, int interrupt) {
+  std::unique_ptr<CaptureSession> session(new CaptureSession(options, std::move(file), interrupt));
   std::vector<capture::Source> sources;
-  for (const std::string& name : names) {
-    const auto vm = TRY(find_vm(manager, name));
-    const UniqueFd memory = TRY(observe::RecordRing::make_memory(std::bit_ceil(ring_bytes)));
-    auto ring = TRY(observe::RecordRing::map(memory.get()));
-    auto wake = TRY(vm->captureVsock(memory, {.ports = request.ports, .maxPayload = capture::payload_limit(request.snaplen)}));
-    sources.push_back({.name = name, .ring = std::move(ring), .wake = std::move(wake)});
-  }
-  return sources;
+  for (const auto& vm : vms)
+    sources.push_back(TRY(start_capture(*vm, {.ports = options.ports, .snaplen = options.snaplen}, options.buffer)));
+  session->writer_ = TRY(make_writer(options, vms.size() > 1, session->output_));
+  session->recorder_.emplace(*session->writer_, session->output_, interrupt);
+  for (auto& source : sources) session->recorder_->add(std::move(source));
+  return session;
+}
+
+Result<void> CaptureSession::run() {
+  TRY(recorder_->run(count_));
+  return {};
 }
 
 int capture(const CaptureOptions& options) { return finish(run_capture(options)); }

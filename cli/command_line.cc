@@ -14,7 +14,6 @@
 #include "cli/usage.h"
 #include "cli/version.h"
 #include "cli/words.h"
-#include "observe/trace_record.h"
 #include "sdk/size.h"
 
 namespace adyton::cli {
@@ -64,9 +63,7 @@ class CommandLine {
       app_.parse(ours);
     } catch (const CLI::CallForHelp&) { return PrintText{help()}; } catch (const CLI::CallForVersion& version) {
       return PrintText{std::string(version.what()) + "\n"};
-    } catch (const CLI::ParseError& error) {
-      return bad(describe_mistake(app_, given, error));
-    }
+    } catch (const CLI::ParseError& error) { return bad(describe_mistake(app_, given, error)); }
     return chosen();
   }
 
@@ -122,8 +119,7 @@ class CommandLine {
     exec_->add_flag("--interactive,-i")->description("For the habit: your standard input is the program's in any case");
     exec_->add_flag("--tty,-t", exec_tty_, "Give the program a terminal (automatic when stdin and stdout are terminals)");
     exec_->add_flag("--no-tty,-T", exec_no_tty_, "Give the program plain streams, whatever ours are");
-    exec_->footer(
-        "Exit code: as 'adyton run'. The program ends with the payload.");
+    exec_->footer("Exit code: as 'adyton run'. The program ends with the payload.");
     copy_ = add("cp", "Copy files and folders into or out of a virtual machine");
     copy_
         ->add_option("SOURCE", copy_from_, "NAME:PATH in a virtual machine, or a file or folder of the host; - is standard input")
@@ -141,7 +137,8 @@ class CommandLine {
     logs_ = add("logs", "Show what a virtual machine's payload has written");
     logs_->add_option("NAME", logs_options_.name, "The virtual machine")->required();
     logs_->add_flag("--follow,-f", logs_options_.follow, "Go on until it ends");
-    logs_->add_option("--tail,-n", logs_options_.tail, "Begin with so many lines of what there is (otherwise: all)")->type_name("LINES");
+    logs_->add_option("--tail,-n", logs_options_.tail, "Begin with so many lines of what there is (otherwise: all)")
+        ->type_name("LINES");
     logs_->footer(
         "Of a payload that runs in the background, and what the guest's init complains of; the last 1 MiB at most. A VM that is "
         "kept keeps the log of its last run.");
@@ -190,7 +187,8 @@ class CommandLine {
         ->type_name("VIEW")
         ->check(CLI::IsMember(views));
     top_->footer(
-        "On a terminal, the keys 1 to 7 choose the view, and q ends. Rates are of the time between two looks, or of a new virtual "
+        "On a terminal, the keys 1 to 7 choose the view, and q ends. Rates are of the time between two looks, or of a new "
+        "virtual "
         "machine's life; sizes are in units of 1024, other counts of 1000.\n"
         "vms      CPU time, exits, translated code, misses of the software TLB, memory, what virtqueues and vsock carried\n"
         "exits    what took vCPUs out of guest code, by reason, and the interrupts that they took\n"
@@ -210,7 +208,9 @@ class CommandLine {
     capture_ = add("capture", "Show or record the vsock packets of running virtual machines");
     capture_->add_option("NAME", capture_options_.names, "Names of virtual machines")->required();
     capture_->add_option("--write,-w", capture_options_.file, "Write a capture file; - is standard output")->type_name("FILE");
-    capture_->add_option("--format", capture_format_, "pcapng; or pcap, which a file is that ends in .pcap, and knows one VM, and neither comments nor drops")
+    capture_
+        ->add_option("--format", capture_format_,
+                     "pcapng; or pcap, which a file is that ends in .pcap, and knows one VM, and neither comments nor drops")
         ->check(CLI::IsMember({"pcapng", "pcap"}));
     capture_->add_option("--port,-p", capture_options_.ports, "Only packets from or to this vsock port; again for more ports")
         ->type_name("PORT")
@@ -240,7 +240,9 @@ class CommandLine {
     trace_->add_option("--output,-o", trace_options_.file, "The file to write; - is standard output")
         ->type_name("FILE")
         ->required();
-    trace_->add_option("--format", trace_format_, "perfetto; chrome-json, which a file is that ends in .json; or text: a timeline to read, also of .txt")
+    trace_
+        ->add_option("--format", trace_format_,
+                     "perfetto; chrome-json, which a file is that ends in .json; or text: a timeline to read, also of .txt")
         ->check(CLI::IsMember({"perfetto", "chrome-json", "text"}));
     trace_->add_option("--duration,-d", trace_seconds_, "End after this time")->type_name("SECONDS");
     trace_
@@ -249,7 +251,7 @@ class CommandLine {
         ->type_name("LIST")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(CLI::IsMember({"vcpu", "translation", "interrupt", "virtio", "vsock", "rpc", "memory", "boot", "all", "calls"}));
+        ->check(CLI::IsMember(std::vector<std::string>(kTraceCategories.begin(), kTraceCategories.end())));
     trace_->add_option("--buffer-size,-B", trace_buffer_, "Memory shared with each vCPU and device, for records not read yet")
         ->type_name("KIB")
         ->capture_default_str();
@@ -273,7 +275,8 @@ class CommandLine {
         ->type_name("DAYS")
         ->check(CLI::Range(0, 10000));
     prune_->footer(
-        "These are kernels, their packages, and images of directories (--rootfs, --mount) in ~/.cache/adyton. What a running virtual\n"
+        "These are kernels, their packages, and images of directories (--rootfs, --mount) in ~/.cache/adyton. What a running "
+        "virtual\n"
         "machine has open stays; what is needed again is fetched or made again. What nobody uses for 30 days goes by itself.");
     aidl_ = add("aidl", "Run the AIDL compiler");
     aidl_->footer("'adyton aidl ARGS...' is 'aidlc ARGS...': see 'adyton aidl --help'.");
@@ -294,7 +297,8 @@ class CommandLine {
     const size_t end = text.find('\n', begin);
     if (begin == std::string::npos || end == std::string::npos) return text;
     std::string usage;
-    for (const std::string& form : usage_of(*parsed.front())) usage += (usage.empty() ? "Usage: adyton " : "       adyton ") + form + "\n";
+    for (const std::string& form : usage_of(*parsed.front()))
+      usage += (usage.empty() ? "Usage: adyton " : "       adyton ") + form + "\n";
     if (parsed.front() == run_ || parsed.front() == create_) usage += "\n" + kRunText;
     return text.replace(begin, end + 1 - begin, usage);
   }
@@ -362,8 +366,9 @@ class CommandLine {
       if (capture_format_) return bad("--format is for capture files: say -w FILE");
       return options;
     }
-    const bool pcap = capture_format_ ? *capture_format_ == "pcap" : options.file->ends_with(".pcap");
-    options.format = pcap ? CaptureFormat::kPcap : CaptureFormat::kPcapng;
+    options.format = capture_format_ ? *capture_format_ == "pcap" ? CaptureFormat::kPcap : CaptureFormat::kPcapng
+                                     : capture_format(*options.file);
+    const bool pcap = options.format == CaptureFormat::kPcap;
     if (pcap && options.names.size() > 1)
       return bad("a pcap file cannot tell virtual machines apart: use --format pcapng for several");
     if (options.verbose || options.dump) return bad("--verbose and --dump are for text, without -w");
@@ -372,11 +377,10 @@ class CommandLine {
 
   Result<Command> trace_command() {
     TraceOptions& options = trace_options_;
-    const auto is = [&](std::string_view format, std::string_view ending) {
-      return trace_format_ ? *trace_format_ == format : options.file.ends_with(ending);
-    };
-    if (is("chrome-json", ".json")) options.format = TraceFormat::kChromeJson;
-    if (is("text", ".txt")) options.format = TraceFormat::kText;
+    options.format = trace_format_ == "chrome-json" ? TraceFormat::kChromeJson
+                     : trace_format_ == "text"      ? TraceFormat::kText
+                     : trace_format_                ? TraceFormat::kPerfetto
+                                                    : trace_format(options.file);
     if (trace_seconds_) {
       if (!(*trace_seconds_ >= 0.001 && *trace_seconds_ <= 1e6)) return bad("--duration is not from 0.001 to 1000000 seconds");
       options.duration = std::chrono::milliseconds(static_cast<int64_t>(*trace_seconds_ * 1000));
@@ -384,22 +388,7 @@ class CommandLine {
     if (trace_buffer_ < 4 || trace_buffer_ > 65536 || !std::has_single_bit(trace_buffer_))
       return bad("--buffer-size is not a power of two from 4 to 65536 KiB");
     options.buffer = uint64_t{trace_buffer_} << 10;
-    const auto chosen = [&](const char* name) {
-      const auto& list = trace_categories_;
-      return list.empty() || std::ranges::find(list, name) != list.end() || std::ranges::find(list, "all") != list.end();
-    };
-    using observe::TraceCategory;
-    for (const auto& [name, category] :
-         {std::pair("vcpu", TraceCategory::kVcpu), std::pair("translation", TraceCategory::kTranslation),
-          std::pair("interrupt", TraceCategory::kInterrupt), std::pair("virtio", TraceCategory::kVirtio),
-          std::pair("vsock", TraceCategory::kVsock)}) {
-      if (chosen(name)) options.categories |= static_cast<uint32_t>(category);
-    }
-    options.calls = chosen("rpc");
-    // It costs a copy of each packet: it has to be said.
-    options.packets = std::ranges::find(trace_categories_, "calls") != trace_categories_.end();
-    options.memory = chosen("memory");
-    options.boot = chosen("boot");
+    choose_trace_categories(options, trace_categories_);
     return options;
   }
 

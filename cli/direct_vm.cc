@@ -45,7 +45,7 @@ Result<void> DirectVm::start() {
         config_.vsock_uds, [this](uint32_t port, UniqueFd client) { on_vsock_client(port, std::move(client)); }));
     config_.vm.ask_about_ports = true;
   }
-  boot_.begin = config_.timeline.value_or(0);
+  boot_.begin = config_.began;
   std::vector<int> fds;
   for (const UniqueFd& fd : config_.fds) fds.push_back(fd.get());
   if (config_.report_crash) TRY(send_request(Describe{}));
@@ -165,12 +165,21 @@ void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
     events.emplace_back(VmBroken{reply.error->message});
     return;
   }
-  if (phase_ != Phase::kConfiguring || reply.id != configure_id_) return;
+  if (phase_ == Phase::kConfiguring && reply.id == configure_id_) on_loaded(events);
+}
+
+void DirectVm::on_loaded(std::vector<VmEvent>& events) {
   if (config_.report_crash) (void)offer_crash_memory();  // the report will do without
   if (const UniqueFd debugger = std::move(config_.debugger); debugger.valid()) {
     const int fd = debugger.get();
     vital_.insert(next_request_);
     (void)send_request(AttachDebugger{.listener = 0, .hold = config_.wait_for_debugger}, std::span(&fd, 1));
+  }
+  if (config_.before_start) {
+    if (auto done = config_.before_start(); !done) {
+      events.emplace_back(VmBroken{done.error().message});
+      return;
+    }
   }
   vital_.insert(next_request_);
   if (auto sent = send_request(Start{}); !sent && sent.error().code != ErrorCode::kUnavailable) {
@@ -178,8 +187,41 @@ void DirectVm::on_reply(const Reply& reply, std::vector<VmEvent>& events) {
     return;
   }
   phase_ = Phase::kBooting;
-  if (config_.timeline) (void)send_request(ReadStatistics{});
+  if (config_.timeline || config_.before_start) (void)send_request(ReadStatistics{});
   events.emplace_back(VmBooting{});
+}
+
+// ---- before it starts ----------------------------------------------------------------------------------------------------
+
+// The VMM answers one request after the other, and says nothing else before the VM runs.
+template <typename T>
+Result<std::pair<T, std::vector<UniqueFd>>> DirectVm::answer_to(uint32_t id) {
+  for (;;) {
+    auto packet = TRY(socket_.receive());
+    if (packet.lost_fds)
+      return fail(ErrorCode::kExhausted, "this program has no file descriptors left; raise its limit (ulimit -n)");
+    Event event = TRY(decode_event(packet.text, packet.fds.size()));
+    if (auto* answer = std::get_if<T>(&event); answer != nullptr && answer->id == id)
+      return std::pair(std::move(*answer), std::move(packet.fds));
+    const auto* reply = std::get_if<Reply>(&event);
+    if (reply != nullptr && reply->error && (reply->id == id || vital_.contains(reply->id)))
+      return std::unexpected(*reply->error);
+  }
+}
+
+Result<Statistics> DirectVm::read_statistics() {
+  const uint32_t id = next_request_;
+  TRY(send_request(ReadStatistics{}));
+  return std::move(TRY(answer_to<Statistics>(id)).first);
+}
+
+Result<UniqueFd> DirectVm::record(decltype(Request::body) body, int memory) {
+  const uint32_t id = next_request_;
+  TRY(send_request(std::move(body), std::span(&memory, 1)));
+  auto answer = TRY(answer_to<Reply>(id));
+  if (answer.first.error) return std::unexpected(*answer.first.error);
+  if (answer.second.empty()) return fail(ErrorCode::kInternal, "the VM's process gave no socket");
+  return std::move(answer.second.front());
 }
 
 // ---- the guest -----------------------------------------------------------------------------------------------------------

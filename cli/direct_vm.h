@@ -25,8 +25,11 @@ struct DirectVmConfig {
   std::string vsock_uds;                      // where its ports are reached (vmm/hybrid); empty: nowhere
   UniqueFd debugger;                          // a listening socket, if one may connect
   bool wait_for_debugger = false;
-  // Tell how the start went, which began at this time (nanoseconds of CLOCK_MONOTONIC).
-  std::optional<uint64_t> timeline;
+  uint64_t began = 0;     // when its start did: nanoseconds of CLOCK_MONOTONIC
+  bool timeline = false;  // tell how it went
+  // Called when the VM is loaded and has not run its first instruction, which it does when that returns. If it fails, the VM
+  // ends.
+  std::function<Result<void>()> before_start;
   // Is told when there is something for a crash report, with what the VMM has read of the VM (observe::CrashFacts::guest; may be
   // ""). None: nobody wants to know. The second is the backend's name.
   std::function<void(observe::CrashKind, const std::string& backend, const std::string& cause, const std::string& guest)>
@@ -45,6 +48,12 @@ class DirectVm final : public VmHandle {
   Result<void> resize(const TerminalSize& size) override;
   void release(bool) override { guest_.reset(); }
 
+  // In before_start() only.
+  Result<vmm::control::Statistics> read_statistics();
+  Result<UniqueFd> record(decltype(vmm::control::Request::body) body, int memory);
+  // How the start went, so far.
+  [[nodiscard]] std::vector<observe::BootPhase> boot_phases() const { return observe::boot_phases(boot_); }
+
   // The guest's kernel seems to have panicked and to stay where it is. Is reported if it is so.
   void look_for_panic(const std::string& cause);
   // The session is over, and all of the console is there: reports how the VM ended, if that was a crash. `panic`: the kernel's
@@ -57,6 +66,9 @@ class DirectVm final : public VmHandle {
   Result<void> send_request(decltype(vmm::control::Request::body) body, std::span<const int> fds = {});
   Result<void> to_guest(const guest::Message& message);
   void on_control(std::vector<VmEvent>& events);
+  void on_loaded(std::vector<VmEvent>& events);
+  template <typename T>
+  Result<std::pair<T, std::vector<UniqueFd>>> answer_to(uint32_t id);
   void on_event(vmm::control::Event event, std::vector<UniqueFd> fds, std::vector<VmEvent>& events);
   void tell_boot(std::vector<VmEvent>& events);
   void on_vsock_client(uint32_t port, UniqueFd client);

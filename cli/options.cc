@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "observe/trace_record.h"
+
 namespace adyton::cli {
 namespace {
 
@@ -16,6 +18,32 @@ std::unexpected<Error> bad(std::string message) { return fail(ErrorCode::kInvali
 constexpr int kMaxSignal = 64;  // of Linux
 
 }  // namespace
+
+CaptureFormat capture_format(std::string_view file) {
+  return file.ends_with(".pcap") ? CaptureFormat::kPcap : CaptureFormat::kPcapng;
+}
+
+TraceFormat trace_format(std::string_view file) {
+  if (file.ends_with(".json")) return TraceFormat::kChromeJson;
+  return file.ends_with(".txt") ? TraceFormat::kText : TraceFormat::kPerfetto;
+}
+
+void choose_trace_categories(TraceOptions& options, const std::vector<std::string>& names) {
+  const auto named = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
+  const auto chosen = [&](const char* name) { return names.empty() || named(name) || named("all"); };
+  using observe::TraceCategory;
+  for (const auto& [name, category] :
+       {std::pair("vcpu", TraceCategory::kVcpu), std::pair("translation", TraceCategory::kTranslation),
+        std::pair("interrupt", TraceCategory::kInterrupt), std::pair("virtio", TraceCategory::kVirtio),
+        std::pair("vsock", TraceCategory::kVsock)}) {
+    if (chosen(name)) options.categories |= static_cast<uint32_t>(category);
+  }
+  options.calls = chosen("rpc");
+  // It costs a copy of each packet: it has to be said.
+  options.packets = named("calls");
+  options.memory = chosen("memory");
+  options.boot = chosen("boot");
+}
 
 Result<MountOption> parse_mount(const std::string& text) {
   MountOption mount;

@@ -38,7 +38,7 @@ struct RunOptions {
   std::optional<std::string> initrd;
   std::optional<std::string> append;
   std::optional<std::string> firmware;
-  std::string kernel_suite;  // of Debian; empty: the default
+  std::string kernel_suite;              // of Debian; empty: the default
   std::optional<uint32_t> boot_timeout;  // milliseconds; 0: none; not given: the default
   bool virtio_console = false;
   std::chrono::seconds watchdog{0};  // 0: none
@@ -49,11 +49,14 @@ struct RunOptions {
   bool quiet = false;
   bool verbose = false;
   bool detach = false;
-  bool remove = false;             // nothing of the VM stays when it ends
-  bool timeline = false;           // say how its start went
-  bool no_service = false;         // in a process of our own, which nobody else sees
-  std::optional<std::string> gdb;  // where a debugger may connect
-  bool gdb_wait = false;           // the guest starts when one says so
+  bool remove = false;                        // nothing of the VM stays when it ends
+  bool timeline = false;                      // say how its start went
+  std::optional<std::string> capture;         // a file for its vsock packets
+  std::optional<std::string> trace;           // and one for what it does,
+  std::vector<std::string> trace_categories;  // of these; none: all
+  bool no_service = false;                    // in a process of our own, which nobody else sees
+  std::optional<std::string> gdb;             // where a debugger may connect
+  bool gdb_wait = false;                      // the guest starts when one says so
   std::optional<std::string> name;
   std::optional<std::string> vsock_uds;  // absolute path of the Unix socket of its vsock ports
   std::vector<std::string> command;      // the payload and its arguments
@@ -220,11 +223,19 @@ struct ManualOptions {
 
 using Command =
     std::variant<RunOptions, CreateOptions, VerbOptions, ListOptions, InfoOptions, ExecOptions, CopyOptions, ConsoleOptions,
-                 LogsOptions, DebugOptions, BalloonOptions, CrashReportOptions, DumpOptions, TopOptions, CaptureOptions, TraceOptions, AidlOptions, PrepareOptions, PruneOptions, DoctorOptions,
-                 ManualOptions, PrintText>;
+                 LogsOptions, DebugOptions, BalloonOptions, CrashReportOptions, DumpOptions, TopOptions, CaptureOptions,
+                 TraceOptions, AidlOptions, PrepareOptions, PruneOptions, DoctorOptions, ManualOptions, PrintText>;
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);
+
+// By the file's name.
+CaptureFormat capture_format(std::string_view file);
+TraceFormat trace_format(std::string_view file);
+// As `adyton trace -c` names them; none: all but "calls", which has to be asked for.
+inline constexpr std::array<const char*, 10> kTraceCategories = {"vcpu", "translation", "interrupt", "virtio", "vsock",
+                                                                 "rpc",  "memory",      "boot",      "all",    "calls"};
+void choose_trace_categories(TraceOptions& options, const std::vector<std::string>& names);
 
 // "SRC:DST[:ro]" and "FILE[,ro]".
 Result<MountOption> parse_mount(const std::string& text);

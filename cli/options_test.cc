@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "observe/trace_record.h"
+
 namespace adyton::cli {
 namespace {
 
@@ -269,6 +271,30 @@ TEST(Options, Traces) {
   EXPECT_FALSE(parse({"one", "-o", "x", "-c", "secrets"}));
   EXPECT_THAT(parse({"one", "-o", "x", "-d", "0"}).error().message, HasSubstr("--duration"));
   EXPECT_THAT(parse({"one", "-o", "x", "-B", "1000"}).error().message, HasSubstr("power of two"));
+}
+
+TEST(Options, ARunMayBeRecorded) {
+  const auto parse = [](std::vector<std::string> arguments) -> Result<RunOptions> {
+    arguments.insert(arguments.begin(), {"adyton", "run"});
+    auto command = TRY(parse_command_line(arguments));
+    return std::get<RunOptions>(std::move(command));
+  };
+  const auto both = parse({"--capture", "x.pcapng", "--trace", "x.json", "--trace-categories", "vsock,calls", "program"});
+  ASSERT_TRUE(both) << both.error().message;
+  EXPECT_EQ(both->capture, "x.pcapng");
+  EXPECT_EQ(both->trace, "x.json");
+  EXPECT_EQ(both->trace_categories, (std::vector<std::string>{"vsock", "calls"}));
+  EXPECT_TRUE(parse({"--no-service", "--capture", "x", "program"}));
+  EXPECT_FALSE(parse({"--capture", "-", "program"}));
+  EXPECT_FALSE(parse({"--capture", "x", "--trace", "x", "program"}));
+  EXPECT_FALSE(parse({"--trace-categories", "vsock", "program"}));
+  EXPECT_FALSE(parse({"--trace", "x", "--trace-categories", "nonsense", "program"}));
+  EXPECT_FALSE(parse({"--detach", "--capture", "x", "program"}));
+  TraceOptions options;
+  choose_trace_categories(options, {"vsock", "calls"});
+  EXPECT_EQ(options.categories, static_cast<uint32_t>(observe::TraceCategory::kVsock));
+  EXPECT_TRUE(options.packets);
+  EXPECT_FALSE(options.calls || options.memory || options.boot);
 }
 
 TEST(Options, CapturesHaveTheFormatOfTheirNames) {

@@ -12,11 +12,13 @@
 #include "cli/console_log.h"
 #include "cli/crash_report.h"
 #include "cli/debugger.h"
+#include "cli/direct_recordable.h"
 #include "cli/direct_vm.h"
 #include "cli/lifecycle.h"
 #include "cli/message.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "cli/run_recordings.h"
 #include "cli/service.h"
 #include "cli/service_vm.h"
 #include "cli/session.h"
@@ -28,6 +30,10 @@ namespace adyton::cli {
 namespace {
 
 Outcome error(std::string message) { return {.exit_code = guest::kExitError, .message = std::move(message)}; }
+
+void complain(const std::vector<std::string>& complaints) {
+  for (const std::string& complaint : complaints) say(complaint);
+}
 
 // The user's side of a session: streams, signals, and the terminal if the guest gets it.
 struct User {
@@ -48,7 +54,7 @@ Result<User> make_user(const RunOptions& options, bool tty) {
 
 // In an adyton-vmm process of our own.
 Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                           Progress& progress, UniqueFd debugger) {
+                           Progress& progress, UniqueFd debugger, RunRecordings& recordings) {
   auto prepared = prepare_direct(config, progress);
   if (!prepared) return std::move(prepared).error();
   User user = TRY(make_user(options, tty));
@@ -58,7 +64,8 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
   prepared->vm.wait_for_debugger = options.gdb_wait;
   const std::string program = TRY(find_vmm());
   const std::string name = fmt::format("pid-{}", ::getpid());  // in its log lines and crash reports
-  if (options.timeline) prepared->vm.timeline = observe::TraceSource::now();
+  prepared->vm.began = observe::TraceSource::now();
+  prepared->vm.timeline = options.timeline;
   VmProcess process = TRY(VmProcess::spawn(program, name));
   if (options.vsock_uds) prepared->vm.vsock_uds = *options.vsock_uds;
   std::vector<std::string> reports;
@@ -77,12 +84,21 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
     reports.push_back(kept ? fmt::format("a crash report is in {}", *kept)
                            : fmt::format("no crash report is kept: {}", kept.error().message));
   };
-  DirectVm vm(std::move(prepared->vm), process.control());
-  log.on_hung_panic([&] { vm.look_for_panic("the guest's kernel panicked: " + log.panic().value_or("it does not say why")); });
-  Outcome outcome = Session(std::move(user.config), vm, log, progress).run();
+  std::optional<DirectVm> vm;
+  if (recordings.wanted()) {
+    prepared->vm.before_start = [&] {
+      return recordings.begin(std::make_unique<DirectRecordable>(
+          *vm, name, Recordable::Facts{.pid = process.pid(), .isolation = std::string(to_string(config.getIsolation()))}));
+    };
+  }
+  vm.emplace(std::move(prepared->vm), process.control());
+  log.on_hung_panic([&] { vm->look_for_panic("the guest's kernel panicked: " + log.panic().value_or("it does not say why")); });
+  Outcome outcome = Session(std::move(user.config), *vm, log, progress).run();
   log.on_hung_panic({});
-  vm.report_end(log.panic());
-  if (outcome.vm_lost) outcome.message += fmt::format(" ({})", process.finish());
+  vm->report_end(log.panic());
+  const std::string how = process.finish();
+  if (outcome.vm_lost) outcome.message += fmt::format(" ({})", how);
+  complain(recordings.finish());
   if (!options.quiet) {
     for (const std::string& report : reports) say(report);
   }
@@ -91,7 +107,7 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
 
 // The user's session with a VM of the service. `ran`: it came as far as its payload, or without one to its first instruction.
 Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<VirtualMachine> vm, User user, UniqueFd debugger,
-                       ConsoleLog& log, Progress& progress, bool& ran) {
+                       ConsoleLog& log, Progress& progress, bool& ran, RunRecordings& recordings) {
   user.config.wait_for_power_off = options.gdb || std::any_of(options.disks.begin(), options.disks.end(),
                                                               [](const DiskOption& disk) { return !disk.read_only; });
   SerialConsole console = TRY(make_console(user.config.payload));
@@ -101,6 +117,11 @@ Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<Virt
   run.vsock_socket = options.vsock_uds.value_or("");
   run.debugger = std::move(debugger);
   run.wait_for_debugger = options.gdb_wait;
+  if (recordings.wanted()) {
+    run.before_start = [&recordings](VirtualMachine& started) {
+      return recordings.begin(std::make_unique<ServiceRecordable>(started.shared_from_this()));
+    };
+  }
   if (options.raw()) {
     run.console_input.reset(::fcntl(console.theirs.get(), F_DUPFD_CLOEXEC, 3));
     if (!run.console_input.valid()) return fail_errno("cannot use the serial console");
@@ -116,7 +137,7 @@ Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<Virt
 
 // As a VM of the service, where others see it.
 Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                               Progress& progress, UniqueFd debugger) {
+                               Progress& progress, UniqueFd debugger, RunRecordings& recordings) {
   // What takes long is done while signals still end us as they end any program.
   if (!options.raw()) TRY(prepare_cache(options.kernel_suite, progress));
   User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
@@ -124,7 +145,8 @@ Result<Outcome> run_in_service(const RunOptions& options, bool tty, const Virtua
   const bool keep = options.name && !options.remove;
   auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
   bool ran = false;
-  auto outcome = attend(options, tty, std::move(vm), std::move(user), std::move(debugger), log, progress, ran);
+  auto outcome = attend(options, tty, std::move(vm), std::move(user), std::move(debugger), log, progress, ran, recordings);
+  complain(recordings.finish());
   if (keep && !ran) discard_unused(*manager, *options.name);
   return outcome;
 }
@@ -152,9 +174,11 @@ Outcome run_vm(const RunOptions& options) {
     debugger.emplace(std::move(*listener));
     if (!options.quiet) say("in gdb-multiarch: target remote " + debugger->target());
   }
+  RunRecordings recordings;
+  if (auto opened = recordings.open(options); !opened) return error(opened.error().message);
   UniqueFd listener = debugger ? debugger->take() : UniqueFd();
-  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress, std::move(listener))
-                                    : run_in_service(options, tty, *config, log, progress, std::move(listener));
+  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress, std::move(listener), recordings)
+                                    : run_in_service(options, tty, *config, log, progress, std::move(listener), recordings);
   progress.clear();
   return outcome ? std::move(*outcome) : error(outcome.error().message);
 }

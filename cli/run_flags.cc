@@ -75,6 +75,17 @@ void RunFlags::add_attached_to(CLI::App& app) {
   app.add_flag("--detach,-d", run.detach, "Run in the background: print the name and return when the VM has started");
   app.add_flag("--rm", run.remove, "Keep nothing of a VM with a name when it ends");
   app.add_flag("--timeline", run.timeline, "Say on standard error how long each part of the start took");
+  app.add_option("--capture", run.capture,
+                 "Write the VM's vsock packets to this file from the first one on: pcapng, or as its name ends")
+      ->type_name("FILE");
+  app.add_option("--trace", run.trace,
+                 "Record what the VM does in this file from its first instruction on, as 'adyton trace' does")
+      ->type_name("FILE");
+  app.add_option("--trace-categories", run.trace_categories, "What to record, as with 'adyton trace -c'")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(std::vector<std::string>(kTraceCategories.begin(), kTraceCategories.end())));
   app.add_flag("--no-service", run.no_service, "Without the virtualization service: nobody else sees the VM");
   app.add_option(
          "--vsock-uds", run.vsock_uds,
@@ -137,6 +148,14 @@ Result<void> RunFlags::check() const {
     return bad("--timeline ends where a payload begins: it is not for --kernel, --firmware and --detach");
   if (run.no_service && (run.detach || run.name))
     return bad("--detach and --name are the service's: they do nothing with --no-service");
+  if (run.capture == "-" || run.trace == "-") return bad("--capture and --trace need a file: standard output is the payload's");
+  if (run.capture && run.capture == run.trace) return bad("--capture and --trace cannot write to the same file");
+  if (!run.trace_categories.empty() && !run.trace) return bad("--trace-categories needs --trace");
+  if (run.detach && (run.capture || run.trace)) {
+    return bad(
+        "--capture and --trace are for VMs that you stay with: for one in the background there are 'adyton capture' and "
+        "'adyton trace'");
+  }
   if (run.detach && (run.tty.value_or(false) || run.timeout || run.console_log))
     return bad("--tty, --timeout and --console-log are for VMs that you stay with: they do nothing with --detach");
   return {};

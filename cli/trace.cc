@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <memory>
 #include <utility>
 
 #include "cli/capture.h"
@@ -16,7 +15,6 @@
 #include "observe/trace_record.h"
 #include "tools/trace/chrome_writer.h"
 #include "tools/trace/perfetto_writer.h"
-#include "tools/trace/recorder.h"
 #include "tools/trace/timeline_writer.h"
 
 namespace adyton::cli {
@@ -33,104 +31,95 @@ uint64_t now(clockid_t clock) {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
-// What the VM's process and the service leave their records in.
-struct Tracing {
+std::unique_ptr<trace::Writer> make_writer(TraceFormat format, capture::Output& output) {
+  switch (format) {
+    case TraceFormat::kChromeJson: return std::make_unique<trace::ChromeWriter>(output);
+    case TraceFormat::kText: return std::make_unique<trace::TimelineWriter>(output);
+    case TraceFormat::kPerfetto: break;
+  }
+  return std::make_unique<trace::PerfettoWriter>(output);
+}
+
+}  // namespace
+
+TraceSession::TraceSession(Recordable& vm, const TraceOptions& options, UniqueFd file, int interrupt)
+    : vm_(vm), options_(options), output_(std::move(file), interrupt), writer_(make_writer(options.format, output_)) {}
+
+Result<std::unique_ptr<TraceSession>> TraceSession::begin(Recordable& vm, const TraceOptions& options, UniqueFd file,
+                                                          int interrupt) {
+  std::unique_ptr<TraceSession> session(new TraceSession(vm, options, std::move(file), interrupt));
+  TRY(session->start(interrupt));
+  return session;
+}
+
+Result<void> TraceSession::start(int interrupt) {
+  const auto threads = TRY(vm_.trace_sources());  // waits for a VM that starts
+  // No record is before this.
+  process_ = {.name = fmt::format("VM {}", vm_.name()),
+              .pid = 1,
+              .monotonic = now(CLOCK_MONOTONIC),
+              .boottime = now(CLOCK_BOOTTIME),
+              .realtime = now(CLOCK_REALTIME)};
   std::vector<trace::Source> sources;
   UniqueFd vm;
-  UniqueFd calls;
-  UniqueFd packets;
-};
-
-Result<Tracing> start(VirtualMachineManager& manager, VirtualMachine& vm, const TraceOptions& options) {
-  Tracing tracing;
-  if (options.categories != 0) {
-    const auto threads = TRY(vm.getTraceSources());
+  if (options_.categories != 0) {
     const size_t vcpus = threads.vcpus;
     const size_t named = vcpus + threads.devices.size();
     if (named == 0) return fail(ErrorCode::kUnavailable, "the virtual machine tells of no vCPU and no device");
     const size_t count = named + 1;  // the interrupt controller
-    const uint64_t each = std::min(options.buffer, std::bit_floor(kMostBuffer / count));
+    const uint64_t each = std::min(options_.buffer, std::bit_floor(kMostBuffer / count));
     const UniqueFd memory = TRY(observe::RecordRing::make_memory(each, count));
     for (size_t i = 0; i < count; ++i) {
-      if (i == named) {
-        tracing.sources.push_back({.kind = trace::Decoder::Kind::kDevice,
-                                   .name = "interrupts",
-                                   .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
-        break;
-      }
-      const bool is_vcpu = i < vcpus;
-      tracing.sources.push_back(
-          {.kind = is_vcpu ? trace::Decoder::Kind::kVcpu : trace::Decoder::Kind::kDevice,
-           .name = is_vcpu ? fmt::format("vCPU {}", i) : fmt::format("{} (slot {})", threads.devices[i - vcpus], i - vcpus),
-           .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
+      const std::string name = i < vcpus   ? fmt::format("vCPU {}", i)
+                               : i < named ? fmt::format("{} (slot {})", threads.devices[i - vcpus], i - vcpus)
+                                           : "interrupts";
+      sources.push_back({.kind = i < vcpus ? trace::Decoder::Kind::kVcpu : trace::Decoder::Kind::kDevice,
+                         .name = name,
+                         .ring = TRY(observe::RecordRing::map(memory.get(), i, count))});
     }
-    tracing.vm = TRY(vm.trace(memory, static_cast<uint32_t>(count), options.categories));
+    vm = TRY(vm_.trace(memory, static_cast<uint32_t>(count), options_.categories));
   }
-  if (options.calls) {
-    const UniqueFd memory = TRY(observe::RecordRing::make_memory(options.buffer));
-    tracing.sources.push_back({.kind = trace::Decoder::Kind::kService,
-                               .name = "calls to the service",
-                               .ring = TRY(observe::RecordRing::map(memory.get()))});
-    tracing.calls = TRY(vm.traceCalls(memory));
+  if (options_.calls) {
+    const UniqueFd memory = TRY(observe::RecordRing::make_memory(options_.buffer));
+    calls_ = TRY(vm_.trace_calls(memory));
+    if (calls_.valid())
+      sources.push_back({.kind = trace::Decoder::Kind::kService,
+                         .name = "calls to the service",
+                         .ring = TRY(observe::RecordRing::map(memory.get()))});
   }
-  if (options.packets) {
-    auto captures = TRY(start_captures(manager, {options.name}, {}, std::max(options.buffer, kPacketBuffer)));
-    tracing.sources.push_back(
-        {.kind = trace::Decoder::Kind::kPackets, .name = "calls over vsock", .ring = std::move(captures.front().ring)});
-    tracing.packets = std::move(captures.front().wake);
+  if (options_.packets) {
+    auto capture = TRY(start_capture(vm_, {}, std::max(options_.buffer, kPacketBuffer)));
+    sources.push_back({.kind = trace::Decoder::Kind::kPackets, .name = "calls over vsock", .ring = std::move(capture.ring)});
+    packets_ = std::move(capture.wake);
   }
-  return tracing;
+  facts_ = TRY(vm_.facts());
+  process_.pid = std::max(facts_.pid, 1);
+  UniqueFd& life = vm.valid() ? vm : calls_.valid() ? calls_ : packets_;
+  recorder_.emplace(*writer_, output_, std::move(life), interrupt);
+  for (auto& source : sources) recorder_->add(std::move(source));
+  if (options_.memory) recorder_->watch_memory({.guest = [this] { return vm_.memory(); }});
+  return {};
 }
 
-std::vector<trace::Phase> phases_of(VirtualMachine& vm) {
-  std::vector<trace::Phase> phases;
-  // A service that is gone meanwhile is no reason to throw the trace away.
-  if (const auto told = vm.getBootPhases()) {
-    for (const auto& phase : *told)
-      phases.push_back({phase.name, static_cast<uint64_t>(phase.begin.count()), static_cast<uint64_t>(phase.end.count())});
-  }
-  return phases;
+Result<void> TraceSession::run() {
+  std::optional<std::chrono::nanoseconds> duration;
+  if (options_.duration) duration = *options_.duration;
+  TRY(recorder_->run(process_, duration));
+  return {};
 }
 
-std::optional<trace::GuestMemory> memory_of(VirtualMachine& vm) {
-  const auto statistics = vm.getStatistics();
-  if (!statistics) return std::nullopt;  // it is ending, or has better things to do
-  const auto& balloon = statistics->balloon;
-  return trace::GuestMemory{.balloon_target = balloon.target,
-                            .balloon = balloon.actual,
-                            .free = balloon.guest_free,
-                            .available = balloon.guest_available};
-}
+namespace {
 
 Result<int> run_trace(const TraceOptions& options) {
   const UniqueFd signals = TRY(take_end_signals());
   const auto manager = TRY(connect_to_service());
-  const auto vm = TRY(find_vm(*manager, options.name));
-  capture::Output output(TRY(open_recording(options.file)), signals.get());
-  std::unique_ptr<trace::Writer> writer;
-  if (options.format == TraceFormat::kChromeJson) {
-    writer = std::make_unique<trace::ChromeWriter>(output);
-  } else if (options.format == TraceFormat::kText) {
-    writer = std::make_unique<trace::TimelineWriter>(output);
-  } else {
-    writer = std::make_unique<trace::PerfettoWriter>(output);
-  }
-  Tracing tracing = TRY(start(*manager, *vm, options));
-  const auto info = TRY(vm->getInfo());
-  trace::Process process{.name = fmt::format("VM {}", options.name),
-                         .pid = std::max(info.pid, 1),
-                         .monotonic = now(CLOCK_MONOTONIC),
-                         .boottime = now(CLOCK_BOOTTIME),
-                         .realtime = now(CLOCK_REALTIME)};
-  UniqueFd& life = tracing.vm.valid() ? tracing.vm : tracing.calls.valid() ? tracing.calls : tracing.packets;
-  trace::Recorder recorder(*writer, output, std::move(life), signals.get());
-  for (auto& source : tracing.sources) recorder.add(std::move(source));
-  if (options.memory) recorder.watch_memory({.guest = [&vm = *vm] { return memory_of(vm); }});
-  if (!options.quiet) fmt::print(stderr, "adyton: tracing '{}', isolation level {}\n", options.name, to_string(info.isolation));
-  std::optional<std::chrono::nanoseconds> duration;
-  if (options.duration) duration = *options.duration;
-  TRY(recorder.run(process, duration));
-  TRY(recorder.finish(options.boot ? phases_of(*vm) : std::vector<trace::Phase>()));
+  ServiceRecordable vm(TRY(find_vm(*manager, options.name)));
+  UniqueFd file = TRY(open_recording(options.file));
+  const auto session = TRY(TraceSession::begin(vm, options, std::move(file), signals.get()));
+  if (!options.quiet) fmt::print(stderr, "adyton: tracing '{}', isolation level {}\n", options.name, session->facts().isolation);
+  TRY(session->run());
+  TRY(session->finish());
+  const trace::Recorder& recorder = session->recorder();
   for (const std::string& warning : recorder.warnings()) say(one_line(warning));
   if (!options.quiet) fmt::print(stderr, "{} records\n{} records dropped\n", recorder.received(), recorder.dropped());
   return recorder.warnings().empty() ? 0 : guest::kExitError;

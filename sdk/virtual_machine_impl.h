@@ -45,6 +45,9 @@ class VirtualMachine::Impl {
   friend class VirtualMachine;
 
   Result<sdk::PreparedVm> prepare_files(const std::optional<VirtualMachineConfig>& config, const RunOptions& options);
+  // Starts the VM of `run`, which becomes the present one for what is done before its first instruction.
+  Result<void> begin(const std::shared_ptr<VirtualMachine>& self, const std::shared_ptr<sdk::VmRun>& run,
+                     const RunOptions& options);
   struct Listening {
     std::shared_ptr<const std::function<void(UniqueFd)>> accept;
     VsockType type = VsockType::kStream;

@@ -144,13 +144,30 @@ Result<void> VirtualMachine::Impl::run(const std::shared_ptr<VirtualMachine>& se
     TRY(checked(run->vm().attachDebugger(options.debugger, options.wait_for_debugger)));
     options.debugger.reset();
   }
-  TRY(checked(run->vm().start()));
+  TRY(begin(self, run, options));
   {
     const std::lock_guard lock(mutex_);
     run_ = run;
   }
   run->announce();
   return {};
+}
+
+Result<void> VirtualMachine::Impl::begin(const std::shared_ptr<VirtualMachine>& self, const std::shared_ptr<sdk::VmRun>& run,
+                                         const RunOptions& options) {
+  if (!options.before_start) return checked(run->vm().start());
+  TRY(checked(run->vm().prepare()));
+  const auto exchange = [this](std::shared_ptr<sdk::VmRun> present) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(run_, std::move(present));
+  };
+  auto last = exchange(run);
+  auto begun = options.before_start(*self);
+  if (begun) begun = checked(run->vm().start());
+  if (begun) return {};
+  exchange(std::move(last));
+  (void)run->vm().kill();
+  return begun;
 }
 
 }  // namespace adyton

@@ -380,6 +380,28 @@ TEST_F(VirtualMachineTest, CapturesPassARingToTheVmAndItsWakesBack) {
   EXPECT_EQ(read_some(wake->get()), "w");
 }
 
+TEST_F(VirtualMachineTest, CapturesMayBeginBeforeItRuns) {
+  auto vm = *manager->createTemporary(*builder().build());
+  const UniqueFd ring(::memfd_create("ring", MFD_CLOEXEC));
+  VirtualMachine::RunOptions options;
+  options.before_start = [](VirtualMachine&) -> Result<void> { return fail(ErrorCode::kUnavailable, "no wish to"); };
+  EXPECT_EQ(vm->run(std::move(options)).error().message, "no wish to");
+  EXPECT_EQ(*vm->getStatus(), VmStatus::kStopped);
+  EXPECT_FALSE(vm->getInfo()) << "it has not been started";
+  options = {};
+  options.before_start = [&](VirtualMachine& same) -> Result<void> {
+    EXPECT_EQ(&same, vm.get());
+    EXPECT_TRUE(fake.service().last_vm()->prepared);
+    EXPECT_NE(same.getInfo()->state, VmState::kStarted);
+    TRY(same.captureVsock(ring, {}));
+    return {};
+  };
+  const auto run = vm->run(std::move(options));
+  ASSERT_TRUE(run) << run.error().message;
+  EXPECT_TRUE(fake.service().last_vm()->take_capture());
+  EXPECT_EQ(vm->getInfo()->state, VmState::kStarted);
+}
+
 TEST_F(VirtualMachineTest, DebuggersGetASocket) {
   const auto null = [] { return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC)); };
   auto vm = *manager->createTemporary(*builder().build());

@@ -131,13 +131,25 @@ std::unexpected<Failure> Vm::wrong_state(const char* what) const {
 
 // ---- start ---------------------------------------------------------------------------------------------------------------
 
+void Vm::prepare(Done<> done) {
+  if (phase_ != Phase::kNew) return done(wrong_state("prepare"));
+  prepare_done_ = std::move(done);
+  load();
+}
+
 void Vm::start(Done<> done) {
-  if (phase_ != Phase::kNew) return done(wrong_state("start"));
+  if (phase_ != Phase::kNew && phase_ != Phase::kPrepared) return done(wrong_state("start"));
+  start_done_ = std::move(done);
+  if (phase_ == Phase::kNew) return load();
+  arm_start_timer();
+  let_start();
+}
+
+void Vm::load() {
   phase_ = Phase::kConfiguring;
   advance(VmState::kStarting);
   started_at_ = EventLoop::Clock::now();
   boot_.begin = observe::TraceSource::now();
-  start_done_ = std::move(done);
   holdings_.lease.forget_last_run();
   diary_.info(lifecycle_limit_,
               {{"client", spec_.requester.pid},
@@ -165,9 +177,7 @@ Outcome<> Vm::launch() {
   control_watch_ = Watch(loop_, TRY(loop_.watch(process_->control().fd(), EPOLLIN, [weak](uint32_t events) {
                            if (auto self = weak.lock()) self->on_control(events);
                          })));
-  start_timer_ = Timer(loop_, times_.start, [weak] {
-    if (auto self = weak.lock()) self->end_because({DeathReason::kStartFailed, "the VM's process did not start the VM in time"});
-  });
+  arm_start_timer();
   std::vector<int> fds;
   for (const UniqueFd& fd : spec_.fds) fds.push_back(fd.get());
   spec_.machine.instance_id.assign(spec_.instance_id.begin(), spec_.instance_id.end());
@@ -175,6 +185,12 @@ Outcome<> Vm::launch() {
   configure_id_ = TRY(send(spec_.machine, fds));
   spec_.fds.clear();
   return {};
+}
+
+void Vm::arm_start_timer() {
+  start_timer_ = Timer(loop_, times_.start, [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->end_because({DeathReason::kStartFailed, "the VM's process did not start the VM in time"});
+  });
 }
 
 Result<void> Vm::add_console() {
@@ -307,21 +323,32 @@ void Vm::on_description(const Description& description) {
   }
 }
 
+void Vm::on_loaded() {
+  phase_ = Phase::kPrepared;
+  offer_crash_memory();
+  if (debugger_.valid()) {
+    const auto sent = send_debugger();
+    if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
+  }
+  // Before its first instruction.
+  auto waiters = std::exchange(load_waiters_, {});
+  for (auto& [id, pending] : waiters) pending.done({});
+  if (!prepare_done_) return let_start();
+  start_timer_.reset();
+  std::exchange(prepare_done_, nullptr)({});
+}
+
+void Vm::let_start() {
+  phase_ = Phase::kStarting;
+  const auto sent = send(Start{});
+  if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
+  start_id_ = *sent;
+}
+
 void Vm::on_reply(const Reply& reply, std::vector<UniqueFd> fds) {
   if (reply.id == configure_id_ && phase_ == Phase::kConfiguring) {
     if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
-    phase_ = Phase::kStarting;
-    offer_crash_memory();
-    if (debugger_.valid()) {
-      const auto sent = send_debugger();
-      if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
-    }
-    // Before its first instruction.
-    auto waiters = std::exchange(load_waiters_, {});
-    for (auto& [id, pending] : waiters) pending.done({});
-    const auto sent = send(Start{});
-    if (!sent) return end_because({DeathReason::kStartFailed, sent.error().message});
-    start_id_ = *sent;
+    on_loaded();
   } else if (reply.id == start_id_ && phase_ == Phase::kStarting) {
     if (reply.error) return end_because({DeathReason::kStartFailed, one_line(reply.error->message)});
     running();
@@ -443,7 +470,7 @@ void Vm::connect(uint32_t port, Done<UniqueFd> done, VsockType type) {
 // ---- captures and traces -------------------------------------------------------------------------------------------------
 
 void Vm::when_loaded(const char* what, Done<> then) {
-  if (phase_ == Phase::kStarting || phase_ == Phase::kRunning) return then({});
+  if (phase_ == Phase::kPrepared || phase_ == Phase::kStarting || phase_ == Phase::kRunning) return then({});
   if (phase_ != Phase::kNew && phase_ != Phase::kConfiguring) return then(wrong_state(what));
   if (load_waiters_.size() >= kMaxRequests)
     return then(fail(ErrorCode::kExhausted, "too many captures and traces wait for the VM to start"));

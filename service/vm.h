@@ -1,7 +1,7 @@
 // One virtual machine, from start to death: drives its adyton-vmm over the control socket, speaks with the guest's init, keeps
 // its console and log, and tells observers what happens.
 //
-//   new -> configuring -> starting -> running -> ending -> dead
+//   new -> configuring (-> prepared) -> starting -> running -> ending -> dead
 //
 // A VM that has a process dies when that process has been waited for; everything it had is gone then, and observers hear of its
 // death, once and last. Threading: the event loop's, all of it.
@@ -104,6 +104,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void on_guest_service(StreamHandler handler) { guest_service_ = std::move(handler); }
 
   // `done` of these is called exactly once; kWrongState as they say in IVirtualMachine.aidl.
+  // The first half of start(), which may follow.
+  void prepare(Done<> done);
   void start(Done<> done);
   void stop(Done<> done);
   void kill(Death death, Done<> done);
@@ -147,7 +149,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void drop_agent(const std::shared_ptr<GuestAgent>& agent);
 
  private:
-  enum class Phase : uint8_t { kNew, kConfiguring, kStarting, kRunning, kEnding, kDead };
+  enum class Phase : uint8_t { kNew, kConfiguring, kPrepared, kStarting, kRunning, kEnding, kDead };
   template <typename T>
   struct Pending {
     Done<T> done;
@@ -159,7 +161,11 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void when_loaded(const char* what, Done<> then);
   void look(const char* what, UniqueFd memory, decltype(vmm::control::Request::body) body, Done<UniqueFd> done);
 
+  void load();
   Outcome<> launch();
+  void on_loaded();
+  void let_start();
+  void arm_start_timer();
   Result<void> add_console();
   void choose_ports();
   Outcome<> open_vsock_socket();
@@ -241,6 +247,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   uint32_t next_request_ = 1;
   uint32_t configure_id_ = 0;
   uint32_t start_id_ = 0;
+  Done<> prepare_done_;  // start() is to come
   Done<> start_done_;
   std::vector<Done<>> end_waiters_;
   Requests<void> load_waiters_;  // captures and traces that begin with it; by a number of their own

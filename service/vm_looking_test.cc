@@ -106,6 +106,27 @@ TEST_F(VmTest, CapturesAndTracesWaitForAVmToBeLoaded) {
   ASSERT_TRUE(kill());
 }
 
+TEST_F(VmTest, APreparedVmIsTracedBeforeItRuns) {
+  const auto prepare = [&] { return loop->await<Outcome<>>([&](auto done) { vm->prepare(done); }); };
+  make("console:runs");
+  ASSERT_TRUE(prepare());
+  EXPECT_EQ(prepare().error().problem, Problem::kWrongState);
+  const auto sources = loop->await<Outcome<VmStatistics>>([&](auto done) { vm->trace_sources(done); });
+  ASSERT_TRUE(sources) << sources.error().error.message;
+  EXPECT_EQ(state(), VmState::kStarting);
+  EXPECT_EQ(loop->call([&] { return vm->console().tail(10); }), "") << "it does not run yet";
+  ASSERT_TRUE(start());
+  EXPECT_EQ(start().error().problem, Problem::kWrongState);
+  ASSERT_TRUE(kill());
+  make("at=configure:error");
+  EXPECT_THAT(prepare().error().error.message, HasSubstr("did not start"));
+  EXPECT_EQ(recorder->wait_for_death().reason, DeathReason::kStartFailed);
+  make("");
+  ASSERT_TRUE(prepare());
+  ASSERT_TRUE(stop());
+  EXPECT_EQ(start().error().problem, Problem::kWrongState);
+}
+
 TEST_F(VmTest, CapturesAndTracesOfAVmThatNobodyStartsHaveAnEnd) {
   const auto trace = [&] {
     return loop->await<Outcome<UniqueFd>>([&](auto done) {

@@ -88,6 +88,10 @@ rpc::Reply<> VmObject::unregisterCallback(const std::shared_ptr<IVirtualMachineC
   return {};
 }
 
+rpc::Reply<> VmObject::prepare() {
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->prepare(done); }));
+}
+
 rpc::Reply<> VmObject::start() {
   return reply(loop_.await<Outcome<>>([&](auto done) { vm_->start(done); }));
 }

@@ -28,6 +28,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<virtualizationservice::VirtualMachineInfo> getInfo() override;
   rpc::Reply<> registerCallback(const std::shared_ptr<virtualizationservice::IVirtualMachineCallback>& callback) override;
   rpc::Reply<> unregisterCallback(const std::shared_ptr<virtualizationservice::IVirtualMachineCallback>& callback) override;
+  rpc::Reply<> prepare() override;
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
   rpc::Reply<> kill() override;

@@ -313,8 +313,10 @@ void Vm::die() {
   debugger_.reset();
   const auto debuggers = std::exchange(debugger_waiters_, {});
   for (const auto& [id, done] : debuggers) done(fail(ErrorCode::kUnavailable, "the VM has ended"));
-  if (const auto done = std::exchange(start_done_, nullptr))
-    done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
+  for (Done<>* starting : {&prepare_done_, &start_done_}) {
+    if (const auto done = std::exchange(*starting, nullptr))
+      done(std::unexpected(Failure({ErrorCode::kUnavailable, "the VM did not start: " + death_.message})));
+  }
   const auto observers = std::exchange(observers_, {});
   for (const auto& observer : observers) observer->died(cid_, death_);
   const auto waiters = std::exchange(end_waiters_, {});

@@ -59,6 +59,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::vector<std::string> disks;
   std::array<uint8_t, 64> instance_id{};
   std::string start_error;      // start() fails with it
+  std::atomic<bool> prepared = false;
   std::vector<bool> debuggers;  // of attachDebugger: hold
   std::vector<int32_t> signals;
   std::vector<aidl::VsockType> types;  // of connections for which one was named
@@ -76,6 +77,10 @@ class FakeVm final : public aidl::IVirtualMachineStub {
     return callbacks_.size();
   }
   rpc::Reply<> unregisterCallback(const std::shared_ptr<aidl::IVirtualMachineCallback>& callback) override;
+  rpc::Reply<> prepare() override {
+    prepared = true;
+    return {};
+  }
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
   rpc::Reply<> kill() override;

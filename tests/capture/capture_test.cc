@@ -278,6 +278,36 @@ TEST(Capture, ATraceHasTheCallsOfAPayload) {
               AllOf(HasSubstr("com.example.calculator.ICalculator"), HasSubstr("GET_ROOT"), HasSubstr("\"exception\":\"-3\"")));
 }
 
+// The first packet of all is the guest's init, which connects to what started it.
+TEST(Capture, OfARunBeginsWithItsFirstConnection) {
+  for (const std::string direct : {"", "--no-service"}) {
+    SCOPED_TRACE(direct);
+    for (const std::string file : {"file.pcapng", "file.pcap"}) {
+      const std::string text =
+          shell_output("\"$ADYTON\" run " + direct + R"sh( --capture "$TMPDIR/)sh" + file +
+                       R"sh(" "$PROBE" exit 3; echo $?
+           tshark -r "$TMPDIR/)sh" +
+                       file +
+                       R"sh(" -T fields -E separator=' ' -e frame.number -e vsock.dst_port -e vsock.virtio.op |
+             sed -n '1p;$p'
+           rm "$TMPDIR"/file.*)sh");
+      // VIRTIO_VSOCK_OP_REQUEST is 1.
+      EXPECT_THAT(text, ContainsRegex("^3\n1 (5000|1024) 1\n[0-9]+ [0-9]+ [0-9]\n$"));
+    }
+  }
+}
+
+TEST(Capture, OfARunAndItsTraceGoTogether) {
+  const std::string text = shell_output(
+      R"sh("$ADYTON" run --capture "$TMPDIR/one.pcapng" --trace "$TMPDIR/one.txt" --trace-categories vsock,calls "$PROBE" exit 0 || exit 8
+         capinfos -c "$TMPDIR/one.pcapng" | grep -c 'Number of packets'
+         grep -c 'connections' "$TMPDIR/one.txt"
+         # A FIFO with a reader that goes costs the capture, and not the payload.
+         mkfifo "$TMPDIR/pipe"; head -c 30 "$TMPDIR/pipe" >/dev/null & "$ADYTON" run --capture "$TMPDIR/pipe" "$PROBE" exit 3; echo $?
+         rm "$TMPDIR"/one.* "$TMPDIR/pipe")sh");
+  EXPECT_THAT(text, ContainsRegex("^1\n[1-9][0-9]*\n3\n$"));
+}
+
 TEST(Capture, WiresharkHearsThatThereIsNoSuchVm) {
   const std::string text = shell_output(
       R"sh(mkfifo "$TMPDIR/pipe"

@@ -169,6 +169,54 @@ TEST(TraceCommand, EndsWithItsReaderItsVmOrItsTime) {
   EXPECT_THAT(shell.output(), ContainsRegex("^0\n0\n0\n0\nadyton: .*\n125\n")) << shell.errors();
 }
 
+// From the first instruction on: the first slice of the first vCPU begins where the phase "load" ends.
+TEST(RunTrace, BeginsWithTheFirstInstruction) {
+  for (const bool direct : {false, true}) {
+    SCOPED_TRACE(direct ? "direct" : "service");
+    const TemporaryFolder folder;
+    const std::string file = folder.path() + "/trace.json";
+    std::vector<std::string> arguments = {"--trace", file, "--smp", "2", probe(), "exit", "3"};
+    if (direct) arguments.insert(arguments.begin(), "--no-service");
+    const Finished run = e2e::run(arguments);
+    EXPECT_EQ(run.code, 3) << run.errors;
+    EXPECT_EQ(run.output, "");
+    const json trace = json::parse(contents(file));
+    std::map<int, std::string> tracks;
+    std::map<std::string, double> first, last;  // by name; of vCPU 0 and the phases
+    std::set<std::string> sources;
+    for (const json& event : trace["traceEvents"]) {
+      if (event["ph"] == "M") {
+        tracks[event["tid"]] = event["args"]["name"];
+        continue;
+      }
+      const std::string& track = tracks[event["tid"]];
+      if (event.contains("args") && event["args"].contains("source")) sources.insert(event["args"]["source"]);
+      if (track != "vCPU 0" && track != "boot") continue;
+      const std::string name = event.value("name", track);
+      first.try_emplace(name, event["ts"]);
+      last[name] = event["ts"];
+    }
+    for (const char* phase : {"spawn", "load", "kernel", "init", "payload main"}) EXPECT_TRUE(first.contains(phase)) << phase;
+    ASSERT_TRUE(first.contains("guest"));
+    // The VM says when it begins just before it does.
+    EXPECT_GE(first["guest"] + 1, first["kernel"]);
+    EXPECT_LT(first["guest"], first["init"]);
+    ASSERT_TRUE(first.contains("translate"));
+    EXPECT_LT(first["translate"], first["init"]);
+    EXPECT_THAT(sources, ::testing::IsSupersetOf({"virtual timer", "another vCPU (SGI)"}));
+  }
+}
+
+TEST(RunTrace, WhatCannotBeIsSaidBeforeTheVmIsMade) {
+  EXPECT_THAT(e2e::run({"--trace", "/missing/file", probe(), "exit", "3"}).errors, HasSubstr("/missing/file"));
+  EXPECT_THAT(e2e::run({"--trace", "-", probe(), "exit", "3"}).errors, HasSubstr("standard output is the payload's"));
+  EXPECT_THAT(e2e::run({"--detach", "--trace", "file", probe(), "exit", "3"}).errors, HasSubstr("'adyton trace'"));
+  // A disk that is full costs the trace, and not the payload.
+  const Finished full = e2e::run({"--trace", "/dev/full", probe(), "exit", "3"});
+  EXPECT_EQ(full.code, 3);
+  EXPECT_THAT(full.errors, HasSubstr("adyton: the trace is not whole: "));
+}
+
 TEST(TraceCommand, WaitsForAVmThatStarts) {
   Adyton shell = Adyton::shell(
       R"sh(export XDG_DATA_HOME="$TMPDIR"

@@ -184,6 +184,10 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
     // says so.
     UniqueFd debugger;
     bool wait_for_debugger = false;
+    // Called on this thread when the VM is loaded and has not run its first instruction, which it does when that returns: for
+    // captureVsock(), trace(), traceCalls(), getTraceSources() and getInfo(), and no other of this object's methods. If it fails,
+    // run() does.
+    std::function<Result<void>(VirtualMachine&)> before_start;
   };
   // Prepares the images, opens the files, and starts the VM. Returns when its CPUs may run: what follows is told to the callback.
   // A VM that has stopped may be run again. kUnavailable if it runs; what prevents it otherwise is said in a sentence.

@@ -143,4 +143,10 @@ interface IVirtualMachine {
 
     /** Ends a callback; what is on its way may reach it still. One that is not registered is none of its business. */
     oneway void unregisterCallback(IVirtualMachineCallback callback);
+
+    /**
+     * The first half of start(), which may follow: makes the VM's process and loads what it boots. Returns when captures and traces
+     * can begin that are to see the first instruction, or says why that failed; the VM is dead then (START_FAILED).
+     */
+    void prepare();
 }
