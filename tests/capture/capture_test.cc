@@ -136,6 +136,36 @@ TEST_F(CalculatorCapture, AConnectionCanBeFollowed) {
   EXPECT_THAT(all, AllOf(HasSubstr("host > guest, "), HasSubstr("guest > host, "), HasSubstr("t.o.r...I.C.a.")));
 }
 
+// The plugin's window, in a tshark that a script makes look like Wireshark: its menu is used before the file is read, so that the
+// packets pass once more, as they do there.
+TEST_F(CalculatorCapture, TheWindowShowsWhatTsharkPrints) {
+  const auto streams = tshark("-Y 'rpcbinder.method == \"sum\" && rpcbinder.command == 0' -T fields -e adyton.stream");
+  ASSERT_EQ(streams.size(), 1u);
+  const TemporaryFolder folder;
+  const std::string wireshark = folder.write("wireshark.lua", R"lua(local window
+_G.gui_enabled = function() return true end
+_G.register_menu = function(name, run)
+  print(name)
+  window = coroutine.create(run)
+  assert(coroutine.resume(window))
+end
+_G.new_dialog = function(_, done) done(os.getenv("FOLLOWED")) end
+_G.retap_packets = coroutine.yield
+_G.TextWindow = {new = function(title) return {set = function(_, text) io.write(title, "\n", text) end} end}
+local listener = Listener.new("frame")
+function listener.draw() assert(coroutine.resume(window)) end
+)lua");
+  const auto window = [&](const std::string& stream) {
+    return lines_of(shell_output(
+        R"sh(FOLLOWED="$1" WIRESHARK_CONFIG_DIR="$2" exec tshark -X lua_script:"$3" -X lua_script:"$4" -q -r "$5" 2>"$2/errors")sh",
+        {stream, folder.path(), wireshark, ADYTON_LUA, file()}));
+  };
+  std::vector<std::string> expected = {"Adyton/Follow vsock connection", "vsock connection " + streams[0]};
+  for (const std::string& line : tshark("-X lua_script1:follow=" + streams[0] + " -q")) expected.push_back(line);
+  EXPECT_THAT(window(streams[0]), ElementsAreArray(expected));
+  EXPECT_EQ(window("4711").back(), "No bytes of it were captured.");
+}
+
 // As of a VM whose session is open already, which is what Wireshark usually finds.
 TEST_F(CalculatorCapture, WhatACaptureThatStartedLateHasIsDecoded) {
   const auto whole = calls(file());
