@@ -58,8 +58,10 @@ struct Period {
   using Count = std::function<uint64_t(const Statistics&)>;
   [[nodiscard]] std::optional<double> rate(const Count& count) const {
     if (!now.statistics || length.count() <= 0) return std::nullopt;
+    // It did not answer the last time: nothing is known of the time since then alone.
+    if (earlier != nullptr && !earlier->statistics) return std::nullopt;
     const uint64_t value = count(*now.statistics);
-    const uint64_t before = earlier != nullptr && earlier->statistics ? count(*earlier->statistics) : 0;
+    const uint64_t before = earlier != nullptr ? count(*earlier->statistics) : 0;
     return static_cast<double>(value - std::min(value, before)) * 1000 / static_cast<double>(length.count());
   }
   [[nodiscard]] std::string per_second(const Count& count) const {

@@ -72,6 +72,12 @@ std::string under(const std::string& text, const std::string& heading, size_t ro
   return "no " + heading;
 }
 
+TEST(Top, AVmThatDidNotAnswerTheLastTimeHasNoRateOfItsWholeLife) {
+  Look before = some_look();
+  before.vms[0].statistics.reset();
+  EXPECT_EQ(under(format_top(before, some_look(), milliseconds(1000)), "EXITS/S"), "-");
+}
+
 TEST(Top, SharesAndRatesAreOfTheTimeBetweenTwoLooks) {
   Look now = some_look();
   now.vms[0].info.cpu_time += milliseconds(3000);
