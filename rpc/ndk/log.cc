@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -149,6 +150,7 @@ void __android_log_stderr_logger(const __android_log_message* log_message) {
   const char priority = letter(log_message->priority);
   const std::string_view tag = log_message->tag != nullptr ? log_message->tag : "";
   std::string_view rest = log_message->message != nullptr ? log_message->message : "";
+  rest = rest.substr(0, kMaxMessageSize);
   std::string place;
   if (log_message->file != nullptr) place = std::string(log_message->file) + ":" + std::to_string(log_message->line) + "] ";
   std::string text;

@@ -48,6 +48,9 @@ TEST_F(NdkLogTest, LongMessagesAreWholeAndErrnoStays) {
   CaptureStderr();
   EXPECT_EQ(__android_log_print(ANDROID_LOG_INFO, "tag", "%s", huge.c_str()), 1);
   EXPECT_EQ(GetCapturedStderr().size(), (64u << 10) + 8);
+  CaptureStderr();
+  EXPECT_EQ(__android_log_write(ANDROID_LOG_INFO, "tag", huge.c_str()), 1);
+  EXPECT_EQ(GetCapturedStderr().size(), (64u << 10) + 8) << "whoever has made it";
 }
 
 TEST_F(NdkLogTest, TheTagIsTheProgramsUnlessSaid) {
