@@ -56,6 +56,10 @@ struct AdytonAppConfig {
   std::vector<std::string> arguments;
 };
 
+struct AdytonVirtualMachineDescriptor {
+  adyton::VirtualMachine::Descriptor files;
+};
+
 namespace {
 
 constexpr size_t kMaxName = 255;
@@ -293,6 +297,59 @@ int AdytonVirtualMachine_createApp(const AVirtualizationService* service, Adyton
 }
 
 int AdytonVirtualMachine_getPayloadExitCode(AVirtualMachine* vm) { return vm->vm->getPayloadExitCode().value_or(-1); }
+
+int AdytonVirtualizationService_exportVm(const AVirtualizationService* service, const char* name,
+                                         AdytonVirtualMachineDescriptor** descriptor, char* error, size_t errorSize) {
+  put_text("", error, errorSize);
+  auto vm = service->manager->get(name);
+  if (vm && !*vm) {
+    put_text(std::string("there is no virtual machine '") + name + "'", error, errorSize);
+    return -ENOENT;
+  }
+  auto files = vm ? (*vm)->toDescriptor() : std::unexpected(vm.error());
+  if (!files) {
+    put_text(files.error().message, error, errorSize);
+    return -EIO;
+  }
+  *descriptor = new AdytonVirtualMachineDescriptor{std::move(*files)};
+  return 0;
+}
+
+int AdytonVirtualizationService_importVm(const AVirtualizationService* service, const char* name,
+                                         AdytonVirtualMachineDescriptor* descriptor, AVirtualMachine** vm, char* error,
+                                         size_t errorSize) {
+  const std::unique_ptr<AdytonVirtualMachineDescriptor> ours(descriptor);
+  put_text("", error, errorSize);
+  auto made = service->manager->importFromDescriptor(name, std::move(ours->files));
+  if (!made) {
+    put_text(made.error().message, error, errorSize);
+    return -EIO;
+  }
+  *vm = make_vm(std::move(*made), UniqueFd(), UniqueFd(), UniqueFd());
+  return 0;
+}
+
+int AdytonVirtualMachineDescriptor_sendTo(const AdytonVirtualMachineDescriptor* descriptor, int socket) {
+  const auto sent = descriptor->files.sendTo(socket);
+  if (sent) return 0;
+  return sent.error().code == ErrorCode::kInvalidArgument ? -EINVAL : -EIO;
+}
+
+int AdytonVirtualMachineDescriptor_receiveFrom(int socket, AdytonVirtualMachineDescriptor** descriptor) {
+  auto files = adyton::VirtualMachine::Descriptor::receiveFrom(socket);
+  if (files) {
+    *descriptor = new AdytonVirtualMachineDescriptor{std::move(*files)};
+    return 0;
+  }
+  switch (files.error().code) {
+    case ErrorCode::kUnavailable: return -EPIPE;
+    case ErrorCode::kCorrupt: return -EBADMSG;
+    case ErrorCode::kExhausted: return -EMFILE;
+    default: return -EIO;
+  }
+}
+
+void AdytonVirtualMachineDescriptor_destroy(AdytonVirtualMachineDescriptor* descriptor) { delete descriptor; }
 
 const char* AdytonVirtualMachine_getError(AVirtualMachine* vm) {
   const std::lock_guard lock(vm->mutex);

@@ -4,13 +4,21 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <string>
 
+#include "adyton/adyton.h"
 #include "sdk/testing/fake_service.h"
+
+// sdk/c/descriptor_test.c
+extern "C" {
+int send_vm(const AVirtualizationService* service, const char* name, int socket);
+int receive_vm(const AVirtualizationService* service, const char* name, int socket, AVirtualMachine** vm);
+}
 
 namespace adyton::sdk {
 namespace {
@@ -178,6 +186,34 @@ TEST_F(CInterfaceTest, AMissingLevelIsExplained) {
   EXPECT_STREQ(reason, "");
   EXPECT_FALSE(AdytonVirtualizationService_isIsolationAvailable(service, ADYTON_ISOLATION_HYPERVISOR, reason, sizeof(reason)));
   EXPECT_EQ(std::string(reason).size(), 7u);
+}
+
+TEST_F(CInterfaceTest, AVmIsHandedToAnotherProgram) {
+  const auto manager = VirtualMachineManager::connect();
+  ASSERT_TRUE(manager);
+  const auto config = VirtualMachineConfig::Builder()
+                          .setPayload("/bin/app")
+                          .setMemoryBytes(256 << 20)
+                          .setIsolation(IsolationLevel::kNone)
+                          .build();
+  ASSERT_TRUE(config && (*manager)->create("original", *config));
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+  ASSERT_EQ(send_vm(service, "original", ends[0]), 0);
+  AVirtualMachine* vm = nullptr;
+  ASSERT_EQ(receive_vm(service, "imported", ends[1], &vm), 0);
+  AVirtualMachine_destroy(vm);
+  EXPECT_TRUE(*(*manager)->get("imported"));
+  // Not twice under one name.
+  ASSERT_EQ(send_vm(service, "original", ends[0]), 0);
+  EXPECT_EQ(receive_vm(service, "imported", ends[1], &vm), -EIO);
+  EXPECT_EQ(send_vm(service, "absent", ends[0]), -ENOENT);
+  ASSERT_EQ(::write(ends[0], "nonsense", 8), 8);
+  EXPECT_EQ(receive_vm(service, "none", ends[1], &vm), -EBADMSG);
+  ::close(ends[0]);
+  EXPECT_EQ(receive_vm(service, "none", ends[1], &vm), -EPIPE);
+  ::close(ends[1]);
+  AdytonVirtualMachineDescriptor_destroy(nullptr);
 }
 
 }  // namespace

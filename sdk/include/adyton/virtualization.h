@@ -134,6 +134,30 @@ int AdytonVirtualMachine_createApp(const AVirtualizationService* service, Adyton
                                    int consoleInFd, int logFd, AVirtualMachine** vm, char* error, size_t errorSize);
 /* 128 + N after signal N; 125, 126 or 127 if it could not be executed; -1: it has not ended. */
 int AdytonVirtualMachine_getPayloadExitCode(AVirtualMachine* vm);
+
+/*
+ * The files that make up the identity of a VM with a record ("adyton create", adyton::VirtualMachineManager::create()), open, to be given
+ * to another program of the same user: adyton::VirtualMachine::Descriptor. All that concerns it: since ADYTON_0.2.
+ */
+typedef struct AdytonVirtualMachineDescriptor AdytonVirtualMachineDescriptor;
+
+/* The descriptor of the VM `name`, which must not run. -ENOENT: there is no such VM; -EIO otherwise; `error` (which may be null with 0)
+ * says why. */
+int AdytonVirtualizationService_exportVm(const AVirtualizationService* service, const char* name,
+                                         AdytonVirtualMachineDescriptor** descriptor, char* error, size_t errorSize);
+/* A VM with copies of the descriptor's files, and so with the same identity, and with a record of its own; not started. The descriptor is
+ * used up, also on failure. -EIO, and `error` says why. */
+int AdytonVirtualizationService_importVm(const AVirtualizationService* service, const char* name,
+                                         AdytonVirtualMachineDescriptor* descriptor, AVirtualMachine** vm, char* error,
+                                         size_t errorSize);
+/* Through a connected Unix socket (stream or seqpacket), which stays the caller's. Blocks as the socket does. -EINVAL: there is nothing in
+ * the descriptor; -EIO: it cannot be sent. It may be sent again. */
+int AdytonVirtualMachineDescriptor_sendTo(const AdytonVirtualMachineDescriptor* descriptor, int socket);
+/* The other end. -EPIPE: the sender has gone; -EBADMSG: what came is none; -EMFILE: this program has too many open files; -EIO. */
+int AdytonVirtualMachineDescriptor_receiveFrom(int socket, AdytonVirtualMachineDescriptor** descriptor);
+/* Null is allowed. Not for one that has been imported. */
+void AdytonVirtualMachineDescriptor_destroy(AdytonVirtualMachineDescriptor* descriptor);
+
 /* A sentence for the last failure of this VM's functions, or an empty string. Valid until the next call with this VM. */
 const char* AdytonVirtualMachine_getError(AVirtualMachine* vm);
 
