@@ -1,7 +1,10 @@
 // Between what travels (service/aidl) and what the service works with.
 #pragma once
+#include <concepts>
+#include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adyton/virtualizationservice/CallStatistics.h"
@@ -22,6 +25,12 @@
 #include "service/vm_types.h"
 
 namespace adyton::service {
+
+// An amount as AIDL has it, where every number is signed: what `To` cannot hold is the most that it can, never negative.
+template <std::signed_integral To, std::unsigned_integral From>
+constexpr To saturated(From amount) {
+  return std::in_range<To>(amount) ? static_cast<To>(amount) : std::numeric_limits<To>::max();
+}
 
 // The exception that a caller gets.
 [[nodiscard]] rpc::Status status_of(const Failure& failure);

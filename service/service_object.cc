@@ -100,19 +100,21 @@ rpc::Reply<aidl::ResourceUsage> ServiceObject::getResourceUsage() {
   const Usage usage = f_.budget->usage();
   const Limits& limits = f_.budget->limits();
   aidl::ResourceUsage out;
-  out.vms = static_cast<int32_t>(usage.vms);
-  out.maxVms = static_cast<int32_t>(limits.vms);
-  out.maxVmsPerClient = static_cast<int32_t>(limits.vms_per_client);
-  out.cpus = static_cast<int32_t>(usage.cpus);
-  out.maxCpus = static_cast<int32_t>(limits.cpus);
-  out.maxCpusPerClient = static_cast<int32_t>(limits.cpus_per_client);
-  out.memoryBytes = static_cast<int64_t>(usage.memory);
-  out.maxMemoryBytes = static_cast<int64_t>(limits.memory);
-  out.maxMemoryPerClientBytes = static_cast<int64_t>(limits.memory_per_client);
+  out.vms = saturated<int32_t>(usage.vms);
+  out.maxVms = saturated<int32_t>(limits.vms);
+  out.maxVmsPerClient = saturated<int32_t>(limits.vms_per_client);
+  out.cpus = saturated<int32_t>(usage.cpus);
+  out.maxCpus = saturated<int32_t>(limits.cpus);
+  out.maxCpusPerClient = saturated<int32_t>(limits.cpus_per_client);
+  out.memoryBytes = saturated<int64_t>(usage.memory);
+  out.maxMemoryBytes = saturated<int64_t>(limits.memory);
+  out.maxMemoryPerClientBytes = saturated<int64_t>(limits.memory_per_client);
+  uint64_t resident = 0;
   f_.loop.call([&] {
-    for (const auto& vm : f_.vms.list()) out.residentBytes += static_cast<int64_t>(vm->info().resident);
+    for (const auto& vm : f_.vms.list()) resident += vm->info().resident;
   });
-  out.clients = static_cast<int32_t>(f_.client_count());
+  out.residentBytes = saturated<int64_t>(resident);
+  out.clients = saturated<int32_t>(f_.client_count());
   return out;
 }
 

@@ -281,6 +281,20 @@ TEST_F(DaemonTest, AProgramHasItsOwnShareOfVmsCpusAndMemory) {
   auto theirs = create(other, raw_config(""));
 }
 
+TEST_F(DaemonTest, LimitsThatTheInterfaceCannotHoldAreShownAsTheMostItCan) {
+  daemon.start({"--max-vms=4294967295", "--max-vms-per-client=2147483648", "--max-cpus=4294967295",
+                "--max-cpus-per-client=2147483647", "--max-memory=18446744073709551615",
+                "--max-memory-per-client=9223372036854775808"});
+  Client client(daemon);
+  const auto usage = *client.service->getResourceUsage();
+  EXPECT_EQ(usage.maxVms, INT32_MAX);
+  EXPECT_EQ(usage.maxVmsPerClient, INT32_MAX);
+  EXPECT_EQ(usage.maxCpus, INT32_MAX);
+  EXPECT_EQ(usage.maxCpusPerClient, INT32_MAX);
+  EXPECT_EQ(usage.maxMemoryBytes, INT64_MAX);
+  EXPECT_EQ(usage.maxMemoryPerClientBytes, INT64_MAX);
+}
+
 TEST_F(DaemonTest, SaysWhatTheMachineCanDo) {
   daemon.start();
   Client client(daemon);

@@ -1,6 +1,9 @@
 package adyton.virtualizationservice;
 
-/** What the user's live VMs have been promised, and what they may have at most. */
+/**
+ * What the user's live VMs have been promised, and what they may have at most. A limit beyond what a field holds is shown as the
+ * most that it holds.
+ */
 parcelable ResourceUsage {
     int vms;
     int maxVms;
