@@ -82,6 +82,7 @@ class CommandLine {
     create_ = add("create", "Make a virtual machine that stays, without starting it");
     create_->add_option("NAME", create_flags_.name, "Its name")->required();
     create_flags_.add_to(*create_);
+    create_->add_flag("--tty,-t", create_flags_.tty, "Give the payload a terminal, for 'adyton start --attach'");
   }
 
   void add_verb(VmVerb verb, const std::string& name, const std::string& description, const std::string& footer) {
@@ -90,14 +91,20 @@ class CommandLine {
     if (verb == VmVerb::kKill)
       command->add_option("--signal,-s", signal_, "Send this signal to the payload instead")->type_name("SIGNAL");
     if (verb == VmVerb::kDelete) command->add_flag("--force,-f", verb_options_.force, "Also if it runs: end it first");
+    if (verb == VmVerb::kStart)
+      command->add_flag("--attach,-a", verb_options_.attach, "Stay with the VM as 'adyton run' does: streams, signals, exit code");
+    if (verb == VmVerb::kStop)
+      command->add_option("--time,-t", stop_seconds_, "How long the payload has to end; 0: pull the plug at once")->type_name("SECONDS");
     command->footer(footer);
     verbs_.emplace_back(command, verb);
   }
 
   void add_lifecycle() {
-    add_verb(VmVerb::kStart, "start", "Start virtual machines that have been made before", "They run in the background.");
+    add_verb(VmVerb::kStart, "start", "Start virtual machines that have been made before", "They run in the background. With --attach one VM runs until its payload, or you, end it; its payload has a terminal if it was\n"
+             "made with one ('adyton create --tty'), and the exit code is as 'adyton run' has it.");
     add_verb(VmVerb::kStop, "stop", "End virtual machines in order",
-             "The guest's agent is asked to shut down, or the payload gets SIGTERM; the plug is pulled after five seconds.");
+             "The guest's agent is asked to shut down, or the payload gets SIGTERM; the plug is pulled after five seconds. With --time the\n"
+             "payload has so long before the guest kills it, and the plug is pulled two seconds later if that does not help.");
     add_verb(VmVerb::kKill, "kill", "End virtual machines at once", "As if their plug had been pulled.");
     add_verb(VmVerb::kDelete, "delete", "Delete virtual machines for good", "With all that belongs to them.");
     add_verb(VmVerb::kWait, "wait", "Wait until virtual machines end",
@@ -307,6 +314,11 @@ class CommandLine {
     for (const auto& [command, verb] : verbs_) {
       if (!command->parsed()) continue;
       verb_options_.verb = verb;
+      if (verb_options_.attach && verb_options_.names.size() > 1) return bad("--attach is for one virtual machine at a time");
+      if (stop_seconds_) {
+        if (!(*stop_seconds_ >= 0 && *stop_seconds_ <= 1e6)) return bad("--time is not from 0 to 1000000 seconds");
+        verb_options_.patience = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*stop_seconds_));
+      }
       if (signal_) verb_options_.signal = TRY(parse_signal(*signal_));
       return verb_options_;
     }
@@ -405,6 +417,7 @@ class CommandLine {
   RunFlags create_flags_;
   VerbOptions verb_options_;
   std::optional<std::string> signal_;
+  std::optional<double> stop_seconds_;
   ListOptions list_options_;
   InfoOptions info_options_;
   ExecOptions exec_options_;

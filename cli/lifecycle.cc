@@ -8,6 +8,7 @@
 
 #include "cli/message.h"
 #include "cli/prepare.h"
+#include "cli/run.h"
 #include "cli/service.h"
 #include "guest/exec_protocol.h"
 
@@ -63,11 +64,11 @@ Result<int> start(VirtualMachineManager& manager, const std::string& name) {
   return start_detached(*vm, /*quiet=*/false);
 }
 
-Result<int> stop(VirtualMachineManager& manager, const std::string& name) {
+Result<int> stop(VirtualMachineManager& manager, const std::string& name, std::optional<std::chrono::milliseconds> patience) {
   const auto vm = TRY(find_vm(manager, name));
   // What is wanted is so already, as for docker and systemctl.
   if (TRY(vm->getStatus()) != VmStatus::kRunning) return 0;
-  TRY(vm->stop());
+  TRY(patience ? vm->stop(*patience) : vm->stop());
   return 0;
 }
 
@@ -122,7 +123,7 @@ Result<int> set_suspended(VirtualMachineManager& manager, const std::string& nam
 Result<int> apply(VirtualMachineManager& manager, const VerbOptions& options, const std::string& name) {
   switch (options.verb) {
     case VmVerb::kStart: return start(manager, name);
-    case VmVerb::kStop: return stop(manager, name);
+    case VmVerb::kStop: return stop(manager, name, options.patience);
     case VmVerb::kKill: return kill(manager, name, options.signal);
     case VmVerb::kDelete: return remove(manager, name, options.force);
     case VmVerb::kWait: return wait(manager, name);
@@ -156,7 +157,7 @@ int create(const CreateOptions& options) {
     say(there.error().message);
     return there.error().code == ErrorCode::kNotFound ? guest::kExitNotFound : guest::kExitError;
   }
-  const auto config = make_config(options.run, /*tty=*/false);
+  const auto config = make_config(options.run, options.run.tty.value_or(false));
   if (!config) return failed(config.error());
   const auto manager = connect_to_service();
   if (!manager) return failed(manager.error());
@@ -165,6 +166,7 @@ int create(const CreateOptions& options) {
 }
 
 int apply_verb(const VerbOptions& options) {
+  if (options.attach) return start_attached(options.names.front());
   const auto manager = connect_to_service();
   if (!manager) return failed(manager.error());
   int code = 0;

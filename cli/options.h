@@ -93,6 +93,8 @@ struct VerbOptions {
   std::vector<std::string> names;
   std::optional<int> signal;  // kill: to the payload, instead of pulling the plug
   bool force = false;         // delete: also if it runs
+  bool attach = false;        // start: stay with it, as `run` does
+  std::optional<std::chrono::milliseconds> patience;  // stop: how long the payload has to end; 0: pull the plug
 };
 
 struct ListOptions {

@@ -26,6 +26,12 @@ std::string run_error(std::vector<std::string> arguments) {
   return run ? "" : run.error().message;
 }
 
+std::string mistake(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "adyton");
+  auto command = parse_command_line(arguments);
+  return command ? "" : command.error().message;
+}
+
 TEST(Options, PayloadAndItsArguments) {
   auto run = run_options({"./hello", "arg1", "--smp", "7", "-t", "--", "x"});
   ASSERT_TRUE(run) << run.error().message;
@@ -196,6 +202,15 @@ TEST(Options, VirtualMachinesByName) {
   EXPECT_EQ(parsed<VerbOptions>({"suspend", "a", "b"}).verb, VmVerb::kSuspend);
   EXPECT_EQ(parsed<VerbOptions>({"resume", "a"}).verb, VmVerb::kResume);
   EXPECT_THAT(parsed<VerbOptions>({"stop", "a", "b"}).names, ElementsAre("a", "b"));
+  EXPECT_EQ(parsed<VerbOptions>({"stop", "a"}).patience, std::nullopt);
+  EXPECT_EQ(parsed<VerbOptions>({"stop", "-t", "0", "a"}).patience, std::chrono::milliseconds(0));
+  EXPECT_EQ(parsed<VerbOptions>({"stop", "--time=2.5", "a"}).patience, std::chrono::milliseconds(2500));
+  for (const std::string time : {"-1", "1e7", "nan"})
+    EXPECT_THAT(mistake({"stop", "--time=" + time, "a"}), HasSubstr("--time is not from 0"));
+  EXPECT_TRUE(parsed<VerbOptions>({"start", "-a", "a"}).attach);
+  EXPECT_FALSE(parsed<VerbOptions>({"start", "a"}).attach);
+  EXPECT_THAT(mistake({"start", "--attach", "a", "b"}), HasSubstr("--attach is for one"));
+  EXPECT_TRUE(parsed<CreateOptions>({"create", "-t", "worker", "./hello"}).run.tty);
   EXPECT_EQ(parsed<VerbOptions>({"kill", "-s", "term", "a"}).signal, 15);
   EXPECT_TRUE(parsed<VerbOptions>({"delete", "--force", "a"}).force);
   EXPECT_TRUE(parsed<ListOptions>({"ls", "--json"}).json);

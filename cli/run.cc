@@ -40,24 +40,26 @@ struct User {
   SessionConfig config;
   UniqueFd signals;
 };
-Result<User> make_user(const RunOptions& options, bool tty) {
+Result<User> make_user(const VirtualMachineConfig& config, UniqueFd signals) {
   User user;
-  user.config.payload = !options.raw();
+  const bool tty = config.getTerminal().has_value();
+  user.config.payload = !config.isCustom();
   user.config.payload_terminal = tty;
-  user.config.timeout = options.timeout;
-  if ((tty || options.raw()) && ::isatty(STDIN_FILENO) == 1) user.config.terminal = STDIN_FILENO;
+  if ((tty || config.isCustom()) && ::isatty(STDIN_FILENO) == 1) user.config.terminal = STDIN_FILENO;
   user.config.stdio = TRY(open_stdio());
-  user.signals = TRY(take_signals());
+  user.signals = std::move(signals);
   user.config.signals = user.signals.get();
   return user;
 }
 
 // In an adyton-vmm process of our own.
-Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                           Progress& progress, UniqueFd debugger, RunRecordings& recordings) {
+Result<Outcome> run_direct(const RunOptions& options, const VirtualMachineConfig& config, ConsoleLog& log, Progress& progress,
+                           UniqueFd debugger, RunRecordings& recordings) {
   auto prepared = prepare_direct(config, progress);
   if (!prepared) return std::move(prepared).error();
-  User user = TRY(make_user(options, tty));
+  UniqueFd signals = TRY(take_signals());
+  User user = TRY(make_user(config, std::move(signals)));
+  user.config.timeout = options.timeout;
   user.config.console = std::move(prepared->console);
   user.config.wait_for_power_off = prepared->wait_for_power_off || options.gdb;  // which the debugger is told of
   prepared->vm.debugger = std::move(debugger);
@@ -106,10 +108,12 @@ Result<Outcome> run_direct(const RunOptions& options, bool tty, const VirtualMac
 }
 
 // The user's session with a VM of the service. `ran`: it came as far as its payload, or without one to its first instruction.
-Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<VirtualMachine> vm, User user, UniqueFd debugger,
-                       ConsoleLog& log, Progress& progress, bool& ran, RunRecordings& recordings) {
-  user.config.wait_for_power_off = options.gdb || std::any_of(options.disks.begin(), options.disks.end(),
-                                                              [](const DiskOption& disk) { return !disk.read_only; });
+Result<Outcome> attend(const RunOptions& options, const VirtualMachineConfig& config, std::shared_ptr<VirtualMachine> vm,
+                       User user, UniqueFd debugger, ConsoleLog& log, Progress& progress, bool& ran, RunRecordings& recordings) {
+  const auto& disks = config.getDisks();
+  user.config.timeout = options.timeout;
+  user.config.wait_for_power_off =
+      options.gdb || std::any_of(disks.begin(), disks.end(), [](const HostDisk& disk) { return !disk.read_only; });
   SerialConsole console = TRY(make_console(user.config.payload));
   user.config.console = std::move(console.ours);
   VirtualMachine::RunOptions run;
@@ -122,13 +126,13 @@ Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<Virt
       return recordings.begin(std::make_unique<ServiceRecordable>(started.shared_from_this()));
     };
   }
-  if (options.raw()) {
+  if (config.isCustom()) {
     run.console_input.reset(::fcntl(console.theirs.get(), F_DUPFD_CLOEXEC, 3));
     if (!run.console_input.valid()) return fail_errno("cannot use the serial console");
   }
   run.console_output = std::move(console.theirs);
   using Streams = ServiceVm::Streams;
-  const Streams streams = options.raw() ? Streams::kNone : tty ? Streams::kTerminal : Streams::kPipes;
+  const Streams streams = config.isCustom() ? Streams::kNone : config.getTerminal() ? Streams::kTerminal : Streams::kPipes;
   const auto handle = TRY(ServiceVm::make(std::move(vm), streams, std::move(run), options.timeline));
   Outcome outcome = Session(std::move(user.config), *handle, log, progress).run();
   ran = handle->has_run();
@@ -136,16 +140,17 @@ Result<Outcome> attend(const RunOptions& options, bool tty, std::shared_ptr<Virt
 }
 
 // As a VM of the service, where others see it.
-Result<Outcome> run_in_service(const RunOptions& options, bool tty, const VirtualMachineConfig& config, ConsoleLog& log,
-                               Progress& progress, UniqueFd debugger, RunRecordings& recordings) {
+Result<Outcome> run_in_service(const RunOptions& options, const VirtualMachineConfig& config, ConsoleLog& log, Progress& progress,
+                               UniqueFd debugger, RunRecordings& recordings) {
   // What takes long is done while signals still end us as they end any program.
   if (!options.raw()) TRY(prepare_cache(options.kernel_suite, progress));
-  User user = TRY(make_user(options, tty));  // before there are threads that a signal could go to
+  UniqueFd signals = TRY(take_signals());  // before there are threads that a signal could go to
+  User user = TRY(make_user(config, std::move(signals)));
   const auto manager = TRY(connect_to_service());
   const bool keep = options.name && !options.remove;
   auto vm = TRY(keep ? manager->create(*options.name, config) : manager->createTemporary(config, options.name.value_or("")));
   bool ran = false;
-  auto outcome = attend(options, tty, std::move(vm), std::move(user), std::move(debugger), log, progress, ran, recordings);
+  auto outcome = attend(options, config, std::move(vm), std::move(user), std::move(debugger), log, progress, ran, recordings);
   complain(recordings.finish());
   if (keep && !ran) discard_unused(*manager, *options.name);
   return outcome;
@@ -177,21 +182,55 @@ Outcome run_vm(const RunOptions& options) {
   RunRecordings recordings;
   if (auto opened = recordings.open(options); !opened) return error(opened.error().message);
   UniqueFd listener = debugger ? debugger->take() : UniqueFd();
-  auto outcome = options.no_service ? run_direct(options, tty, *config, log, progress, std::move(listener), recordings)
-                                    : run_in_service(options, tty, *config, log, progress, std::move(listener), recordings);
+  auto outcome = options.no_service ? run_direct(options, *config, log, progress, std::move(listener), recordings)
+                                    : run_in_service(options, *config, log, progress, std::move(listener), recordings);
   progress.clear();
   return outcome ? std::move(*outcome) : error(outcome.error().message);
 }
 
+Result<Outcome> attend_existing(const std::string& name, ConsoleLog& log, Progress& progress) {
+  UniqueFd signals = TRY(take_signals());  // before there are threads that a signal could go to
+  const auto manager = TRY(connect_to_service());
+  auto vm = TRY(find_vm(*manager, name));
+  if (TRY(vm->getStatus()) == VmStatus::kRunning) {
+    return fail(
+        ErrorCode::kUnavailable,
+        fmt::format("'{}' runs already: 'adyton logs -f {}' and 'adyton console {}' show what it does", name, name, name));
+  }
+  const auto config = TRY(vm->getConfig());
+  if (!config.isCustom()) {
+    TRY(while_signals_end_us([&]() -> Result<void> {
+      if (auto prepared = prepare_cache(config.getKernelSuite(), progress); !prepared) return std::unexpected(prepared.error());
+      return {};
+    }));
+  }
+  bool ran = false;
+  RunRecordings none;
+  User user = TRY(make_user(config, std::move(signals)));
+  return attend(RunOptions(), config, std::move(vm), std::move(user), UniqueFd(), log, progress, ran, none);
+}
+
+int finish(const Outcome& outcome) {
+  if (!outcome.message.empty()) say(outcome.message);
+  return outcome.exit_code;
+}
+
 }  // namespace
+
+int start_attached(const std::string& name) {
+  ::signal(SIGPIPE, SIG_IGN);
+  Progress progress(STDERR_FILENO, ::isatty(STDERR_FILENO) == 1);
+  ConsoleLog log;
+  auto outcome = attend_existing(name, log, progress);
+  progress.clear();
+  return finish(outcome ? *outcome : error(outcome.error().message));
+}
 
 int run(const RunOptions& options) {
   if (options.detach) return run_detached(options);
   // Whoever reads our output may go away at any time; the payload is told, we carry on.
   ::signal(SIGPIPE, SIG_IGN);
-  const Outcome outcome = run_vm(options);
-  if (!outcome.message.empty()) say(outcome.message);
-  return outcome.exit_code;
+  return finish(run_vm(options));
 }
 
 }  // namespace adyton::cli

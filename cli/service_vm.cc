@@ -103,7 +103,7 @@ Result<std::unique_ptr<ServiceVm>> ServiceVm::make(std::shared_ptr<VirtualMachin
 
 ServiceVm::~ServiceVm() {
   vm_->clearCallback();
-  (void)vm_->kill();
+  if (started_) (void)vm_->kill();
 }
 
 Result<void> ServiceVm::listen(Streams streams) {
@@ -121,7 +121,8 @@ Result<void> ServiceVm::listen(Streams streams) {
 Result<void> ServiceVm::start() {
   queue_->post(VmBooting{});
   auto started = vm_->run(std::move(options_));
-  if (started) return {};
+  started_ = started.has_value();
+  if (started_) return {};
   const auto code = vm_->getPayloadExitCode();
   if (!code) return started;
   // The payload's fault, as if the guest had said so; nothing has booted.

@@ -1,4 +1,4 @@
-// A VM of the service, made by this program and run for its session: it is seen by others, and ends with us.
+// A VM of the service, run by this program for its session: it is seen by others, and ends with us.
 #pragma once
 #include <memory>
 
@@ -36,6 +36,7 @@ class ServiceVm final : public VmHandle {
 
   const std::shared_ptr<VirtualMachine> vm_;
   VirtualMachine::RunOptions options_;
+  bool started_ = false;  // by us
   const std::shared_ptr<Queue> queue_;
 };
 

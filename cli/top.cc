@@ -44,9 +44,11 @@ class Display {
     if (::isatty(STDIN_FILENO) == 1) (void)keys_.raw();  // without keys it shows all the same
     const TerminalSize size = terminal_size(STDOUT_FILENO).value_or(TerminalSize{});
     screen_.columns = std::max<size_t>(size.columns, 100);
-    std::string text = format_top(before, now, elapsed, screen_);
-    if (keys_.is_raw()) text += help();
-    return print("\033[H" + fitted(text, size.rows) + "\033[J");
+    const std::string text = format_top(before, now, elapsed, screen_);
+    const std::string keys = keys_.is_raw() ? help() : "";
+    // Longer lines than the terminal's are cut: none of them takes the place of two. The last line stays empty.
+    const size_t room = size.rows - std::min<size_t>(size.rows, keys.empty() ? 1 : 3);
+    return print("\033[?7l\033[H" + fitted(text, room) + fitted(keys, 2) + "\033[J\033[?7h");
   }
 
   [[nodiscard]] bool takes_keys() const { return keys_.is_raw(); }
@@ -74,7 +76,7 @@ class Display {
   // What has room, each line to the end of the terminal's: a terminal in raw mode does not return by itself.
   static std::string fitted(const std::string& text, size_t rows) {
     std::string all;
-    for (size_t begin = 0; begin < text.size() && rows > 1; --rows) {
+    for (size_t begin = 0; begin < text.size() && rows > 0; --rows) {
       const size_t end = std::min(text.find('\n', begin), text.size());
       all += text.substr(begin, end - begin) + "\033[K\r\n";
       begin = end + 1;

@@ -16,6 +16,7 @@ enum class Type : uint16_t {
   kWindowSize = 18,
   kKill = 19,
   kSetClock = 20,
+  kEnd = 21,
 };
 
 // Writer and Reader take the same calls, so that each message lists its fields once (the fields() functions below).
@@ -170,6 +171,7 @@ void fields(auto& io, Is<WindowSize> auto& m) {
 }
 void fields(auto&, Is<Kill> auto&) {}
 void fields(auto& io, Is<SetClock> auto& m) { io.integer(m.wall_clock_ns); }
+void fields(auto& io, Is<End> auto& m) { io.integer(m.grace_ms); }
 
 Type type_of(const Hello&) { return Type::kHello; }
 Type type_of(const Started&) { return Type::kStarted; }
@@ -180,6 +182,7 @@ Type type_of(const Signal&) { return Type::kSignal; }
 Type type_of(const WindowSize&) { return Type::kWindowSize; }
 Type type_of(const Kill&) { return Type::kKill; }
 Type type_of(const SetClock&) { return Type::kSetClock; }
+Type type_of(const End&) { return Type::kEnd; }
 
 // What the wire can say but no honest peer does. The reader of an exit status or of a path need not look again.
 bool contains_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
@@ -244,6 +247,7 @@ Result<Message> decode_body(uint16_t type, std::span<const uint8_t> body) {
     case Type::kWindowSize: return decode_as<WindowSize>(body);
     case Type::kKill: return decode_as<Kill>(body);
     case Type::kSetClock: return decode_as<SetClock>(body);
+    case Type::kEnd: return decode_as<End>(body);
   }
   return fail(ErrorCode::kCorrupt, "the peer sent a control message of an unknown type");
 }

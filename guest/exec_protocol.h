@@ -14,7 +14,7 @@
 // The guest closes the stdin stream when the payload has stopped reading it; the host takes EPIPE there as normal.
 //
 //   guest -> host   Hello, then Started or ExecFailed; after Started one Exited
-//   host -> guest   ExecRequest, then any number of Signal, WindowSize, Kill, SetClock
+//   host -> guest   ExecRequest, then any number of Signal, WindowSize, Kill, SetClock, End
 //
 // Exited is sent after all of the payload's output has been queued and its output streams have been half-closed. The host
 // drains stdout and stderr (or the terminal) to end of file, and then closes the control connection: that is what init waits for
@@ -37,7 +37,7 @@
 
 namespace adyton::guest {
 
-inline constexpr uint32_t kProtocolVersion = 3;
+inline constexpr uint32_t kProtocolVersion = 4;
 
 inline constexpr uint32_t kHostCid = 2;  // VMADDR_CID_HOST
 inline constexpr uint32_t kControlPort = 1024;
@@ -154,7 +154,14 @@ struct SetClock {
   bool operator==(const SetClock&) const = default;
 };
 
-using Message = std::variant<Hello, Started, Exited, ExecFailed, ExecRequest, Signal, WindowSize, Kill, SetClock>;
+// Ends the payload in order: SIGTERM, and what a terminal's loss brings; after `grace_ms` as Kill. A second one may shorten the time and
+// never makes it longer.
+struct End {
+  uint32_t grace_ms = 0;
+  bool operator==(const End&) const = default;
+};
+
+using Message = std::variant<Hello, Started, Exited, ExecFailed, ExecRequest, Signal, WindowSize, Kill, SetClock, End>;
 
 // ---- bytes ---------------------------------------------------------------------------------------------------------------
 

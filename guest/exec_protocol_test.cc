@@ -33,7 +33,7 @@ std::vector<Message> one_of_each() {
   hello.kernel_release = "6.1.0";
   hello.stream_port = 0xfffffffe;
   return {hello,      Started{77},      Exited{false, 255, false}, Exited{true, 11, true}, ExecFailed{2, 127, "not found"}, large_request(),
-          Signal{15}, WindowSize{1, 2}, Kill{}, SetClock{3}};
+          Signal{15}, WindowSize{1, 2}, Kill{}, SetClock{3}, End{4}};
 }
 
 std::vector<uint8_t> encoded(const Message& message) {

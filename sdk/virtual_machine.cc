@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "rpc/session.h"
 #include "sdk/conversion.h"
 #include "sdk/virtual_machine_impl.h"
@@ -147,6 +150,14 @@ Result<void> VirtualMachine::run(RunOptions options) { return impl_->run(shared_
 Result<void> VirtualMachine::stop() {
   const auto run = TRY(impl_->live_run());
   TRY(checked(run->vm().stop()));
+  run->wait(kLastWordPatience);
+  return {};
+}
+
+Result<void> VirtualMachine::stop(std::chrono::milliseconds patience) {
+  const auto run = TRY(impl_->live_run());
+  const auto millis = static_cast<int32_t>(std::clamp<int64_t>(patience.count(), 0, INT32_MAX));
+  TRY(checked(run->vm().stopWithin(millis)));
   run->wait(kLastWordPatience);
   return {};
 }

@@ -154,6 +154,18 @@ TEST_F(VirtualMachineTest, MayBeRunAgain) {
   EXPECT_EQ(events->wait_for(6).size(), 6u);
 }
 
+TEST_F(VirtualMachineTest, WhoStopsItMaySayHowLongItHas) {
+  using namespace std::chrono_literals;
+  auto vm = *manager->createTemporary(config());
+  EXPECT_EQ(vm->stop(1s).error().code, ErrorCode::kUnavailable) << "it does not run";
+  for (const auto& [patience, told] :
+       {std::pair(std::chrono::milliseconds(90s), 90'000), {0ms, 0}, {-1ms, 0}, {100h * 24 * 365, INT32_MAX}}) {
+    ASSERT_TRUE(vm->run());
+    ASSERT_TRUE(vm->stop(patience));
+    EXPECT_EQ(fake.service().last_vm()->patience, std::vector<int32_t>{told});
+  }
+}
+
 TEST_F(VirtualMachineTest, ARunThatFailsTellsNobodyButTheCaller) {
   auto vm = *manager->createTemporary(config());
   auto events = std::make_shared<Recorder>();

@@ -64,6 +64,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   struct Times {
     std::chrono::milliseconds start{60'000};    // for the VMM to configure and start
     std::chrono::milliseconds stop{5'000};      // for a guest that was asked to end
+    std::chrono::milliseconds last{2'000};      // for init to kill a payload that has used up its patience
     std::chrono::milliseconds exit{1'000};      // for a VMM that closed its control socket
     std::chrono::milliseconds connect{10'000};  // and other requests to a VMM that runs
   };
@@ -107,7 +108,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   // The first half of start(), which may follow.
   void prepare(Done<> done);
   void start(Done<> done);
-  void stop(Done<> done);
+  // `patience`: for a guest that was asked to end, instead of Times::stop; 0 asks nobody.
+  void stop(Done<> done, std::optional<std::chrono::milliseconds> patience = {});
   void kill(Death death, Done<> done);
   using VsockType = vmm::control::VsockType;
   void connect(uint32_t port, Done<UniqueFd> done, VsockType type = VsockType::kStream);
@@ -219,6 +221,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void kill_process();
   void die();
   void tell(const std::function<void(VmObserver&)>& what);
+  bool ask_to_end(std::optional<std::chrono::milliseconds> patience);
   [[nodiscard]] bool client_owns_streams() const;
   [[nodiscard]] bool writes_disks() const;
   [[nodiscard]] std::unexpected<Failure> wrong_state(const char* what) const;
@@ -276,6 +279,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool payload_running_ = false;
   bool payload_ended_ = false;
   bool stopping_ = false;
+  bool asked_agent_ = false;  // to stop
   bool suspended_ = false;
   bool finishing_ = false;
   std::optional<int32_t> exit_code_;
@@ -289,6 +293,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   EventLoop::Clock::time_point hang_deadline_;
   std::chrono::milliseconds hang_left_{0};  // of a suspended VM
   Timer end_timer_;
+  Timer stop_timer_;
+  EventLoop::Clock::time_point stop_deadline_;
   Timer drain_timer_;
   UniqueFd crash_memory_;               // where the VMM leaves its part of a report
   std::optional<uint32_t> inspect_id_;  // the request that is under way; finish() waits for it

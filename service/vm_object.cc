@@ -100,6 +100,11 @@ rpc::Reply<> VmObject::stop() {
   return reply(loop_.await<Outcome<>>([&](auto done) { vm_->stop(done); }));
 }
 
+rpc::Reply<> VmObject::stopWithin(int32_t patience_ms) {
+  if (patience_ms < 0) return rpc::fail(rpc::Exception::kIllegalArgument, "a VM cannot be stopped in less than no time");
+  return reply(loop_.await<Outcome<>>([&](auto done) { vm_->stop(done, std::chrono::milliseconds(patience_ms)); }));
+}
+
 rpc::Reply<> VmObject::kill() {
   return reply(loop_.await<Outcome<>>([&](auto done) { vm_->kill({DeathReason::kKilled, "the VM was killed"}, done); }));
 }

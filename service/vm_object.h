@@ -31,6 +31,7 @@ class VmObject final : public virtualizationservice::IVirtualMachineStub {
   rpc::Reply<> prepare() override;
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
+  rpc::Reply<> stopWithin(int32_t patience_ms) override;
   rpc::Reply<> kill() override;
   rpc::Reply<> suspend() override;
   rpc::Reply<> resume() override;

@@ -17,6 +17,8 @@
 namespace adyton::service {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr size_t kConsoleSearched = 64 * 1024;  // for a kernel's last words
 
 }  // namespace
@@ -114,6 +116,7 @@ void Vm::finish() {
   }
   finishing_ = true;
   drain_timer_.reset();
+  stop_timer_.reset();
   payload_.reset();  // what init waits for before it powers off
   if (!writes_disks() && !client_owns_streams()) return end_because(*finish_death_);
   // The guest has something to write back, or is still sending what a client reads.
@@ -168,7 +171,7 @@ void Vm::set_agent(std::shared_ptr<GuestAgent> agent) {
 void Vm::drop_agent(const std::shared_ptr<GuestAgent>& agent) {
   if (agent_ != agent) return;
   agent_.reset();
-  if (stopping_ && payload_ && payload_running_) (void)payload_->send(guest::Signal{.number = SIGTERM});
+  if (asked_agent_ && payload_ && payload_running_) (void)payload_->send(guest::Signal{.number = SIGTERM});
 }
 
 Outcome<> Vm::trim() {
@@ -180,28 +183,39 @@ Outcome<> Vm::trim() {
 
 // ---- the end -------------------------------------------------------------------------------------------------------------
 
-void Vm::stop(Done<> done) {
+void Vm::stop(Done<> done, std::optional<std::chrono::milliseconds> patience) {
   if (phase_ == Phase::kDead) return done({});
   const auto keep = shared_from_this();
   end_waiters_.push_back(std::move(done));
   const Death stopped{DeathReason::kKilled, "the VM was stopped"};
-  if (phase_ != Phase::kRunning) return phase_ == Phase::kEnding ? void() : end_because(stopped);
-  if (payload_ended_) {
-    stopping_ = true;
-    return consider_finish();  // or the drain timer does
-  }
-  if (std::exchange(stopping_, true)) return;
-  let_run();  // a suspended guest hears nothing
+  if (phase_ == Phase::kEnding) return;
+  if (phase_ != Phase::kRunning || patience == std::chrono::milliseconds(0)) return end_because(stopped);
+  const bool again = std::exchange(stopping_, true);
+  if (payload_ended_) return consider_finish();  // or the drain timer does
+  // Init kills a payload that does not end in its time, so that its output and exit code are not lost; it gets a moment for that.
+  const bool by_init = patience && payload_ && payload_running_;
+  const auto deadline = EventLoop::Clock::now() + patience.value_or(times_.stop) + (by_init ? times_.last : 0ms);
+  if (again && deadline >= stop_deadline_) return;  // whoever has less patience is heard
+  let_run();                                        // a suspended guest hears nothing
+  if (!ask_to_end(patience)) return end_because(stopped);
+  stop_deadline_ = deadline;
+  stop_timer_ = Timer(loop_, std::chrono::ceil<std::chrono::milliseconds>(deadline - EventLoop::Clock::now()),
+                      [weak = weak_from_this(), stopped] {
+                        if (auto self = weak.lock()) self->end_because(stopped);
+                      });
+}
+
+// False: there is nobody to ask.
+bool Vm::ask_to_end(std::optional<std::chrono::milliseconds> patience) {
+  if (patience && payload_ && payload_running_)
+    return payload_->send(guest::End{.grace_ms = static_cast<uint32_t>(std::min<int64_t>(patience->count(), UINT32_MAX))})
+        .has_value();
   if (agent_) {
+    asked_agent_ = true;
     agent_->shut_down();
-  } else if (payload_ && payload_running_) {
-    if (!payload_->send(guest::Signal{.number = SIGTERM})) return end_because(stopped);
-  } else {
-    return end_because(stopped);
+    return true;
   }
-  end_timer_ = Timer(loop_, times_.stop, [weak = weak_from_this(), stopped] {
-    if (auto self = weak.lock()) self->end_because(stopped);
-  });
+  return payload_ && payload_running_ && payload_->send(guest::Signal{.number = SIGTERM});
 }
 
 void Vm::kill(Death death, Done<> done) {
@@ -253,7 +267,7 @@ void Vm::die() {
   if (phase_ == Phase::kDead) return;
   const auto keep = shared_from_this();
   phase_ = Phase::kDead;
-  for (Timer* timer : {&start_timer_, &hang_timer_, &end_timer_, &drain_timer_, &inspect_timer_}) timer->reset();
+  for (Timer* timer : {&start_timer_, &hang_timer_, &end_timer_, &stop_timer_, &drain_timer_, &inspect_timer_}) timer->reset();
   payload_.reset();
   console_.finish();
   log_.finish();

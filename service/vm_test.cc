@@ -10,9 +10,10 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <future>
 
-#include "service/testing/recorder.h"
 #include "base/temporary_directory.h"
+#include "service/testing/recorder.h"
 #include "service/testing/vm_fixture.h"
 
 namespace adyton::service {
@@ -21,6 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::read_all;
 using testing::Recorder;
 using testing::VmTest;
@@ -455,6 +457,47 @@ TEST_F(VmTest, StopPullsThePlugOfAPayloadThatDoesNotListen) {
   recorder->wait_for("started");
   ASSERT_TRUE(stop());
   EXPECT_THAT(recorder->events(), ElementsAre("started", "died 1: the VM was stopped"));
+}
+
+TEST_F(VmTest, WhoStopsItMaySayHowLongThePayloadHas) {
+  for (const auto& [payload, code] : {std::pair("wait", "finished 143"), {"deaf", "finished 137"}}) {
+    make("", {"hello", payload});
+    ASSERT_TRUE(start());
+    recorder->wait_for("started");
+    const UniqueFd log = open_log();
+    ASSERT_TRUE(stop(1h));
+    EXPECT_THAT(recorder->events(), ElementsAre("started", code, "died 3: the payload has ended"));
+    EXPECT_THAT(read_all(log.get()), HasSubstr("has 3600000 ms to end\n"));
+  }
+}
+
+TEST_F(VmTest, AVmThatHasNoTimeToStopIsAskedNothing) {
+  make("", {"hello", "wait"});
+  ASSERT_TRUE(start());
+  recorder->wait_for("started");
+  const UniqueFd log = open_log();
+  ASSERT_TRUE(stop(0ms));
+  EXPECT_THAT(recorder->events(), ElementsAre("started", "died 1: the VM was stopped"));
+  EXPECT_THAT(read_all(log.get()), Not(HasSubstr("to end")));
+}
+
+TEST_F(VmTest, OfSeveralWhoStopItTheLeastPatientIsHeard) {
+  make("", {"hello", "stubborn"}, {}, {.stop = 50ms, .last = 0ms});
+  ASSERT_TRUE(start());
+  recorder->wait_for("started");
+  const UniqueFd log = open_log();
+  std::promise<void> first, second;
+  loop->call([&] {
+    vm->stop([&](const Outcome<>&) { first.set_value(); }, 10h);
+    vm->stop([&](const Outcome<>&) { second.set_value(); }, 20h);
+  });
+  ASSERT_TRUE(stop());
+  first.get_future().wait();
+  second.get_future().wait();
+  EXPECT_THAT(recorder->events(), ElementsAre("started", "died 1: the VM was stopped"));
+  const std::string text = read_all(log.get());
+  EXPECT_THAT(text, HasSubstr("has 36000000 ms to end\n"));
+  EXPECT_THAT(text, Not(HasSubstr("has 72000000 ms")));
 }
 
 TEST_F(VmTest, SignalsAndWindowSizesReachThePayload) {

@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <ctime>
 #include <string_view>
@@ -180,6 +182,8 @@ Result<void> Session::handle(const Message& message) {
     hooks_.kill_everything(payload_.pid);
   } else if (const auto* clock = std::get_if<SetClock>(&message)) {
     if (hooks_.set_clock) hooks_.set_clock(clock->wall_clock_ns);
+  } else if (const auto* end = std::get_if<End>(&message)) {
+    end_payload(uint64_t{end->grace_ms} * 1'000'000);
   } else {
     return fail(ErrorCode::kCorrupt, "the host sent a message that only a guest sends, or a second request");
   }
@@ -201,13 +205,18 @@ void Session::read_agent() {
   const ssize_t size = ::read(agent_.get(), words, sizeof words);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) return agent_.reset();
-  if (std::string_view(words, static_cast<size_t>(size)).find(kAgentShutdown) != std::string_view::npos) end_payload();
+  if (std::string_view(words, static_cast<size_t>(size)).find(kAgentShutdown) != std::string_view::npos) end_payload(hooks_.grace_ns);
 }
 
-// Once: the time to end does not begin anew.
-void Session::end_payload() {
-  if (exited_ || deadline_ns_) return;
-  deadline_ns_ = monotonic_ns() + hooks_.grace_ns;
+// It is told once; the time that it has to end does not begin anew, but may be made shorter.
+void Session::end_payload(uint64_t grace_ns) {
+  if (exited_) return;
+  const uint64_t deadline = monotonic_ns() + grace_ns;
+  if (deadline_ns_) {
+    *deadline_ns_ = std::min(*deadline_ns_, deadline);
+    return;
+  }
+  deadline_ns_ = deadline;
   // A shell at a terminal takes no notice of SIGTERM, but it does of its terminal's loss. Who is stopped has to run to end.
   const pid_t group = payload_group();
   const auto tell = [&](int number) {
@@ -222,7 +231,7 @@ void Session::end_payload() {
 int Session::patience_ms() const {
   if (!deadline_ns_) return -1;
   const uint64_t now = monotonic_ns();
-  return now >= *deadline_ns_ ? 0 : static_cast<int>((*deadline_ns_ - now) / 1'000'000 + 1);
+  return now >= *deadline_ns_ ? 0 : static_cast<int>(std::min<uint64_t>((*deadline_ns_ - now) / 1'000'000 + 1, INT_MAX));
 }
 
 void Session::reap() {

@@ -44,7 +44,7 @@ class Session {
   void forward_signal(int number);
   [[nodiscard]] pid_t payload_group() const;
   void read_agent();
-  void end_payload();
+  void end_payload(uint64_t grace_ns);
   [[nodiscard]] int patience_ms() const;
   void reap();
   void wait_for_host();

@@ -379,6 +379,29 @@ TEST(Session, APayloadThatDoesNotEndIsKilledAfterAWhile) {
   EXPECT_EQ(host.receive(), Message(Exited{true, SIGKILL, false}));
 }
 
+TEST(Session, TheHostSaysHowLongThePayloadHasToEnd) {
+  HostSide host;
+  host.start(shell("trap 'echo asked' TERM; echo ready; while :; do sleep 0.01; done"));
+  host.receive();
+  host.read_until(kStdoutPort, "ready\n");
+  host.send(End{.grace_ms = UINT32_MAX});
+  host.read_until(kStdoutPort, "asked\n");
+  host.send(End{.grace_ms = 20});
+  host.send(End{.grace_ms = 4'000'000});  // does not make it longer again
+  EXPECT_EQ(host.read_to_end(kStdoutPort), "") << "it is asked once";
+  EXPECT_EQ(host.receive(), Message(Exited{true, SIGKILL, false}));
+}
+
+TEST(Session, APayloadThatEndsInItsTimeHasItsOwnExitCode) {
+  HostSide host;
+  host.start(shell("trap 'echo last words; exit 5' TERM; echo ready; while :; do :; done"));
+  host.receive();
+  host.read_until(kStdoutPort, "ready\n");
+  host.send(End{.grace_ms = 3'600'000});
+  EXPECT_EQ(host.read_to_end(kStdoutPort), "last words\n");
+  EXPECT_EQ(host.receive(), Message(Exited{false, 5, false}));
+}
+
 TEST(Session, AShellAtATerminalEndsToo) {
   HostSide host;
   host.set_grace(std::chrono::hours(1));

@@ -62,6 +62,7 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   std::atomic<bool> prepared = false;
   std::vector<bool> debuggers;  // of attachDebugger: hold
   std::vector<int32_t> signals;
+  std::vector<int32_t> patience;  // of stopWithin()
   std::vector<aidl::VsockType> types;  // of connections for which one was named
   std::vector<std::pair<int32_t, int32_t>> sizes;
 
@@ -83,6 +84,10 @@ class FakeVm final : public aidl::IVirtualMachineStub {
   }
   rpc::Reply<> start() override;
   rpc::Reply<> stop() override;
+  rpc::Reply<> stopWithin(int32_t patience_ms) override {
+    patience.push_back(patience_ms);
+    return stop();
+  }
   rpc::Reply<> kill() override;
   rpc::Reply<> suspend() override {
     suspended = true;

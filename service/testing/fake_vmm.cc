@@ -279,7 +279,7 @@ class Guest {
     }
     guest::Exited exited{.value = static_cast<uint32_t>(what.starts_with("exit:") ? std::atoi(what.c_str() + 5) : 0)};
     if (what.starts_with("signal:")) exited = {.signalled = true, .value = static_cast<uint32_t>(std::atoi(what.c_str() + 7))};
-    if (what == "wait" || what == "stubborn") {
+    if (what == "wait" || what == "deaf" || what == "stubborn") {
       for (;;) {
         const auto message = hear();
         if (!message) vmm_.end(EndReason::kShutdown);
@@ -287,10 +287,13 @@ class Guest {
         if (std::holds_alternative<guest::SetClock>(*message)) write_all(out.get(), "clock set\n");
         if (const auto* size = std::get_if<guest::WindowSize>(&*message))
           write_all(out.get(), std::to_string(size->rows) + "x" + std::to_string(size->columns) + "\n");
-        const bool kill = std::holds_alternative<guest::Kill>(*message);
-        if (what == "stubborn" && !kill) continue;
-        if (signal == nullptr && !kill) continue;
-        exited = {.signalled = true, .value = kill ? uint32_t{SIGKILL} : signal->number};
+        const auto* end = std::get_if<guest::End>(&*message);
+        if (end != nullptr) write_all(out.get(), "has " + std::to_string(end->grace_ms) + " ms to end\n");
+        // The payload's time is over at once; a stubborn init does not look at it.
+        const bool kill = std::holds_alternative<guest::Kill>(*message) || (end != nullptr && what == "deaf");
+        if (what != "wait" && !kill) continue;
+        if (signal == nullptr && end == nullptr && !kill) continue;
+        exited = {.signalled = true, .value = static_cast<uint32_t>(kill ? SIGKILL : end != nullptr ? SIGTERM : signal->number)};
         break;
       }
     }

@@ -56,8 +56,8 @@ class VmTest : public ::testing::Test {
   Outcome<> start() {
     return loop->await<Outcome<>>([&](auto done) { vm->start(done); });
   }
-  Outcome<> stop() {
-    return loop->await<Outcome<>>([&](auto done) { vm->stop(done); });
+  Outcome<> stop(std::optional<std::chrono::milliseconds> patience = {}) {
+    return loop->await<Outcome<>>([&](auto done) { vm->stop(done, patience); });
   }
   Outcome<> kill() {
     return loop->await<Outcome<>>([&](auto done) { vm->kill({DeathReason::kKilled, "killed"}, done); });

@@ -160,12 +160,17 @@ void Adyton::resize(uint16_t rows, uint16_t columns) {
 void Adyton::signal(int number) const { ASSERT_EQ(::kill(pid_, number), 0); }
 
 bool Adyton::wait_for(std::string_view text) {
-  char buffer[4096];
   while (out_.find(text) == std::string::npos) {
-    const ssize_t got = ::read(output_.get(), buffer, sizeof(buffer));
-    if (got <= 0) return false;
-    out_.append(buffer, static_cast<size_t>(got));
+    if (!read_more()) return false;
   }
+  return true;
+}
+
+bool Adyton::read_more() {
+  char buffer[4096];
+  const ssize_t got = ::read(output_.get(), buffer, sizeof(buffer));
+  if (got <= 0) return false;
+  out_.append(buffer, static_cast<size_t>(got));
   return true;
 }
 

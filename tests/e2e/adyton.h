@@ -58,6 +58,8 @@ class Adyton {
   [[nodiscard]] int error_stream() const { return error_.get(); }
   // Reads stdout (or the terminal) until `text` has appeared; false at end of file. What came before is kept for output().
   bool wait_for(std::string_view text);
+  // Reads what comes next; false at end of file.
+  bool read_more();
 
   // It has ended, and waits to be asked for its exit code.
   [[nodiscard]] bool ended() const;

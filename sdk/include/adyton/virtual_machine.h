@@ -197,6 +197,9 @@ class VirtualMachine : public std::enable_shared_from_this<VirtualMachine> {
   // Ends the VM in order: the guest is asked to shut down, or its payload ended (SIGTERM), and after five seconds the plug is
   // pulled. Returns when the VM is gone. kUnavailable if it does not run.
   Result<void> stop();
+  // The same, but the payload has `patience` to end before the guest kills it; the plug is pulled two seconds later if that does not
+  // help. 0 (or less): the plug is pulled at once. At most 24 days. Of several who wait for the VM's end the least patient is heard.
+  Result<void> stop(std::chrono::milliseconds patience);
   // Pulls the plug. Returns when the VM is gone.
   Result<void> kill();
   // stop() without errors, unless the VM is detached; does not wait longer than for the plug to be pulled.

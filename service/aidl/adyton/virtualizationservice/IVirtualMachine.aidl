@@ -149,4 +149,11 @@ interface IVirtualMachine {
      * can begin that are to see the first instruction, or says why that failed; the VM is dead then (START_FAILED).
      */
     void prepare();
+
+    /**
+     * As stop(), but the payload has so many milliseconds to end before the guest's init kills it; the plug is pulled two seconds later, if that
+     * does not help, and at once when they are over where there is only an agent. 0 pulls the plug at once. Of several who wait for the VM's end
+     * the one with the least patience is heard. EX_ILLEGAL_ARGUMENT if it is negative.
+     */
+    void stopWithin(int patienceMillis);
 }
