@@ -26,6 +26,7 @@
 #include "observe/record_ring.h"
 #include "tests/e2e/adyton.h"
 #include "tests/e2e/call_trace.h"
+#include "tests/e2e/every_thread.h"
 #include "vmm/control/protocol.h"
 
 namespace adyton::e2e {
@@ -38,12 +39,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr int kPatienceMilliseconds = 60'000;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kFilters = false;
-#else
-constexpr bool kFilters = true;
-#endif
 
 bool can_trace() { return std::system("strace -o /dev/null true >/dev/null 2>&1") == 0; }
 

@@ -46,7 +46,7 @@ constexpr bool kFilters = true;
 #endif
 
 constexpr const char* kThreadKinds[] = {"setup",        "control", "vcpu",  "virtio-balloon", "virtio-blk", "virtio-console", "virtio-rng",
-                                        "virtio-vsock", "timers",  "irqfd", "rtc",        "serial", "watchdog"};
+                                        "virtio-vsock", "timers",  "irqfd", "rtc",        "serial", "watchdog", "gdb", "dump"};
 
 struct End {
   int status = 0;
