@@ -7,29 +7,14 @@
 #include <fstream>
 #include <vector>
 
+#include "base/usage/program_usage.h"
 #include "cli/command_line.h"
 #include "cli/usage.h"
 
 namespace adyton::cli {
 namespace {
 
-// Text as roff takes it: no macros at the beginning of a line, and dashes that can be copied.
-std::string roff(const std::string& text) {
-  std::string out;
-  bool line_begins = true;
-  for (const char c : text) {
-    if (line_begins && (c == '.' || c == '\'')) out += "\\&";
-    line_begins = c == '\n';
-    if (c == '\\') {
-      out += "\\e";
-    } else if (c == '-') {
-      out += "\\-";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
+using usage::roff;
 
 std::string spelled(const CLI::Option& option) {
   std::vector<std::string> names;
@@ -61,7 +46,8 @@ std::string synopsis(const CLI::App& command, const std::string& name) {
   std::string text;
   for (const std::string& form : usage_of(command)) {
     const size_t space = std::min(form.find(' '), form.size());
-    text += fmt::format("{}\\fBadyton {}\\fR{}\n", text.empty() ? "" : ".br\n", roff(form.substr(0, space)), roff(form.substr(space)));
+    text += fmt::format("{}\\fBadyton {}\\fR{}\n", text.empty() ? "" : ".br\n", roff(form.substr(0, space)),
+                        roff(form.substr(space)));
   }
   return text;
 }

@@ -4,9 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <sstream>
 
 namespace adyton::aidl {
 namespace {
+
+const char* const kDescription = "Compiles AIDL: typed interfaces for calls over RpcBinder.";
 
 const std::string kUsage =
     "  aidlc --lang=cpp|ndk [OPTIONS] -o DIR FILE...\n"
@@ -47,9 +50,9 @@ void add_options(CLI::App& app, Raw& raw) {
   app.set_help_flag("--help", "Show this help");
   app.footer(kUsage);
   app.add_option("FILES", raw.inputs, "The .aidl files; for --checkapi, the directories of two versions");
-  app.add_option("--lang", raw.language, "What to generate: cpp, for Adyton's runtime, or ndk, as payloads for Android expect it");
+  app.add_option("--lang", raw.language, "What to generate: cpp, for Adyton's runtime, or ndk, as payloads for Android expect it")->type_name("cpp|ndk");
   app.add_flag("--dumpapi", raw.dump, "Write the API of each file in canonical form under -o DIR");
-  app.add_option("--checkapi", raw.check, "Check that NEW_DIR is compatible with, or equal to, OLD_DIR");
+  app.add_option("--checkapi", raw.check, "Check that NEW_DIR is compatible with, or equal to, OLD_DIR (its value is only ever behind '=')")->type_name("compatible|equal");
   app.add_option("-I,--include", raw.include_dirs, "Look for imported files under DIR")->type_name("DIR")->allow_extra_args(false);
   app.add_option("-o,--out", raw.output_dir, "Write files under DIR")->type_name("DIR");
   app.add_option("-h,--header_out", raw.header_dir, "Write headers under DIR, if elsewhere")->type_name("DIR");
@@ -62,7 +65,7 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_option("-v,--version", raw.version, "The version of the interfaces, 1 or more")->type_name("N");
   app.add_option("--hash", raw.hash, "The hash of that version, which interfaces tell their callers")->type_name("TEXT");
   app.add_flag("--structured", raw.structured, "Refuse what is not defined in AIDL alone");
-  app.add_option("--stability", raw.stability, "vintf: every type must be @VintfStability");
+  app.add_option("--stability", raw.stability, "Every type must be @VintfStability")->type_name("vintf");
   app.add_flag("--omit_invocation", raw.omit_invocation, "Leave the command line out of generated files");
   app.add_option("--min_sdk_version", raw.min_sdk_version, "Accepted for AOSP's build files; it has no effect")->type_name("N");
   app.add_flag("-b", raw.no_unstructured, "Refuse parcelables that the files only name");
@@ -132,7 +135,7 @@ Result<Command> make_generate(const Raw& raw, ProgramOptions program, const std:
 }  // namespace
 
 Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
-  CLI::App app("Compiles AIDL: typed interfaces for calls over RpcBinder.", "aidlc");
+  CLI::App app(kDescription, "aidlc");
   Raw raw;
   add_options(app, raw);
   // CLI11 takes them from the back. "--checkapi OLD NEW" is AOSP's form: the option's value is only ever behind '='.
@@ -174,6 +177,28 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
                         std::move(program), TRY(make_policy(raw))};
   }
   return make_generate(raw, std::move(program), arguments);
+}
+
+usage::Program describe_command_line() {
+  CLI::App app(kDescription, "aidlc");
+  Raw raw;
+  add_options(app, raw);
+  usage::Program program{.name = "aidlc", .section = 1, .description = kDescription, .forms = {}, .arguments = {}, .options = {}, .notes = {}};
+  std::istringstream forms(kUsage);
+  for (std::string form; std::getline(forms, form);) program.forms.push_back(form.substr(form.find_first_not_of(' ')));
+  for (const CLI::Option* option : app.get_options()) {
+    usage::Option described{.names = {}, .value = {}, .description = option->get_description()};
+    for (const std::string& name : option->get_snames()) described.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) described.names.push_back("--" + name);
+    if (described.names.empty()) {
+      described.names.push_back(option->get_name());
+      program.arguments.push_back(std::move(described));
+      continue;
+    }
+    if (option->get_items_expected_max() > 0) described.value = option->get_type_name();
+    program.options.push_back(std::move(described));
+  }
+  return program;
 }
 
 }  // namespace adyton::aidl

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/usage/program_usage.h"
 #include "rpc/aidl/backend.h"
 #include "rpc/aidl/compatibility.h"
 #include "rpc/aidl/diagnostics.h"
@@ -52,5 +53,8 @@ using Command = std::variant<PrintText, GenerateOptions, DumpOptions, CheckOptio
 
 // `arguments` is argv with the program's name. Fails with a sentence for the user.
 Result<Command> parse_command_line(const std::vector<std::string>& arguments);
+
+// What --help tells, for the man page and completion scripts.
+usage::Program describe_command_line();
 
 }  // namespace adyton::aidl
