@@ -106,7 +106,7 @@ int run(int argc, char** argv) {
     return 2;
   }
   if (settings->help) {
-    fmt::print("{}", kUsage);
+    fmt::print("{}", usage_text());
     return 0;
   }
   if (settings->version) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/sysinfo.h>
 
 #include <array>
@@ -99,29 +100,51 @@ std::string config_path() {
 
 }  // namespace
 
-const char* const kUsage =
-    "Usage: adytond [OPTION]...\n"
-    "The virtualization service of Adyton, one for each user. Programs start it when they need it.\n"
-    "\n"
-    "  --max-vms N                   VMs at a time (64)\n"
-    "  --max-vms-per-client N        VMs at a time of one program (32)\n"
-    "  --max-cpus N                  CPUs of all VMs together (256)\n"
-    "  --max-cpus-per-client N       CPUs of one program's VMs together (128)\n"
-    "  --max-memory SIZE             memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)\n"
-    "  --max-memory-per-client SIZE  memory of one program's VMs together (60%)\n"
-    "  --idle-exit SECONDS           end after so long without a client and a VM; 0: never (60)\n"
-    "  --metrics-port N              serve metrics on this port of 127.0.0.1 too, to every user of this machine\n"
-    "  --log-level LEVEL             what to log: off, error, warning, info or debug (info)\n"
-    "  --log-format FORMAT           of a log on standard error: text or json (text)\n"
-    "  --log-to PLACE                stderr, journal, or auto: the journal if standard error goes there or to adytond.log (auto)\n"
-    "  --ready-fd N                  write a byte there once programs may connect\n"
-    "  --vmm PROGRAM                 the adyton-vmm to run VMs with\n"
-    "  --help, --version\n"
-    "\n"
-    "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_LOG and\n"
-    "ADYTON_LOG_FORMAT are the log's level and format where no option says otherwise. ADYTON_RUNTIME_DIR names the folder of "
-    "the\n"
-    "socket instead of $XDG_RUNTIME_DIR/adyton.\n";
+usage::Program describe_options() {
+  return {
+      .name = "adytond",
+      .section = 8,
+      .description = "The virtualization service of Adyton, one for each user. Programs start it when they need it.",
+      .forms = {"adytond [OPTION]..."},
+      .arguments = {},
+      .options = {{.names = {"--max-vms"}, .value = "N", .description = "VMs at a time (64)"},
+                  {.names = {"--max-vms-per-client"}, .value = "N", .description = "VMs at a time of one program (32)"},
+                  {.names = {"--max-cpus"}, .value = "N", .description = "CPUs of all VMs together (256)"},
+                  {.names = {"--max-cpus-per-client"}, .value = "N", .description = "CPUs of one program's VMs together (128)"},
+                  {.names = {"--max-memory"},
+                   .value = "SIZE",
+                   .description = "memory of all VMs together: bytes, 512M, 8G, or a part of the machine's (80%)"},
+                  {.names = {"--max-memory-per-client"},
+                   .value = "SIZE",
+                   .description = "memory of one program's VMs together (60%)"},
+                  {.names = {"--idle-exit"},
+                   .value = "SECONDS",
+                   .description = "end after so long without a client and a VM; 0: never (60)"},
+                  {.names = {"--metrics-port"},
+                   .value = "N",
+                   .description = "serve metrics on this port of 127.0.0.1 too, to every user of this machine"},
+                  {.names = {"--log-level"}, .value = "off|error|warning|info|debug", .description = "what to log (info)"},
+                  {.names = {"--log-format"}, .value = "text|json", .description = "of a log on standard error (text)"},
+                  {.names = {"--log-to"},
+                   .value = "stderr|journal|auto",
+                   .description = "the log; auto: the journal if standard error goes there or to adytond.log (auto)"},
+                  {.names = {"--ready-fd"}, .value = "N", .description = "write a byte there once programs may connect"},
+                  {.names = {"--vmm"}, .value = "PROGRAM", .description = "the adyton-vmm to run VMs with"},
+                  {.names = {"-h", "--help"}, .value = {}, .description = "show this help"},
+                  {.names = {"--version"}, .value = {}, .description = "show the version"}},
+      .notes =
+          "The file $XDG_CONFIG_HOME/adyton/adytond.toml takes the same settings (max_vms = 8). ADYTON_LOG and\n"
+          "ADYTON_LOG_FORMAT are the log's level and format where no option says otherwise. ADYTON_RUNTIME_DIR names the\n"
+          "folder of the socket instead of $XDG_RUNTIME_DIR/adyton."};
+}
+
+std::string usage_text() {
+  const usage::Program program = describe_options();
+  std::string text = fmt::format("Usage: {}\n{}\n\n", program.forms.front(), program.description);
+  for (const usage::Option& option : program.options)
+    text += fmt::format("  {:<40} {}\n", fmt::format("{} {}", fmt::join(option.names, ", "), option.value), option.description);
+  return text + "\n" + program.notes + "\n";
+}
 
 Result<uint64_t> parse_memory(std::string_view text, uint64_t total) {
   const auto wrong = [&] { return bad(fmt::format("'{}' is not a size such as 512M, 8G or 80%", text)); };

@@ -10,6 +10,7 @@
 
 #include "base/log/sinks.h"
 #include "base/result.h"
+#include "base/usage/program_usage.h"
 #include "service/budget.h"
 
 namespace adyton::service {
@@ -42,6 +43,8 @@ Result<void> apply_options(Settings& settings, std::span<const char* const> argu
 // All of them. A configuration file that does not exist is fine.
 Result<Settings> load_settings(std::span<const char* const> arguments);
 
-extern const char* const kUsage;
+// The options, for --help, the man page and completion scripts.
+usage::Program describe_options();
+std::string usage_text();  // what --help prints
 
 }  // namespace adyton::service

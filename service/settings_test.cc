@@ -32,6 +32,18 @@ TEST(Settings, HaveDefaults) {
   EXPECT_EQ(settings.idle_exit.count(), 60);
 }
 
+TEST(Settings, TakeEveryOptionThatIsDescribed) {
+  for (const usage::Option& option : describe_options().options) {
+    const std::string& name = option.names.back();
+    EXPECT_THAT(usage_text(), HasSubstr(name));
+    std::string value = option.value.substr(0, option.value.find('|'));
+    if (value == "N" || value == "SECONDS" || value == "SIZE") value = "1";
+    const std::string given = value.empty() ? name : name + "=" + value;
+    const auto taken = options({given.c_str()});
+    EXPECT_TRUE(taken) << taken.error().message;
+  }
+}
+
 TEST(Settings, TakeOptions) {
   const auto settings = *options({"--max-vms", "8", "--max-memory=50%", "--idle-exit=0", "--ready-fd", "5"});
   EXPECT_EQ(settings.limits.vms, 8u);
