@@ -38,21 +38,31 @@ int64_t Pl031::check_alarm() {
 }
 
 Result<void> Pl031::start() {
-  watcher_ = TRY(start_thread("rtc", [this](const std::stop_token& stop) { watch(stop); }));
+  watcher_ = TRY(start_thread("rtc", [this] { watch(); }));
   return {};
 }
 
-void Pl031::watch(const std::stop_token& stop) {
+// Not by a stop_token: those who wait with one meet in a lock that yields the processor over and over, a system call that the
+// thread does without.
+Pl031::~Pl031() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  alarm_changed_.notify_all();
+}
+
+void Pl031::watch() {
   // The wall clock may be set: look again from time to time.
   constexpr int64_t kLongestSleep = 10;
   std::unique_lock lock(mutex_);
-  while (!stop.stop_requested()) {
+  while (!stopping_) {
     int64_t left = check_alarm();
     if (left < 0)
-      alarm_changed_.wait(lock, stop, [this] { return armed_; });
+      alarm_changed_.wait(lock, [this] { return armed_ || stopping_; });
     else
-      alarm_changed_.wait_for(lock, stop, std::chrono::seconds(std::min(left, kLongestSleep)),
-                              [this, match = match_] { return match_ != match; });
+      alarm_changed_.wait_for(lock, std::chrono::seconds(std::min(left, kLongestSleep)),
+                              [this, match = match_] { return match_ != match || stopping_; });
   }
 }
 

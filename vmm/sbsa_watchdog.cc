@@ -23,6 +23,15 @@ constexpr uint64_t kOffsetMask = (uint64_t{1} << 48) - 1;
 SbsaWatchdog::SbsaWatchdog(IrqLine& irq, Counter counter, std::function<void()> expired)
     : irq_(irq), counter_(std::move(counter)), expired_(std::move(expired)), refresh_(*this, false), control_(*this, true) {}
 
+// Not by a stop_token, as in Pl031.
+SbsaWatchdog::~SbsaWatchdog() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+}
+
 void SbsaWatchdog::arm(uint32_t seconds) {
   const std::lock_guard lock(mutex_);
   // Two signals: each has half of the time, which is also how Linux's driver programs it.
@@ -32,7 +41,7 @@ void SbsaWatchdog::arm(uint32_t seconds) {
 }
 
 Result<void> SbsaWatchdog::start() {
-  watcher_ = TRY(start_thread("watchdog", [this](const std::stop_token& stop) { watch(stop); }));
+  watcher_ = TRY(start_thread("watchdog", [this] { watch(); }));
   return {};
 }
 
@@ -83,25 +92,24 @@ uint64_t SbsaWatchdog::left() const {
   return compare_ > now ? compare_ - now : 0;
 }
 
-void SbsaWatchdog::watch(const std::stop_token& stop) {
+void SbsaWatchdog::watch() {
   constexpr uint64_t kLongestSleep = 10;  // seconds
   std::unique_lock lock(mutex_);
-  while (!stop.stop_requested()) {
+  while (!stopping_) {
     if (advance()) {
       lock.unlock();
       expired_();
       lock.lock();
     }
-    const auto changed = [this, changes = changes_] { return changes_ != changes; };
+    const auto changed = [this, changes = changes_] { return changes_ != changes || stopping_; };
     const uint64_t counts = left();
     if (counts == kNever) {
-      changed_.wait(lock, stop, changed);
+      changed_.wait(lock, changed);
     } else {
       // The counter may stand still for a while: it is looked at again.
       const unsigned __int128 nanoseconds =
           static_cast<unsigned __int128>(std::min(counts, kLongestSleep * counter_.frequency)) * 1'000'000'000;
-      changed_.wait_for(lock, stop, std::chrono::nanoseconds(static_cast<int64_t>(nanoseconds / counter_.frequency) + 1),
-                        changed);
+      changed_.wait_for(lock, std::chrono::nanoseconds(static_cast<int64_t>(nanoseconds / counter_.frequency) + 1), changed);
     }
   }
 }

@@ -28,6 +28,9 @@ class SbsaWatchdog {
   static constexpr uint64_t kFrameSize = 0x1000;
 
   SbsaWatchdog(IrqLine& irq, Counter counter, std::function<void()> expired);
+  ~SbsaWatchdog();
+  SbsaWatchdog(const SbsaWatchdog&) = delete;
+  SbsaWatchdog& operator=(const SbsaWatchdog&) = delete;
 
   // It counts from now on, as if firmware had left it so: `seconds` without a refresh end the VM. Before start().
   void arm(uint32_t seconds);
@@ -64,19 +67,20 @@ class SbsaWatchdog {
   // Under mutex_; true: it has expired just now.
   bool advance();
   [[nodiscard]] uint64_t left() const;
-  void watch(const std::stop_token& stop);
+  void watch();
 
   IrqLine& irq_;
   const Counter counter_;
   const std::function<void()> expired_;
   Frame refresh_, control_;
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable changed_;
   bool enabled_ = false, first_ = false, second_ = false;  // WCS: EN, WS0, WS1
   uint64_t offset_ = 0;                                    // WOR: counts, 48 bits
   uint64_t compare_ = 0;                                   // WCV
   unsigned changes_ = 0;
   bool still_ = false, told_ = false;
+  bool stopping_ = false;
   std::jthread watcher_;
 };
 

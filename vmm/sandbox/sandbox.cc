@@ -8,7 +8,6 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
-#include <thread>
 
 #include "base/log/logger.h"
 #include "base/thread.h"
@@ -32,12 +31,23 @@ constexpr bool kSanitizer = false;
 #endif
 constexpr const char* kSanitizerDetail = "this program was built with a sanitizer";
 
+// More than there are threads, which are 123 vCPUs, 16 disks and a dozen others at most: each has an arena of its own, and only
+// the main thread has the one that grows by brk().
+constexpr int kMostArenas = 256;
+
 // Keeps glibc's malloc() from looking at /proc and at the processors when it grows or shrinks later: it asks for
 // overcommit_memory before it gives part of an arena back, and counts processors before it makes the ninth arena.
 void settle_malloc() {
   ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  ::mallopt(M_ARENA_MAX, static_cast<int>(std::max(64u, 8 * std::thread::hardware_concurrency())));
+  ::mallopt(M_ARENA_MAX, kMostArenas);
+}
+
+// malloc() makes a thread's arena when it first needs it, which for one that only frees what it was started with is at its very
+// end. Here the thread does not have its own policy yet, which so needs to know of growing memory alone.
+void make_arena() {
+  void* volatile block = std::malloc(1);
+  std::free(block);
 }
 
 void enter_root(Report& report) {
@@ -89,6 +99,7 @@ Result<Report> enter_process(int control) {
 void enter_thread(const char* name) {
   remember_thread_name(name);
   if constexpr (kSanitizer) return;
+  make_arena();
   const auto policy = find_policy(name);
   if (policy.empty()) {
     kLog.error({{"thread", name}}, "there is no sandbox policy for the thread");
