@@ -24,6 +24,14 @@ inline std::string read_all(int fd) {
   return all;
 }
 
+inline std::string read_exactly(int fd, size_t size) {
+  std::string text(size, '\0');
+  size_t done = 0;
+  for (ssize_t got; done < size && (got = ::read(fd, text.data() + done, size - done)) > 0;) done += static_cast<size_t>(got);
+  text.resize(done);
+  return text;
+}
+
 class VmTest : public ::testing::Test {
  protected:
   VmTest() { ::signal(SIGPIPE, SIG_IGN); }
